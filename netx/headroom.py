@@ -1,0 +1,89 @@
+"""Proof, channel by channel, that no accumulator can leave the range in which every engine agrees.
+
+Lava's LIF wraps its current and saturates its voltage at 24 bits; SLAYER does neither; a float32 convolution is exact
+below 2^24. All of them agree while the activation, and the activation plus bias, stay within +-131071 weight units
+(``netx.limits.ACTIVATION_MAX``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import limits
+from netx.errors import HeadroomError
+from netx.network import Network
+from netx.neurons import channel_bias
+
+
+@dataclass(frozen=True)
+class LayerHeadroom:
+    """Worst case of one layer's accumulators over every input the network's ranges allow.
+
+    low, high: the extremes that each channel's activation or membrane voltage can reach, in weight units, rounded away
+    from zero, shape (channel,).
+    """
+
+    layer: str
+    low: npt.NDArray[np.int64]
+    high: npt.NDArray[np.int64]
+    limit: int = limits.ACTIVATION_MAX
+
+    @property
+    def worst_case(self) -> int:
+        """Largest magnitude over all channels."""
+        return int(max(-self.low.min(), self.high.max(), 0))
+
+    @property
+    def channel(self) -> int:
+        """The channel that reaches the worst case."""
+        return int(np.argmax(np.maximum(-self.low, self.high)))
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Signed bits that hold the worst case in the chip's 1/64 units; 24 are there."""
+        return int(self.worst_case << limits.STATE_SHIFT).bit_length() + 1
+
+    @property
+    def proven(self) -> bool:
+        """True when no input can take the accumulator out of its range."""
+        return self.worst_case <= self.limit
+
+
+def headroom(network: Network) -> list[LayerHeadroom]:
+    """The worst case of every layer that has neurons, in the network's order."""
+    result = []
+    for layer in network.layers:
+        if layer.neuron is None:
+            continue
+        low, high = network.activation_range(layer.name)
+        bias = channel_bias(layer.neuron, network.shape(layer.name))
+        unit = 1 << limits.STATE_SHIFT
+        lowest = np.minimum(low * unit, low * unit + bias) // unit
+        highest = -(-np.maximum(high * unit, high * unit + bias) // unit)
+        result.append(LayerHeadroom(layer.name, lowest, highest))
+    return result
+
+
+def prove_headroom(network: Network) -> list[LayerHeadroom]:
+    """``headroom(network)``, once every layer is proven.
+
+    Raises HeadroomError that names each layer and its worst channel, by how much it may overflow and what to change.
+    """
+    bounds = headroom(network)
+    failures = [_failure(bound) for bound in bounds if not bound.proven]
+    if failures:
+        raise HeadroomError("\n".join(failures))
+    return bounds
+
+
+def _failure(bound: LayerHeadroom) -> str:
+    factor = bound.worst_case / bound.limit
+    return (
+        f"layer {bound.layer!r}, channel {bound.channel}: the accumulator can reach {bound.worst_case}, "
+        f"{bound.worst_case - bound.limit} past the limit of {bound.limit}. Lava would wrap it silently. "
+        f"Scale the layer's weights, bias and threshold down by {factor:.3f}, narrow its input's range "
+        f"(fewer pixel bits), or reduce its fan-in."
+    )

@@ -1,0 +1,238 @@
+"""Synapses in integers: how the values of input neurons become the activation of the layer's neurons.
+
+Every synapse has ``output_shape(inputs)``, which raises NetworkError when the shapes do not fit, and
+``activation_range(ranges)``: for each output channel the smallest and largest activation, in weight units, that any
+input within ``ranges`` can cause (int64 arrays of shape (channel,)). Activations are linear in the inputs, so the
+extremes are reached at the ends of the ranges; zero padding is covered because it is always one of the choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import limits
+from netx.arrays import ArrayEquality, IntArray, frozen_int_array
+from netx.errors import NetworkError
+from netx.types import Pair, Range, Shape, as_pair
+
+ChannelRange: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def conv_output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Length of one axis after a convolution; below 1 when the kernel does not fit."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(ArrayEquality):
+    """Two-dimensional cross-correlation, as in deep learning (the kernel is not flipped).
+
+    weight: mantissas -256..255, shape (out channel, in channel / groups, kernel height, kernel width).
+    weight_exponent: -8..7; the activation is ``sum(mantissa * input)`` shifted left by it (right where negative).
+    stride, padding, dilation: (height, width), or one integer for both. Padding is with zeros.
+    groups: both channel counts must be multiples of it.
+    """
+
+    weight: IntArray
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    weight_exponent: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", _checked_weight(self.weight, 4, "(out, in / groups, height, width)"))
+        object.__setattr__(self, "stride", as_pair(self.stride, "stride", 1))
+        object.__setattr__(self, "padding", as_pair(self.padding, "padding", 0))
+        object.__setattr__(self, "dilation", as_pair(self.dilation, "dilation", 1))
+        _check_exponent(self.weight_exponent)
+        if not isinstance(self.groups, int) or self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise NetworkError(f"groups: {self.groups!r} does not divide the {self.weight.shape[0]} output channels")
+
+    @property
+    def kernel(self) -> Pair:
+        """(height, width)."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        shape = _single(inputs, "convolution")
+        expected = self.weight.shape[1] * self.groups
+        if shape.channel != expected:
+            raise NetworkError(f"input has {shape.channel} channels, but the weights expect {expected}")
+        height, width = _window_output(shape, self.kernel, self.stride, self.padding, self.dilation)
+        return Shape(self.weight.shape[0], height, width)
+
+    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
+        return _weighted_range(self.weight, ranges[0], self.weight_exponent)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(ArrayEquality):
+    """Full connection of flat layers, shape (channel, 1, 1).
+
+    weight: mantissas -256..255, shape (out, in). weight_exponent: as in Conv2d.
+    """
+
+    weight: IntArray
+    weight_exponent: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", _checked_weight(self.weight, 2, "(out, in)"))
+        _check_exponent(self.weight_exponent)
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        shape = _single(inputs, "dense connection")
+        if shape != (self.weight.shape[1], 1, 1):
+            raise NetworkError(f"input is {shape}, but the weights expect {self.weight.shape[1]}x1x1: flatten it first")
+        return Shape(self.weight.shape[0], 1, 1)
+
+    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
+        return _weighted_range(self.weight, ranges[0], self.weight_exponent)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(ArrayEquality):
+    """Sum over windows, channel by channel, each input weighted by the same integer.
+
+    With binary spikes, weight 2 and a LIF of threshold 1 it is the OR of the window, which is what max pooling is.
+
+    weight: 1..255.
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kernel", as_pair(self.kernel, "kernel", 1))
+        object.__setattr__(self, "stride", as_pair(self.stride, "stride", 1))
+        object.__setattr__(self, "padding", as_pair(self.padding, "padding", 0))
+        if not isinstance(self.weight, int) or not 1 <= self.weight <= limits.WEIGHT_MAX:
+            raise NetworkError(f"pool weight: expected an integer in 1..{limits.WEIGHT_MAX}, got {self.weight!r}")
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        shape = _single(inputs, "pooling")
+        height, width = _window_output(shape, self.kernel, self.stride, self.padding, (1, 1))
+        return Shape(shape.channel, height, width)
+
+    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
+        taps = self.kernel[0] * self.kernel[1] * self.weight
+        low, high = min(ranges[0].low, 0) * taps, max(ranges[0].high, 0) * taps
+        return np.array([low], dtype=np.int64), np.array([high], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation(ArrayEquality):
+    """Depth-wise cross-correlation of search features with template features: inputs (search, template).
+
+    The template's spikes are the kernel, so a chip holds it as synapses that are programmed once per target
+    (``Network.programmed``). Output channel ``c * copies + k`` is the correlation of channel c; the copies differ in
+    their neurons' bias, and so read the count of coincidences against several thresholds.
+
+    gain: the weight of one template spike, 1..255. copies: at least 1.
+    """
+
+    gain: int
+    copies: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.gain, int) or not 1 <= self.gain <= limits.WEIGHT_MAX:
+            raise NetworkError(f"gain: expected an integer in 1..{limits.WEIGHT_MAX}, got {self.gain!r}")
+        if not isinstance(self.copies, int) or self.copies < 1:
+            raise NetworkError(f"copies: expected an integer of at least 1, got {self.copies!r}")
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        if len(inputs) != 2:
+            raise NetworkError(f"a correlation has two inputs (search, template), not {len(inputs)}")
+        search, template = inputs
+        if search.channel != template.channel:
+            raise NetworkError(f"search has {search.channel} channels, the template {template.channel}")
+        height, width = _window_output(search, (template.height, template.width), (1, 1), (0, 0), (1, 1))
+        return Shape(search.channel * self.copies, height, width)
+
+    def activation_range(self, ranges: tuple[Range, ...], template: Shape | None = None) -> ChannelRange:
+        """As for every synapse; ``template``, the shape of the second input, is needed to count coincidences."""
+        if template is None:
+            raise NetworkError("the range of a correlation depends on the template's shape")
+        ends = [search * kernel for search in ranges[0] for kernel in ranges[1]]
+        taps = template.height * template.width * self.gain
+        return np.array([min(*ends, 0) * taps], np.int64), np.array([max(*ends, 0) * taps], np.int64)
+
+    def programmed(self, template: npt.ArrayLike) -> Conv2d:
+        """The grouped convolution whose weights are ``gain`` times the template's spikes (channel, height, width).
+
+        Raises NetworkError when the template holds anything but 0 and 1.
+        """
+        spikes = frozen_int_array(template, "template spikes", 0, 1)
+        if spikes.ndim != 3:
+            raise NetworkError(f"template spikes: expected shape (channel, height, width), got {spikes.shape}")
+        weight = np.repeat(spikes * self.gain, self.copies, axis=0)[:, None]
+        return Conv2d(weight, groups=spikes.shape[0])
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """(channel, height, width) to (channel * height * width, 1, 1), channel-major as in torch. Has no neurons."""
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        return Shape(_single(inputs, "flattening").size, 1, 1)
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Layers side by side along the channels. Has no neurons."""
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        if len({(shape.height, shape.width) for shape in inputs}) != 1:
+            raise NetworkError(f"inputs differ in height or width: {', '.join(map(str, inputs))}")
+        return Shape(sum(shape.channel for shape in inputs), inputs[0].height, inputs[0].width)
+
+
+Wire: TypeAlias = Flatten | Concat
+"""Re-arranges values; the layer has no neurons and costs nothing."""
+
+Synapse: TypeAlias = Conv2d | Dense | Pool | Correlation | Wire
+
+
+def shift(activation: npt.NDArray[np.int64], exponent: int) -> npt.NDArray[np.int64]:
+    """``activation`` scaled by two to the ``exponent``; a negative one shifts right, rounding down."""
+    return activation << exponent if exponent >= 0 else activation >> -exponent
+
+
+def _weighted_range(weight: IntArray, values: Range, exponent: int) -> ChannelRange:
+    flat = weight.reshape(weight.shape[0], -1).astype(np.int64)
+    positive, negative = np.maximum(flat, 0).sum(axis=1), np.minimum(flat, 0).sum(axis=1)
+    low, high = min(values.low, 0), max(values.high, 0)
+    return shift(positive * low + negative * high, exponent), shift(positive * high + negative * low, exponent)
+
+
+def _checked_weight(weight: IntArray, dimensions: int, layout: str) -> IntArray:
+    frozen = frozen_int_array(weight, "weight", limits.WEIGHT_MIN, limits.WEIGHT_MAX)
+    if frozen.ndim != dimensions or frozen.size == 0:
+        raise NetworkError(f"weight: expected shape {layout}, got {frozen.shape}")
+    return frozen
+
+
+def _check_exponent(exponent: int) -> None:
+    low, high = limits.WEIGHT_EXPONENT_MIN, limits.WEIGHT_EXPONENT_MAX
+    if not isinstance(exponent, int) or not low <= exponent <= high:
+        raise NetworkError(f"weight exponent: expected an integer in {low}..{high}, got {exponent!r}")
+
+
+def _single(inputs: tuple[Shape, ...], what: str) -> Shape:
+    if len(inputs) != 1:
+        raise NetworkError(f"a {what} has one input, not {len(inputs)}")
+    return inputs[0]
+
+
+def _window_output(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    height = conv_output_size(shape.height, kernel[0], stride[0], padding[0], dilation[0])
+    width = conv_output_size(shape.width, kernel[1], stride[1], padding[1], dilation[1])
+    if height < 1 or width < 1:
+        raise NetworkError(f"a {kernel[0]}x{kernel[1]} kernel does not fit into an input of {shape}")
+    return height, width

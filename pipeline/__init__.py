@@ -1,0 +1,1 @@
+"""The user's way in: configuration, data, models, training, stages, report and command line."""

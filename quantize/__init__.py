@@ -1,0 +1,1 @@
+"""A float model becomes a network of integers."""

@@ -1,0 +1,1 @@
+"""A network of integers runs, is compared, counted and priced."""
