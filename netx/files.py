@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            os.replace(path, workplace / "replaced")
-        os.replace(temporary, path)
+            path.replace(workplace / "replaced")
+        temporary.replace(path)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)

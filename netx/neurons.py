@@ -12,7 +12,6 @@ from netx.arrays import ArrayEquality, IntArray, frozen_int_array
 from netx.errors import NetworkError
 from netx.types import Shape
 
-
 _NO_BIAS: IntArray = frozen_int_array([], "bias", 0, 0)
 """Also what a bias of all zeros becomes, so that equal neurons compare equal."""
 

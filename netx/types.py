@@ -58,7 +58,7 @@ def as_shape(value: object, what: str) -> Shape:
 def as_pair(value: object, what: str, low: int) -> Pair:
     """One integer for both axes, or (height, width), each at least ``low``. Raises NetworkError naming ``what``."""
     try:
-        pair = (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[arg-type, var-annotated]
+        pair = (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[arg-type]
         rows, columns = (int(n) for n in pair)
     except (TypeError, ValueError):
         raise NetworkError(f"{what}: expected an integer or (height, width), got {value!r}") from None

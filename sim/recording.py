@@ -35,7 +35,7 @@ class Recording:
 
     def save(self, path: Path) -> None:
         """Write the recording as a compressed npz; the file appears whole or not at all."""
-        arrays = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}
+        arrays: dict[str, npt.NDArray] = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}
         arrays |= {f"membranes/{name}": value for name, value in self.membranes.items()}
         with write_whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, engine=np.array(self.engine), **arrays)
