@@ -24,6 +24,15 @@ ATTEMPTS = 60
 LOOK_ALIKE_DIFFERENCE = (0.1, 0.35)
 """Change of colour that leaves a copy similar to the object, yet not the same."""
 
+VISIBLE = 0.85
+"""Least share of its box in which the object can be told from the background: else its box could not be seen."""
+
+CHECKED_FRAMES = 5
+"""Frames spread over the clip at which the object is compared with the background."""
+
+SMEAR = 0.5
+"""Most motion blur over the object's shorter side, so that its core stays opaque."""
+
 OCCLUDER_SIZE = (0.7, 1.5)
 """Longer side of what passes over the object, in object sizes: from most of it to all of it is hidden."""
 
@@ -79,7 +88,7 @@ def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Sequence
     for t in range(spec.frames):
         frame, mask = _draw_all(stage, below, above, t)
         frames[t] = noise.added(np.asarray(cv2.LUT(frame, tables[t][None]), np.uint8))
-        boxes[t] = bounds(mask)
+        boxes[t] = _box(mask, spec)
     return Sequence(f"composed-{seed}", frames, boxes)
 
 
@@ -92,6 +101,13 @@ def _draw_all(stage: _Stage, below: list[_Actor], above: list[_Actor], t: int) -
     for actor in above:
         draw(frame, actor.sprite, actor.pose, t)
     return frame, mask
+
+
+def _box(mask: Mask, spec: CompositionSpec) -> tuple[float, float, float, float]:
+    box = bounds(mask)
+    if box is None:
+        raise DataError(f"compose: blur left nothing of an object of {spec.object_size} pixels; make it larger")
+    return box
 
 
 def _set_stage(rng: np.random.Generator, pictures: ManyOf[RGB], spec: CompositionSpec) -> _Stage:
@@ -114,12 +130,14 @@ def _set_stage(rng: np.random.Generator, pictures: ManyOf[RGB], spec: Compositio
 
 
 def _stands_out(stage: _Stage, spec: CompositionSpec) -> bool:
-    """Whether the object differs from what is behind it at the start, in the middle and at the end."""
-    for t in (0, spec.frames // 2, spec.frames - 1):
+    """Whether the object differs from what is behind it, up to its edges, from the start to the end."""
+    for t in np.linspace(0, spec.frames - 1, CHECKED_FRAMES).astype(int):
         before = stage.backdrop.frame(t)
         after = before.copy()
         mask = draw(after, stage.target.sprite, stage.target.pose, t)
         if cutouts.contrast(before, after, mask) < spec.min_contrast:
+            return False
+        if spec.min_contrast and cutouts.visible_share(before, after, mask) < VISIBLE:
             return False
     return True
 
@@ -144,12 +162,14 @@ def _occluder(rng: np.random.Generator, pictures: ManyOf[RGB], stage: _Stage, sp
     size = stage.size * rng.uniform(*OCCLUDER_SIZE)
     sprite = cutouts.cut_object(rng, _any(rng, pictures), size, spec.recolour)
     course = stage.target.pose.centre
-    meet = int(rng.integers(min(spec.frames // 3, spec.frames - 1), spec.frames))
+    meet = int(rng.integers(max(spec.frames // 3, 1), spec.frames))
     direction = rng.uniform(0, 2 * np.pi)
-    # Seen from the object's place in the first frame, the occluder must still be a whole object away there.
-    clearance = 1.5 * (size + stage.size) + np.hypot(*(course[meet] - course[0]))
-    pace = max(stage.size * rng.uniform(*OCCLUDER_SPEED), clearance / max(meet, 1))
-    velocity = pace * np.array([np.cos(direction), np.sin(direction)])
+    heading = np.array([np.cos(direction), np.sin(direction)])
+    velocity = heading * stage.size * rng.uniform(*OCCLUDER_SPEED)
+    # The first frame shows what is to be followed: where the occluder would reach it there, it comes from farther off.
+    clearance = 1.5 * (size + stage.size)
+    if np.hypot(*(course[meet] - meet * velocity - course[0])) < clearance:
+        velocity = heading * (clearance + np.hypot(*(course[meet] - course[0]))) / meet
     centre = motion.pass_by(course[meet], meet, velocity, spec.frames)
     exposure = rng.uniform(0, spec.motion_blur)
     return [_Actor(sprite, _still_pose(centre, exposure))]
@@ -175,7 +195,7 @@ def _journey(rng: np.random.Generator, sprite: Sprite, size: float, exposure: fl
         centre=centre,
         scale=scale,
         angle=angle,
-        smear=motion.velocity_of(centre) * exposure,
+        smear=_blur(centre, exposure, np.ptp(sprite.outline, axis=0) * scale),
         gain=np.exp(np.log(1.6) * spec.object_light * motion.wander(rng, n)),
         offset=30 * spec.object_light * motion.wander(rng, n),
     )
@@ -186,6 +206,13 @@ def _still_pose(centre: Course, exposure: float) -> Pose:
     n = len(centre)
     smear = motion.velocity_of(centre) * exposure
     return Pose(centre, np.ones((n, 2)), np.zeros(n), smear, np.ones(n), np.zeros(n))
+
+
+def _blur(centre: Course, exposure: float, sides: Course) -> Course:
+    """The displacement while the shutter is open, shortened where it would be long beside the object's ``sides``."""
+    smear = motion.velocity_of(centre) * exposure
+    length = np.hypot(smear[:, 0], smear[:, 1])
+    return smear * np.minimum(1, SMEAR * sides.min(axis=1) / np.maximum(length, 1e-9))[:, None]
 
 
 def _any(rng: np.random.Generator, pictures: ManyOf[RGB]) -> RGB:

@@ -9,6 +9,12 @@ from typing_extensions import Self
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+SMALLEST = 8.0
+"""Pixels of the object's longer side below which nothing is left of it under motion blur and noise."""
+
+LARGEST = 0.7
+"""Longer side of the object over the frame's shorter side: it then fits even when it lies on the diagonal."""
+
 
 class CompositionSpec(BaseModel):
     """Size and effects of a composed clip. Every effect is off at 0.
@@ -40,16 +46,21 @@ class CompositionSpec(BaseModel):
     noise: float = Field(5, ge=0, le=50, description="Greatest standard deviation of the sensor's noise, of 255.")
     recolour: Share = Field(0.7, description="Change of the cut-outs' colours and, by half as much, the background's.")
     same_picture: Share = Field(0.3, description="Probability that object and background share a photograph.")
-    min_contrast: float = Field(28, ge=0, le=128, description="Least mean difference from the background, of 255.")
+    min_contrast: float = Field(
+        28, ge=0, le=128, description="Least mean difference from the background, of 255; 0 takes any."
+    )
     min_texture: float = Field(9, ge=0, le=64, description="Least deviation of brightness within the object, of 255.")
 
     @model_validator(mode="after")
     def _object_fits(self) -> Self:
         low, high = self.object_size
-        if not 12 <= low <= high:
-            raise ValueError(f"object_size: expected 12 <= least <= greatest, got {low:g} and {high:g}")
-        if high > 0.6 * min(self.height, self.width):
+        if not low <= high:
+            raise ValueError(f"object_size: expected least <= greatest, got {low:g} and {high:g}")
+        change = (1 + self.scale_change) * (1 + self.stretch)
+        least, greatest, room = low / change, high * change, LARGEST * min(self.height, self.width)
+        if not least >= SMALLEST or greatest > room:
             raise ValueError(
-                f"object_size: {high:g} pixels is more than 0.6 of a {self.width}x{self.height} frame's shorter side"
+                f"object_size: with scale_change and stretch the object becomes {least:.1f} to {greatest:.1f} pixels; "
+                f"in a {self.width}x{self.height} frame it must stay within {SMALLEST:g} and {room:.1f}"
             )
         return self

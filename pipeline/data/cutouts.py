@@ -6,13 +6,19 @@ import cv2
 import numpy as np
 
 from pipeline.data.images import RGB
-from pipeline.data.sprites import OPAQUE, Mask, Sprite, blob, cut_sprite
+from pipeline.data.sprites import MARGIN, OPAQUE, Mask, Sprite, blob, bounds, cut_sprite
 
 SOURCE_SCALE = (0.6, 3.0)
 """Pixels of the photograph per pixel of the object: from an enlarged detail to a whole region."""
 
 STRETCH = 1.35
 """Bound of how much wider or narrower a patch becomes when it is cut out."""
+
+THINNEST = 6
+"""Pixels of the shorter side that every cut-out keeps."""
+
+NOTICED = 20
+"""Difference in any channel, of 255, at which a pixel is told from its background."""
 
 TWO_PARTS = 0.5
 """Share of objects that are put together of two patches, as a person is of shirt and trousers."""
@@ -28,7 +34,7 @@ def cut_object(rng: np.random.Generator, picture: RGB, size: float, recolour: fl
     """
     aspect = np.exp(rng.uniform(-0.75, 0.75))
     sides = size * np.array([aspect, 1.0]) / max(aspect, 1.0)
-    width, height = (max(round(side), 12) for side in sides)
+    width, height = (max(round(side), THINNEST) + 2 * MARGIN for side in sides)
     texture = random_patch(rng, picture, width, height)
     other = random_patch(rng, picture, width, height)
     if rng.random() < TWO_PARTS:
@@ -85,6 +91,16 @@ def contrast(before: RGB, after: RGB, mask: Mask) -> float:
     """Mean absolute difference, 0..255, that drawing the object makes where it is opaque; 0 where it is nowhere."""
     inside = mask > OPAQUE
     return float(cv2.absdiff(before, after)[inside].mean()) if inside.any() else 0.0
+
+
+def visible_share(before: RGB, after: RGB, mask: Mask) -> float:
+    """Area of the box that an eye would draw, around what differs from the background, over that of the object's box,
+    0..1."""
+    change = cv2.absdiff(before, after).max(axis=2)
+    seen, whole = bounds(np.where(change > NOTICED, mask, 0).astype(np.uint8)), bounds(mask)
+    if seen is None or whole is None:
+        return 0.0
+    return seen[2] * seen[3] / (whole[2] * whole[3])
 
 
 def _joined(rng: np.random.Generator, first: RGB, second: RGB) -> RGB:

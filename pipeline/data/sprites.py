@@ -17,7 +17,7 @@ Mask = npt.NDArray[np.uint8]
 OPAQUE = 127
 """A pixel belongs to the object where its alpha of 0..255 is above this, that is above one half."""
 
-_MARGIN = 4
+MARGIN = 4
 """Transparent pixels around a sprite, room for its soft edge."""
 
 _SHORTEST_SMEAR = 1.0
@@ -49,7 +49,7 @@ def cut_sprite(texture: RGB, outline: Points, softness: float) -> Sprite:
     pixels (standard deviation)."""
     height, width = texture.shape[:2]
     low, high = outline.min(axis=0), outline.max(axis=0)
-    room = np.array([width, height]) - 2 * _MARGIN
+    room = np.array([width, height]) - 2 * MARGIN
     points = (outline - (low + high) / 2) / (high - low) * room
     mask = np.zeros((height, width), np.uint8)
     shift = 4
