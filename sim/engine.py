@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from netx import LIF, Concat, Conv2d, Dense, Flatten, Layer, Network, NetworkError, Pool, channel_bias, limits
-from netx.network import Input
 from netx.synapses import Correlation
+from sim.frames import checked_frames
 from sim.recording import Recording
 
 _FLOAT32_EXACT = 1 << 24
@@ -32,10 +32,7 @@ def run(network: Network, frames: Mapping[str, npt.ArrayLike]) -> Recording:
     if network.correlations():
         name = network.correlations()[0].name
         raise NetworkError(f"layer {name!r} is a correlation without its template: call Network.programmed first")
-    values = {source.name: _checked_frames(source, frames) for source in network.inputs}
-    counts = {name: len(value) for name, value in values.items()}
-    if len(set(counts.values())) != 1:
-        raise NetworkError(f"inputs differ in their number of frames: {counts}")
+    values = {name: torch.from_numpy(array) for name, array in checked_frames(network, frames).items()}
     spikes: dict[str, npt.NDArray[np.uint8]] = {}
     membranes: dict[str, npt.NDArray[np.int32]] = {}
     with torch.inference_mode():
@@ -52,22 +49,6 @@ def run(network: Network, frames: Mapping[str, npt.ArrayLike]) -> Recording:
                 if isinstance(layer.neuron, LIF):
                     spikes[layer.name] = output.to(torch.uint8).numpy()
     return Recording("engine", spikes, membranes)
-
-
-def _checked_frames(source: Input, frames: Mapping[str, npt.ArrayLike]) -> torch.Tensor:
-    if source.name not in frames:
-        raise NetworkError(f"no frames were given for input {source.name!r}")
-    array = np.asarray(frames[source.name])
-    if array.ndim != 4 or array.shape[1:] != source.shape or len(array) == 0:
-        raise NetworkError(f"input {source.name!r}: frames have shape {array.shape}, expected (frame, {source.shape})")
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
-        raise NetworkError(f"input {source.name!r}: frames of type {array.dtype}, expected integers")
-    whole = np.isfinite(array) & (array == np.floor(array))
-    if not whole.all():
-        raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
-    if array.min() < source.range.low or array.max() > source.range.high:
-        raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
 
 def _activation(network: Network, layer: Layer, values: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,40 @@
+"""Frames on their way into an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import Input, Network, NetworkError
+from netx.arrays import IntArray
+
+
+def checked_frames(network: Network, frames: Mapping[str, npt.ArrayLike]) -> dict[str, IntArray]:
+    """The frames of every input of ``network``, int32, shape (frame, channel, height, width).
+
+    Raises NetworkError, naming the input, when frames are missing, differ in number, do not fit, or are not integers
+    within the input's range.
+    """
+    values = {source.name: _checked(source, frames) for source in network.inputs}
+    counts = {name: len(value) for name, value in values.items()}
+    if len(set(counts.values())) != 1:
+        raise NetworkError(f"inputs differ in their number of frames: {counts}")
+    return values
+
+
+def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
+    if source.name not in frames:
+        raise NetworkError(f"no frames were given for input {source.name!r}")
+    array = np.asarray(frames[source.name])
+    if array.ndim != 4 or array.shape[1:] != source.shape or len(array) == 0:
+        raise NetworkError(f"input {source.name!r}: frames have shape {array.shape}, expected (frame, {source.shape})")
+    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+        raise NetworkError(f"input {source.name!r}: frames of type {array.dtype}, expected integers")
+    whole = np.isfinite(array) & (array == np.floor(array))
+    if not whole.all():
+        raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
+    if array.min() < source.range.low or array.max() > source.range.high:
+        raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
+    return np.ascontiguousarray(array, dtype=np.int32)
