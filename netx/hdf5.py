@@ -1,0 +1,204 @@
+"""HDF5 files from anywhere, read without trust: sizes before contents, and one kind of error with the place in it.
+
+Links that leave the file, references, virtual and external storage are refused, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from netx.arrays import IntArray
+from netx.errors import FormatError
+from netx.lowering import MAX_ELEMENTS
+
+_H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+"""What h5py 3 raises, by place and kind of damage, when libhdf5 refuses."""
+
+_MAX_MEMBERS = 1 << 16
+"""Most members of one group; a network of so many layers does not exist."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of an open file. Every method raises FormatError that names the file and the place."""
+
+    path: Path
+    place: str
+    _handle: Any
+
+    def error(self, message: str, name: str = "") -> FormatError:
+        """The error ``message`` about this group, or its member ``name``."""
+        place = f"{self.place}/{name}".strip("/")
+        return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}")
+
+    def names(self) -> list[str]:
+        """The names of its members, sorted."""
+        try:
+            if len(self._handle) > _MAX_MEMBERS:
+                raise self.error(f"has {len(self._handle)} members, more than {_MAX_MEMBERS}")
+            return sorted(self._handle)
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be listed ({error})") from None
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            return self._handle.get(name, getlink=True) is not None
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be read ({error})", name) from None
+
+    def is_group(self, name: str) -> bool:
+        """Whether the member ``name`` is a group."""
+        return isinstance(self._member(name), h5py.Group)
+
+    def group(self, name: str) -> Group:
+        """The member group ``name``."""
+        member = self._member(name)
+        if not isinstance(member, h5py.Group):
+            raise self.error("is not a group", name)
+        return Group(self.path, f"{self.place}/{name}".strip("/"), member)
+
+    def numbers(self, name: str, *shapes: tuple[int, ...]) -> npt.NDArray:
+        """The numeric dataset ``name``, whole or real, finite or not; of one of ``shapes`` where any is given."""
+        return self._read(name, "biuf", "numbers", shapes)
+
+    def integers(self, name: str, *shapes: tuple[int, ...]) -> IntArray:
+        """The dataset ``name``, all of it whole numbers of at most 32 bits; of one of ``shapes`` where any is given."""
+        return self.whole(self.numbers(name, *shapes), name)
+
+    def integer(self, name: str) -> int:
+        """The dataset ``name``: one whole number."""
+        return int(self.integers(name, (), (1,)).flat[0])
+
+    def whole(self, values: npt.NDArray, name: str) -> IntArray:
+        """``values``, read from the member ``name``, once all are whole numbers of at most 32 bits."""
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.isfinite(values) & (np.abs(values.astype(np.float64)) < 2.0**31) & (values == np.floor(values)))
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            where = f"[{', '.join(map(str, place))}]" if place else ""
+            raise self.error(f"{where or 'it'} is {values[place]}, expected a whole number of at most 32 bits", name)
+        return values.astype(np.int32)
+
+    def text(self, name: str) -> str:
+        """The dataset ``name``: one string."""
+        return self.texts(name, (), (1,)).flat[0]
+
+    def texts(self, name: str, *shapes: tuple[int, ...]) -> npt.NDArray:
+        """The dataset ``name``: an array of strings, of one of ``shapes`` where any is given."""
+        values = self._read(name, "S", "text", shapes)
+        try:
+            decoded = [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values.flat]
+        except UnicodeDecodeError:
+            raise self.error("is no UTF-8 text", name) from None
+        return np.array(decoded, dtype=object).reshape(values.shape)
+
+    def holds_text(self, name: str) -> bool:
+        """Whether the member ``name`` is a dataset of strings."""
+        member = self._member(name)
+        return isinstance(member, h5py.Dataset) and _kind(self._type(member, name)) == "S"
+
+    def attributes(self) -> dict[str, npt.NDArray | str]:
+        """The attributes that are numbers or strings; any other is an error."""
+        result: dict[str, npt.NDArray | str] = {}
+        try:
+            for name in self._handle.attrs:
+                value = self._handle.attrs[name]
+                if isinstance(value, (str, bytes)):
+                    result[name] = value if isinstance(value, str) else value.decode("utf-8")
+                elif np.asarray(value).dtype.kind in "biuf":
+                    result[name] = np.asarray(value)
+                else:
+                    raise self.error("is neither a number nor text", f"@{name}")
+        except _H5PY_ERRORS as error:
+            raise self.error(f"its attributes cannot be read ({error})") from None
+        return result
+
+    def _member(self, name: str) -> Any:
+        try:
+            link = self._handle.get(name, getlink=True)
+            if link is None:
+                raise self.error("is missing", name)
+            if not isinstance(link, h5py.HardLink):
+                raise self.error("is a link to elsewhere, which is not followed", name)
+            return self._handle[name]
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be read ({error})", name) from None
+
+    def _type(self, dataset: Any, name: str) -> Any:
+        try:
+            return dataset.dtype
+        except _H5PY_ERRORS as error:
+            raise self.error(f"has a type that cannot be read ({error})", name) from None
+
+    def _read(self, name: str, kinds: str, what: str, shapes: tuple[tuple[int, ...], ...]) -> npt.NDArray:
+        dataset = self._member(name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise self.error(f"is a group, expected {what}", name)
+        kind = _kind(self._type(dataset, name))
+        if kind not in kinds:
+            raise self.error(f"holds values of type {dataset.dtype}, expected {what}", name)
+        try:
+            if dataset.shape is None:
+                raise self.error("is empty", name)
+            if shapes and dataset.shape not in shapes:
+                raise self.error(f"has shape {dataset.shape}, expected {' or '.join(map(str, shapes))}", name)
+            if math.prod(dataset.shape) > MAX_ELEMENTS:
+                raise self.error(f"has {math.prod(dataset.shape)} values, more than {MAX_ELEMENTS}", name)
+            if dataset.is_virtual or dataset.external:
+                raise self.error("is stored in another file, which is not followed", name)
+            return np.asarray(dataset[()])
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be read ({error})", name) from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Group]:
+    """The root group of the HDF5 file ``path``, open for reading until the end of the block.
+
+    Raises FormatError when there is no such file, or it is not HDF5, or is truncated.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file")
+    try:
+        file = h5py.File(path, "r")
+    except _H5PY_ERRORS as error:
+        raise FormatError(f"{path}: is not a whole HDF5 file ({error})") from None
+    with file:
+        yield Group(path, "", file)
+
+
+def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
+    """Raises FormatError at the first dataset of ``group`` that differs from ``expected``, nested mappings included.
+
+    Members that ``expected`` does not name are not looked at.
+    """
+    for name, value in expected.items():
+        if isinstance(value, Mapping):
+            check_agrees(group.group(name), value)
+        elif isinstance(value, str):
+            if group.text(name) != value:
+                raise group.error(f"is {group.text(name)!r}, but the recorded integers say {value!r}", name)
+        else:
+            array = np.asarray(value)
+            stored = group.numbers(name, array.shape, *([(1,)] if array.shape == () else []))
+            differs = np.argwhere(stored.reshape(array.shape) != array)
+            if len(differs):
+                place = tuple(int(i) for i in differs[0])
+                where = f"[{', '.join(map(str, place))}] " if place else ""
+                found = stored.reshape(array.shape)[place]
+                raise group.error(f"{where}is {found}, but the recorded integers say {array[place]}", name)
+
+
+def _kind(dtype: Any) -> str:
+    """The numpy kind of ``dtype``, with strings of any length as ``S``."""
+    return "S" if h5py.check_string_dtype(dtype) is not None else str(dtype.kind)

@@ -1,0 +1,359 @@
+"""lava-dl's ``.net`` files: HDF5 that the stock ``lava.lib.dl.netx.hdf5.Network`` loads.
+
+The schema is what lava-dl 0.6.0 writes (``export_hdf5`` in ``slayer/block/base.py``) and loads (``netx/hdf5.py``): a
+group ``layer/<i>`` for each layer. What it has no place for (names, the input's range, exponents, original groups) is
+kept in attributes, which the stock loader never looks at. The weights stand there once, as it runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from netx import limits
+from netx.arrays import IntArray
+from netx.chain import Link, links
+from netx.errors import FormatError, NetworkError
+from netx.files import write_whole
+from netx.hdf5 import Group, check_agrees, opened
+from netx.lowering import Plain, plain, raised, raised_bias
+from netx.network import Input, Layer, Network
+from netx.neurons import LIF, Accumulator, Neuron
+from netx.record import Record, Value, link_values, recorded_layers, recorded_synapse
+from netx.synapses import Conv2d, Dense, Flatten
+from netx.types import SPIKES, Range, Shape, as_pair
+
+_VERSION = 1
+
+_MAX_GROUPS = 127
+"""Lava's Conv keeps ``groups`` in eight signed bits and is silent beyond (lava-nc 0.10.0 ``proc/conv/models.py``)."""
+
+_DENSE_MAX = 254
+"""Mixed-sign dense weights above are clipped (lava-dl 0.6.0 ``netx/utils.py``, ``optimize_weight_bits``)."""
+
+
+@dataclass(frozen=True)
+class _StockLayer:
+    """One group ``layer/<i>``: its datasets, nested where they are, and the record that goes into its attributes."""
+
+    datasets: Mapping[str, Any]
+    record: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What one ``conv`` or ``dense`` group of a file says; a dense weight as a kernel as large as what it reads."""
+
+    kind: str
+    synapse: Conv2d
+    bias: IntArray
+    threshold: int
+    current_decay: int
+    voltage_decay: int
+
+
+def write_net(network: Network, path: Path) -> None:
+    """Write a network that is one chain as a ``.net`` file, whole or not at all.
+
+    Raises FormatError when the network is no chain, when folding an exponent would not be exact, or when the file
+    cannot be written.
+    """
+    path = Path(path)
+    try:
+        stock = _stock_layers(network)
+    except NetworkError as error:
+        raise FormatError(f"{path}: a .net file cannot hold this network: {error}") from None
+    source = network.inputs[0]
+    try:
+        with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+            own = file.create_group("monospike")
+            own.attrs.update(version=_VERSION, input=source.name, low=source.range.low, high=source.range.high)
+            for index, layer in enumerate(stock):
+                group = file.create_group(f"layer/{index}")
+                _write_datasets(group, layer.datasets)
+                group.attrs.update(layer.record)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be written ({error})") from None
+
+
+def read_net(path: Path, input_shape: Shape | None = None, input_range: Range = SPIKES) -> Network:
+    """The network in a ``.net`` file: equal to the one ``write_net`` was given, or what lava-dl exported.
+
+    input_shape: (channel, height, width), for a file without an ``input`` layer. input_range: for a file that does not
+    record it; lava-dl's never do. Raises FormatError, with the file and the place in it, when it is anything else.
+    """
+    path = Path(path)
+    with opened(path) as root:
+        own = root.group("monospike") if "monospike" in root else None
+        layers = root.group("layer")
+        count = _layer_count(layers)
+        source = _input(layers, own, input_shape, input_range)
+        found = _own_layers(layers, count, source) if own else _foreign_layers(layers, count, source)
+        try:
+            network = Network((source,), tuple(found), (found[-1].name,) if found else ())
+        except NetworkError as error:
+            raise layers.error(str(error)) from None
+        if own:
+            _check_record(layers, count, network)
+        return network
+
+
+def _stock_layers(network: Network) -> list[_StockLayer]:
+    """Everything that a ``.net`` file of ``network`` holds, but the input's name and range."""
+    source = network.inputs[0].shape
+    stock = [_StockLayer({"type": "input", "shape": np.array(source)})]
+    chain = links(network)
+    plains = [plain(link, _MAX_GROUPS) for link in chain]
+    first_dense = _first_dense(chain, plains)
+    for index, (link, layer) in enumerate(zip(chain, plains, strict=True)):
+        shape = network.shape(link.layer.name)
+        if index < first_dense:
+            datasets = {"type": "conv", "shape": np.array(shape), **_conv_datasets(layer.synapse)}
+        else:
+            if index == first_dense:
+                stock.append(_StockLayer({"type": "flatten", "shape": np.array((link.source.size, 1, 1))}))
+            datasets = {"type": "dense", "shape": np.array((shape.channel,)), **_dense_datasets(layer.synapse)}
+        datasets |= _neuron_datasets(link.layer.neuron, layer.bias)
+        exponent = {"bias_exponent": link.layer.neuron.bias_exponent} if isinstance(link.layer.neuron, LIF) else {}
+        stock.append(_StockLayer(datasets, {**link_values(link), **exponent}))
+    return stock
+
+
+def _first_dense(chain: list[Link], plains: list[Plain]) -> int:
+    """Index of the first layer that is written as ``dense``: from there on all are, and all exactly.
+
+    The stock loader cannot put a ``conv`` behind a ``dense``, and its dense synapse rounds weights that are all zero
+    or all negative, or that are mixed and above 254; those are written as ``conv``, which it never scales.
+    """
+    first = len(chain)
+    for index in reversed(range(len(chain))):
+        weight = plains[index].synapse.weight
+        low, high = int(weight.min()), int(weight.max())
+        exact = high > 0 and (low >= 0 or high <= _DENSE_MAX)
+        if not isinstance(chain[index].layer.synapse, Dense) or not exact:
+            break
+        first = index
+    return first
+
+
+def _conv_datasets(conv: Conv2d) -> dict[str, Any]:
+    return {
+        "inChannels": conv.weight.shape[1] * conv.groups,
+        "outChannels": conv.weight.shape[0],
+        "kernelSize": np.array(conv.kernel),
+        "stride": np.array(conv.stride),
+        "padding": np.array(conv.padding),
+        "dilation": np.array(conv.dilation),
+        "groups": conv.groups,
+        "weight": conv.weight.astype(np.float32),
+    }
+
+
+def _dense_datasets(conv: Conv2d) -> dict[str, Any]:
+    weight = conv.weight.reshape(len(conv.weight), -1).astype(np.float32)
+    return {"inFeatures": weight.shape[1], "outFeatures": weight.shape[0], "weight": weight}
+
+
+def _neuron_datasets(neuron: Neuron | None, bias: IntArray) -> dict[str, Any]:
+    lif = neuron if isinstance(neuron, LIF) else LIF(0)
+    stock = {
+        "type": "CUBA",
+        "iDecay": int(lif.current_decay),
+        "vDecay": int(lif.voltage_decay),
+        "vThMant": int(lif.threshold) if lif is neuron else limits.READOUT_THRESHOLD,
+        "refDelay": 1,
+        "gradedSpike": False,
+    }
+    return {**({"bias": bias.astype(np.float32)} if bias.size else {}), "neuron": stock}
+
+
+def _write_datasets(group: Any, datasets: Mapping[str, Any]) -> None:
+    for name, value in datasets.items():
+        if isinstance(value, Mapping):
+            _write_datasets(group.create_group(name), value)
+        elif name == "type" and "shape" in datasets:
+            group.create_dataset(name, (1,), "S10", [value.encode("ascii")])
+        else:
+            large = isinstance(value, np.ndarray) and value.ndim > 1
+            group.create_dataset(name, data=value, compression="gzip" if large else None)
+
+
+def _layer_count(layers: Group) -> int:
+    names = layers.names()
+    for index in range(len(names)):
+        if str(index) not in layers:
+            raise layers.error(f"has {len(names)} members, but none called {index}")
+    return len(names)
+
+
+def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_range: Range) -> Input:
+    """The input that the file describes, with what it leaves out from the arguments."""
+    first = layers.group("0")
+    name = "input"
+    try:
+        if own:
+            record = Record(own.attributes())
+            if record.integer("version") != _VERSION:
+                raise NetworkError(f"version {record.integer('version')} is not known here: expected {_VERSION}")
+            name, input_range = record.text("input"), Range(record.integer("low"), record.integer("high"))
+        if first.text("type") == "input":
+            if "neuron" in first:
+                raise first.error("an input layer with neurons is not supported: encode frames before the network")
+            sizes = first.integers("shape").ravel().tolist()
+            input_shape = Shape(*sizes, *([1] * (3 - len(sizes)))) if 1 <= len(sizes) <= 3 else None
+        if input_shape is None:
+            raise NetworkError("does not say the shape of its input: pass input_shape=(channel, height, width)")
+        return Input(name, input_shape, input_range)
+    except NetworkError as error:
+        raise (own or layers).error(str(error)) from None
+
+
+def _own_layers(layers: Group, count: int, source: Input) -> list[Layer]:
+    """The layers of a file that this module wrote."""
+    found: list[Layer] = []
+    shape = source.shape
+    for index in range(1, count):
+        group = layers.group(str(index))
+        if group.text("type") == "flatten":
+            continue
+        stored = _stored(group, shape)
+        record = Record(group.attributes())
+        try:
+            exponent = record.integer("bias_exponent") if "bias_exponent" in record else None
+            neuron = _neuron(group, stored, exponent)
+            synapse = raised(recorded_synapse(record), stored.synapse)
+            found += recorded_layers(record, found[-1].name if found else source.name, synapse, neuron)
+            shape = stored.synapse.output_shape((shape,))
+        except NetworkError as error:
+            raise group.error(str(error)) from None
+    return found
+
+
+def _foreign_layers(layers: Group, count: int, source: Input) -> list[Layer]:
+    """The layers of a file that lava-dl wrote, named after their type and place."""
+    found: list[Layer] = []
+    shape, before = source.shape, source.name
+    for index in range(count):
+        group = layers.group(str(index))
+        kind = group.text("type")
+        if kind == "input" and index == 0:
+            continue
+        name = f"{kind}{index}"
+        if kind == "flatten":
+            found.append(Layer(name, (before,), Flatten()))
+        else:
+            stored = _stored(group, shape)
+            conv = stored.synapse
+            synapse = Dense(conv.weight.reshape(len(conv.weight), -1)) if stored.kind == "dense" else conv
+            found.append(Layer(name, (before,), synapse, _neuron(group, stored, None)))
+            shape = _checked_shape(group, conv, shape)
+        before = name
+    return found
+
+
+def _stored(group: Group, source: Shape) -> _Stored:
+    """One ``conv`` or ``dense`` group; ``source`` is the shape of what it reads, before any flattening."""
+    kind = group.text("type")
+    if kind not in ("conv", "dense"):
+        raise group.error(f"layer type {kind!r} is not supported here: expected conv, dense or flatten")
+    if "delay" in group and group.integers("delay").any():
+        raise group.error("axonal delays are not supported: export with delay=False", "delay")
+    try:
+        synapse = _stored_conv(group, source) if kind == "conv" else _stored_dense(group, source)
+    except NetworkError as error:
+        raise group.error(str(error)) from None
+    out = synapse.weight.shape[0]
+    bias = group.integers("bias", (out,)) if "bias" in group else np.empty(0, np.int32)
+    return _Stored(kind, synapse, bias, *_stored_neuron(group))
+
+
+def _stored_conv(group: Group, source: Shape) -> Conv2d:
+    out = _positive(group, "outChannels")
+    groups = _positive(group, "groups")
+    kernel = _stored_pair(group, "kernelSize", 1)
+    ins = _positive(group, "inChannels")
+    if ins != source.channel or ins % groups:
+        raise group.error(f"is {ins} in {groups} groups, but its input has {source.channel} channels", "inChannels")
+    weight = group.integers("weight", (out, ins // groups, *kernel))
+    window = (_stored_pair(group, "stride", 1), _stored_pair(group, "padding", 0), _stored_pair(group, "dilation", 1))
+    return Conv2d(weight, *window, groups)
+
+
+def _stored_dense(group: Group, source: Shape) -> Conv2d:
+    out, ins = _positive(group, "outFeatures"), _positive(group, "inFeatures")
+    if ins != source.size:
+        raise group.error(f"is {ins}, but its input is {source}", "inFeatures")
+    return Conv2d(group.integers("weight", (out, ins)).reshape(out, *source))
+
+
+def _stored_neuron(group: Group) -> tuple[int, int, int]:
+    """Threshold, current decay and voltage decay."""
+    if "neuron" not in group:
+        raise group.error("is missing: the stock loader would integrate for ever; export with dynamics=True", "neuron")
+    neuron = group.group("neuron")
+    kind = neuron.text("type")
+    if kind not in ("CUBA", "LOIHI"):
+        raise neuron.error(f"{kind!r} neurons are not supported: expected CUBA", "type")
+    for name in ("gradedSpike", "messageBits", "weight_exp"):
+        if name in neuron and neuron.numbers(name).any():
+            raise neuron.error("is not supported: expected binary spikes without weight scaling", name)
+    return neuron.integer("vThMant"), neuron.integer("iDecay"), neuron.integer("vDecay")
+
+
+def _neuron(group: Group, stored: _Stored, bias_exponent: int | None) -> Neuron:
+    """The stored neurons, with the recorded bias exponent where there is one."""
+    decays = stored.current_decay, stored.voltage_decay
+    try:
+        if stored.threshold == limits.READOUT_THRESHOLD:
+            if decays != (limits.DECAY_ONE, limits.DECAY_ONE):
+                raise NetworkError(f"a read-out that remembers (decays {decays}) is not supported: expected 4096")
+            return Accumulator(stored.bias)
+        if bias_exponent is None:
+            return LIF(stored.threshold, stored.bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, *decays)
+        return LIF(stored.threshold, raised_bias(stored.bias, bias_exponent), bias_exponent, *decays)
+    except NetworkError as error:
+        raise group.error(str(error), "neuron") from None
+
+
+def _checked_shape(group: Group, conv: Conv2d, source: Shape) -> Shape:
+    """The output shape, once the file agrees with it."""
+    try:
+        shape = conv.output_shape((source,))
+    except NetworkError as error:
+        raise group.error(str(error)) from None
+    stored = tuple(group.integers("shape").ravel().tolist())
+    if stored not in (tuple(shape), (shape.channel,)) or (len(stored) == 1 and shape.size != shape.channel):
+        raise group.error(f"is {stored}, but the layer's output is {shape}", "shape")
+    return shape
+
+
+def _check_record(layers: Group, count: int, network: Network) -> None:
+    """Raises FormatError unless writing ``network`` again would give the file's datasets."""
+    try:
+        expected = _stock_layers(network)
+    except NetworkError as error:
+        raise layers.error(f"the recorded layers do not fit the stored ones: {error}") from None
+    if len(expected) != count:
+        raise layers.error(f"has {count} members, but the recorded layers need {len(expected)}")
+    for index, layer in enumerate(expected):
+        check_agrees(layers.group(str(index)), layer.datasets)
+
+
+def _positive(group: Group, name: str) -> int:
+    value = group.integer(name)
+    if value < 1:
+        raise group.error(f"is {value}, expected at least 1", name)
+    return value
+
+
+def _stored_pair(group: Group, name: str, low: int) -> tuple[int, int]:
+    values = group.integers(name, (), (1,), (2,)).ravel()
+    try:
+        return as_pair(values.tolist() * (2 // len(values)), name, low)
+    except NetworkError as error:
+        raise group.error(str(error)) from None
