@@ -62,8 +62,8 @@ def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Sequence
 
     The boxes are the tight bounds of the object's alpha above one half, motion blur included, as it would be seen
     without the occluder, within the frame; they are whole pixels. At least 70 % of the object is inside the frame, and
-    nothing passes over it in the first frame. Every effect has a random stream of its own, so that switching one off
-    leaves the others as they are.
+    nothing passes over it in the first frame. Light, distractors, occluder and noise have random streams of their own:
+    with them or without, object and background move alike.
 
     pictures: at least one, uint8 RGB of shape (height, width, 3). The object is cut from any of them.
     seed: 0 or more; the same seed gives the same bytes.

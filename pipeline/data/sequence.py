@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ Boxes = npt.NDArray[np.float64]
 GROUND_TRUTH = "groundtruth_rect.txt"
 OTB_ORIGIN = 1.0
 """OTB counts pixels from 1, as MATLAB does (Wu, Lim, Yang, "Object Tracking Benchmark", PAMI 2015, and its toolkit)."""
+
+_BROKEN_NPZ = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What damage to an npz raises in NumPy and zipfile; RuntimeError for a flag that claims encryption."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class Sequence(ArrayEquality):
         try:
             with np.load(path, allow_pickle=False) as file:
                 return Sequence(str(file["name"]), file["frames"], file["boxes"])
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, DataError) as error:
+        except (*_BROKEN_NPZ, DataError) as error:
             raise FormatError(f"{path}: is not a tracking sequence ({error})") from None
 
 

@@ -1,0 +1,18 @@
+"""What tests of every package share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Research data that may not be part of the project; it lies beside the checkout on some machines."""
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data, or a skipped test where there is none."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder of shared research data is not on this machine")
+    return SHARED_DATA
