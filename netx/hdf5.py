@@ -180,11 +180,12 @@ def opened(path: Path) -> Iterator[Group]:
 def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
     """Raises FormatError at the first dataset of ``group`` that differs from ``expected``, nested mappings included.
 
-    Members that ``expected`` does not name are not looked at.
+    Empty mappings, and members that ``expected`` does not name, are not looked at.
     """
     for name, value in expected.items():
         if isinstance(value, Mapping):
-            check_agrees(group.group(name), value)
+            if value:
+                check_agrees(group.group(name), value)
         elif isinstance(value, str):
             if group.text(name) != value:
                 raise group.error(f"is {group.text(name)!r}, but the recorded integers say {value!r}", name)

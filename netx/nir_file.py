@@ -1,0 +1,243 @@
+"""``.nir`` files: a chain as a graph of NIR nodes that stock readers run with the same spikes.
+
+Each layer is a ``Conv2d`` with integer weights in float32, the bias in it, and a ``LIF`` whose ``tau`` is the time
+step: its membrane is then its input, and it remembers nothing. Its threshold lies half a unit above the integer one, so
+that ``>`` and ``>=`` mean the same. A read-out ends in its ``Conv2d``. Kernels are written square and without groups
+because NIR 1.0.8 computes shapes as if they were (``nir/ir/conv.py``), and so does norse 1.1.0 (``import_nir.py``). The
+original integers are metadata; reading rebuilds the network from them and demands that writing it again would give the
+same graph.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from netx.chain import Link, links
+from netx.errors import FormatError, NetworkError
+from netx.files import write_whole
+from netx.hdf5 import Group, check_agrees, opened
+from netx.lowering import MAX_ELEMENTS, plain, raised, squared
+from netx.network import Input, Layer, Network
+from netx.neurons import LIF
+from netx.record import (
+    Record,
+    link_values,
+    neuron_values,
+    recorded_layers,
+    recorded_neuron,
+    recorded_synapse,
+)
+from netx.synapses import Conv2d
+from netx.types import Range, Shape
+
+TIME_STEP = 1e-4
+"""Seconds. snnTorch assumes this one; norse is told (``from_nir(graph, dt=TIME_STEP)``)."""
+
+WEIGHT_SCALE = 64
+"""Integer weights are this many times SLAYER's (lava-dl 0.6.0 ``slayer/neuron/cuba.py``, ``w_scale``)."""
+
+_VERSION = 1
+_KINDS = ("Input", "Conv2d", "LIF", "Output")
+
+
+def synapse_node(layer: str) -> str:
+    """Name of the node whose output is the membrane voltage of ``layer``, bias included."""
+    return f"synapse_{layer}"
+
+
+def neuron_node(layer: str) -> str:
+    """Name of the node whose output are the spikes of ``layer``."""
+    return f"neuron_{layer}"
+
+
+def write_nir(network: Network, path: Path) -> None:
+    """Write a network that is one chain as a ``.nir`` file, whole or not at all.
+
+    Raises FormatError when the network is no chain, when neurons remember, when folding an exponent would not be
+    exact, or when the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        graph = _graph(network)
+    except NetworkError as error:
+        raise FormatError(f"{path}: a .nir file cannot hold this network: {error}") from None
+    try:
+        with write_whole(path) as temporary:
+            nir.write(temporary, graph)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be written ({error})") from None
+
+
+def read_nir(path: Path) -> Network:
+    """The network in a ``.nir`` file that ``write_nir`` wrote, equal to the one it was given.
+
+    Raises FormatError, with the file and the node, when it is anything else: a graph without the integer metadata
+    (the message lists what is missing), or one whose metadata and graph do not agree.
+    """
+    path = Path(path)
+    with opened(path) as root:
+        graph = root.group("node")
+        nodes = graph.group("nodes")
+        if "metadata" not in graph or "monospike_version" not in graph.group("metadata"):
+            raise _foreign(graph, nodes)
+        metadata = _metadata(graph)
+        try:
+            source, names = _header(metadata, nodes)
+            layers = _layers(nodes, source.name, names)
+            network = Network((source,), tuple(layers), (layers[-1].name,))
+            expected = _graph(network)
+        except NetworkError as error:
+            raise graph.error(str(error)) from None
+        _check_graph(graph, nodes, expected)
+        return network
+
+
+def _graph(network: Network) -> nir.NIRGraph:
+    """The whole content of the ``.nir`` file of ``network``."""
+    source = network.inputs[0]
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array(source.shape))}
+    chain = links(network)
+    for link in chain:
+        shape = network.shape(link.layer.name)
+        nodes[synapse_node(link.layer.name)] = _conv_node(link)
+        if isinstance(link.layer.neuron, LIF):
+            nodes[neuron_node(link.layer.name)] = _lif_node(link.layer.name, link.layer.neuron, shape)
+    nodes["output"] = nir.Output(np.array(network.shape(network.outputs[0])))
+    metadata = {
+        "monospike_version": _VERSION,
+        "input": source.name,
+        "input_range": np.array(source.range),
+        "layers": ",".join(link.layer.name for link in chain),
+        "weight_scale": WEIGHT_SCALE,
+        "dt": TIME_STEP,
+        "reset": "to zero",
+    }
+    order = list(nodes)
+    return nir.NIRGraph(nodes, list(pairwise(order)), metadata=metadata)
+
+
+def _conv_node(link: Link) -> nir.Conv2d:
+    layer, neuron = link.layer, link.layer.neuron
+    assert neuron is not None
+    if not neuron.memoryless:
+        raise NetworkError(
+            f"layer {layer.name!r} remembers, and rounds down at every step, which no NIR neuron does: use decays of "
+            f"4096, or the .net format"
+        )
+    synapse, bias = plain(link, max_groups=1)
+    try:
+        conv = squared(synapse, link.source)
+    except NetworkError as error:
+        raise NetworkError(f"layer {layer.name!r}: {error}") from None
+    channels = conv.weight.shape[0]
+    return nir.Conv2d(
+        input_shape=(link.source.height, link.source.width),
+        weight=conv.weight.astype(np.float32),
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=1,
+        bias=(bias if bias.size else np.zeros(channels)).astype(np.float32),
+        metadata={**link_values(link), **neuron_values(neuron)},
+    )
+
+
+def _lif_node(name: str, neuron: LIF, shape: Shape) -> nir.LIF:
+    if shape.size > MAX_ELEMENTS:
+        raise NetworkError(f"layer {name!r}: {shape} neurons are more than {MAX_ELEMENTS}")
+
+    def full(value: float) -> npt.NDArray[np.float32]:
+        return np.full(shape, value, dtype=np.float32)
+
+    return nir.LIF(
+        tau=full(TIME_STEP),
+        r=full(1),
+        v_leak=full(0),
+        v_reset=full(0),
+        v_threshold=full(neuron.threshold + 0.5),
+        metadata={"layer": name},
+    )
+
+
+def _header(metadata: Record, nodes: Group) -> tuple[Input, tuple[str, ...]]:
+    version = metadata.integer("monospike_version")
+    if version != _VERSION:
+        raise NetworkError(f"metadata version {version} is not known here: expected {_VERSION}")
+    span = metadata.integers("input_range")
+    if span.shape != (2,):
+        raise NetworkError(f"metadata input_range: expected two integers, got {span.tolist()}")
+    names = metadata.names("layers")
+    if not names:
+        raise NetworkError("the metadata name no layers")
+    shape = Shape(*nodes.group("input").integers("shape", (3,)).tolist())
+    return Input(metadata.text("input"), shape, Range(*span.tolist())), names
+
+
+def _layers(nodes: Group, source: str, names: tuple[str, ...]) -> list[Layer]:
+    """The named layers, from their synapse nodes and the metadata there."""
+    layers: list[Layer] = []
+    for name in names:
+        node = nodes.group(synapse_node(name))
+        record = _metadata(node)
+        try:
+            synapse = raised(recorded_synapse(record), _stored_conv(node))
+            before = layers[-1].name if layers else source
+            layers += recorded_layers(record, before, synapse, recorded_neuron(record))
+        except NetworkError as error:
+            raise node.error(str(error)) from None
+    return layers
+
+
+def _stored_conv(node: Group) -> Conv2d:
+    if node.integer("groups") != 1:
+        raise node.error(f"is {node.integer('groups')}, expected 1: groups are written as dense kernels", "groups")
+    stride, padding, dilation = (
+        tuple(node.integers(name, (2,)).tolist()) for name in ("stride", "padding", "dilation")
+    )
+    return Conv2d(node.integers("weight"), stride, padding, dilation)
+
+
+def _metadata(group: Group) -> Record:
+    """The metadata of the graph or of a node."""
+    metadata = group.group("metadata")
+    values = {
+        name: metadata.text(name) if metadata.holds_text(name) else metadata.numbers(name) for name in metadata.names()
+    }
+    return Record(values)
+
+
+def _check_graph(graph: Group, nodes: Group, expected: nir.NIRGraph) -> None:
+    """Raises FormatError unless the file holds the nodes and edges of ``expected``, and nothing else."""
+    if nodes.names() != sorted(expected.nodes):
+        odd = sorted(set(nodes.names()) ^ set(expected.nodes))
+        raise nodes.error(f"the metadata and the graph do not agree about the nodes {', '.join(odd)}")
+    edges = [tuple(edge) for edge in graph.texts("edges", (len(expected.edges), 2)).tolist()]
+    if sorted(edges) != sorted(expected.edges):
+        raise graph.error("they do not connect the layers in the order of the metadata", "edges")
+    check_agrees(graph, {"type": "NIRGraph", "metadata": expected.metadata})
+    for name, node in expected.nodes.items():
+        check_agrees(nodes.group(name), node.to_dict())
+
+
+def _foreign(graph: Group, nodes: Group) -> FormatError:
+    """What keeps a graph without our metadata from being a network of integers."""
+    kinds = {name: nodes.group(name).text("type") for name in nodes.names()}
+    missing = ["the integer metadata that monospike writes"]
+    unknown = sorted(f"{kind} ({name})" for name, kind in kinds.items() if kind not in _KINDS)
+    if unknown:
+        missing.append(f"a meaning for the nodes {', '.join(unknown)}: known are {', '.join(_KINDS)}")
+    fractional = [name for name, kind in kinds.items() if kind == "Conv2d" and _is_fractional(nodes.group(name))]
+    if fractional:
+        missing.append(f"whole-number weights in {', '.join(fractional)}")
+    return graph.error(f"cannot be read as a network of integers; missing: {'; '.join(missing)}")
+
+
+def _is_fractional(node: Group) -> bool:
+    weight: Any = node.numbers("weight")
+    return not bool(np.all(np.isfinite(weight)) and np.all(weight == np.floor(weight)))
