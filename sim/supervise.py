@@ -132,10 +132,12 @@ def supervise(
 
 def report_failure(folder: Path, headline: str, details: str) -> None:
     """Say why the job failed, in the job's folder; its supervisor then ends it. Only the first report counts."""
-    draft = folder / f"{_FAILURE}.{os.getpid()}"
-    draft.write_text(f"{headline}\n{details}", errors="replace")
+    descriptor, draft = tempfile.mkstemp(dir=folder)
+    with os.fdopen(descriptor, "w", errors="replace") as file:
+        file.write(f"{headline}\n{details}")
     with suppress(FileExistsError):
         os.link(draft, folder / _FAILURE)
+    Path(draft).unlink()
 
 
 def die_with_parent() -> None:

@@ -1,0 +1,130 @@
+"""Runs a network in Lava's CPU simulator, from which nothing can hang, leak or stay behind.
+
+Lava itself runs in another process (sim.lava_worker) under a supervisor (sim.supervise); this file does not import it.
+One new frame enters at every time step, and each layer is read as many steps later as it is deep.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import FormatError, MonospikeError, Network
+from sim.frames import checked_frames
+from sim.lava_job import LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
+from sim.lava_plan import plan, recording
+from sim.recording import Recording
+from sim.supervise import Ending, job_folder, supervise
+
+Progress = Callable[[int, int], None]
+"""Called with the number of frames done and of all frames."""
+
+_ROOT = Path(__file__).resolve().parents[1]
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Lava forks a process a layer and more; threads in them would only compete, and some libraries' hang after a fork."""
+
+
+_LONGEST_FOLDER = 107 - len("/pymp-01234567/listener-01234567")
+"""A Unix socket's path has at most 107 characters; multiprocessing puts one below the job's folder."""
+
+
+class LavaError(MonospikeError):
+    """Lava failed. ``details``: its traceback, where there is one."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class LavaTimeout(LavaError):  # noqa: N818
+    """Lava did not finish within its time."""
+
+
+def run(
+    network: Network,
+    frames: Mapping[str, npt.ArrayLike],
+    *,
+    timeout: float = 300,
+    progress: Progress | None = None,
+) -> Recording:
+    """Run ``network`` on one frame a time step in Lava's stock fixed-point processes.
+
+    frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
+    timeout: seconds for all of it. progress: called with the frames done and their number.
+    Spikes, and the membranes of accumulators, are read from Lava; for those of spiking layers see
+    sim.lava_plan.recording. Raises NetworkError when frames do not fit or Lava cannot run a layer with the same bits,
+    LavaError when Lava fails, and LavaTimeout.
+    """
+    layers = plan(network)
+    values = {name: in_lava_order(array) for name, array in checked_frames(network, frames).items()}
+    return _run_job(LavaJob(values, layers=layers), timeout, progress)
+
+
+def run_net_files(
+    parts: Sequence[NetPart],
+    frames: Mapping[str, npt.NDArray],
+    *,
+    timeout: float = 300,
+    progress: Progress | None = None,
+) -> Recording:
+    """As ``run``, but every layer is made from ``.net`` files by lava-dl's own loader.
+
+    parts: each after the part it reads. frames: integers for each input that a part reads, shape (frame, channel,
+    height, width). Raises FormatError when a file is missing, LavaError and LavaTimeout as above.
+    """
+    for part in parts:
+        if not part.path.is_file():
+            raise FormatError(f"{part.path}: there is no such file")
+    values = {name: in_lava_order(np.asarray(array).astype(np.int32)) for name, array in frames.items()}
+    return _run_job(LavaJob(values, parts=tuple(parts)), timeout, progress)
+
+
+def _run_job(job: LavaJob, timeout: float, progress: Progress | None) -> Recording:
+    if importlib.util.find_spec("lava") is None:
+        raise LavaError("Lava is not installed: use Python 3.10 and `pip install 'monospike[lava]'`")
+    with job_folder() as place:
+        _write_job(place.folder, job)
+        shown = -1
+
+        def watch() -> None:
+            nonlocal shown
+            done = read_progress(place.folder)
+            if progress is not None and done is not None and done != shown:
+                shown = done
+                progress(done, job.frame_count)
+
+        command = [sys.executable, "-m", "sim.lava_worker", str(place.folder)]
+        ending = supervise(place, command, timeout=timeout, environment=_environment(), watch=watch)
+        if ending is Ending.DONE:
+            watch()
+            return recording(read_outcome(place.folder))
+        if ending is Ending.TIMED_OUT:
+            raise LavaTimeout(_too_late(read_progress(place.folder), job.frame_count, timeout))
+        headline, details = place.failure()
+        raise LavaError(f"Lava failed: {headline}", details)
+
+
+def _write_job(folder: Path, job: LavaJob) -> None:
+    if len(str(folder)) > _LONGEST_FOLDER:
+        raise LavaError(f"{folder}: the temporary folder's path is too long for a socket; set TMPDIR to a shorter one")
+    try:
+        write_job(folder, job)
+    except OSError as error:
+        raise LavaError(f"{folder}: the job for Lava cannot be written ({error})") from None
+
+
+def _environment() -> dict[str, str]:
+    """What lets the worker find these packages, be they installed or a checkout."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+def _too_late(done: int | None, frames: int, timeout: float) -> str:
+    progress = "it had not started" if done is None else f"{done} of {frames} frames were done"
+    return f"Lava did not finish within {timeout:g} s; {progress}. Give it more time, or fewer frames."

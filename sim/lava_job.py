@@ -1,0 +1,185 @@
+"""What passes between the caller and the process that runs Lava: plain arrays and JSON in the job's folder.
+
+Shapes here are Lava's, (column, row, channel); ``in_lava_order`` and ``in_torch_order`` translate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netx.files import write_whole
+from netx.types import Pair
+
+IntArray = npt.NDArray[np.int32]
+
+_DESCRIPTION, _ARRAYS, _OUTCOME, _PROGRESS = "job.json", "job.npz", "outcome.npz", "progress"
+
+
+@dataclass(frozen=True)
+class LavaNeuron:
+    """A stock ``LIF`` process. bias: shape (channel,). threshold in weight units; the decays in 1/4096."""
+
+    bias: IntArray
+    bias_exponent: int
+    threshold: int
+    current_decay: int
+    voltage_decay: int
+
+
+@dataclass(frozen=True)
+class LavaLayer:
+    """One stock ``Conv`` process and the ``LIF`` process it feeds, in their own terms.
+
+    source: name of the layer or input it reads, of shape input_shape (column, row, channel).
+    weight: shape (out channel, column, row, in channel / groups), the kernel flipped: Lava's is a true convolution.
+    stride, padding, dilation: (column, row).
+    message_bits: 0 when the source sends spikes, the width of its integers otherwise.
+    """
+
+    name: str
+    source: str
+    input_shape: tuple[int, int, int]
+    weight: IntArray
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+    message_bits: int
+    neuron: LavaNeuron
+
+
+@dataclass(frozen=True)
+class NetPart:
+    """A ``.net`` file that holds a chain of layers, loaded by lava-dl's own netx.
+
+    layers: their names, in the file's order and without its input layer. source: name of the input, or of a layer of
+    an earlier part, that it reads. message_bits: 0 when the source sends spikes, the width of its integers otherwise.
+    """
+
+    path: Path
+    layers: tuple[str, ...]
+    source: str
+    message_bits: int = 0
+
+
+@dataclass(frozen=True)
+class LavaJob:
+    """Layers or parts, each after its source, and the frames of each input (column, row, channel, frame)."""
+
+    frames: Mapping[str, IntArray]
+    layers: tuple[LavaLayer, ...] = ()
+    parts: tuple[NetPart, ...] = ()
+
+    @property
+    def frame_count(self) -> int:
+        return next(iter(self.frames.values())).shape[-1]
+
+
+@dataclass(frozen=True)
+class LayerOutcome:
+    """What Lava did with one layer, every array of shape (frame, column, row, channel) or broadcastable to it.
+
+    activation: what the synapse sent to the neurons, in weight units.
+    spikes: 0 or 1. voltage: the membrane voltage of a layer that never spikes, in 1/64 weight unit, and None otherwise.
+    bias: what the neurons add, in 1/64 weight unit. current_decay, voltage_decay in 1/4096.
+    """
+
+    activation: IntArray
+    spikes: IntArray
+    voltage: IntArray | None
+    bias: IntArray
+    current_decay: int
+    voltage_decay: int
+
+
+def in_lava_order(frames: IntArray) -> IntArray:
+    """(frame, channel, row, column) as (column, row, channel, frame)."""
+    return np.ascontiguousarray(frames.transpose(3, 2, 1, 0))
+
+
+def in_torch_order(frames: npt.NDArray) -> npt.NDArray:
+    """(frame, column, row, channel) as (frame, channel, row, column)."""
+    return np.ascontiguousarray(frames.transpose(0, 3, 2, 1))
+
+
+def write_job(folder: Path, job: LavaJob) -> None:
+    """Write ``job`` to its folder."""
+    arrays = {f"frames/{name}": frames for name, frames in job.frames.items()}
+    layers = [dataclasses.asdict(layer) for layer in job.layers]
+    for layer in layers:
+        arrays[f"weight/{layer['name']}"] = layer.pop("weight")
+        arrays[f"bias/{layer['name']}"] = layer["neuron"].pop("bias")
+    parts = [dataclasses.asdict(part) | {"path": str(part.path.resolve())} for part in job.parts]
+    np.savez(folder / _ARRAYS, **arrays)
+    (folder / _DESCRIPTION).write_text(json.dumps({"layers": layers, "parts": parts}))
+
+
+def read_job(folder: Path) -> LavaJob:
+    """What ``write_job`` wrote."""
+    description = json.loads((folder / _DESCRIPTION).read_text())
+    with np.load(folder / _ARRAYS, allow_pickle=False) as file:
+        arrays = dict(file)
+    layers = []
+    for layer in description["layers"]:
+        name = layer["name"]
+        pairs = {key: tuple(layer[key]) for key in ("input_shape", "stride", "padding", "dilation")}
+        neuron = LavaNeuron(bias=arrays[f"bias/{name}"], **layer["neuron"])
+        layers.append(LavaLayer(**layer | pairs | {"weight": arrays[f"weight/{name}"], "neuron": neuron}))
+    parts = [
+        NetPart(Path(part["path"]), tuple(part["layers"]), part["source"], part["message_bits"])
+        for part in description["parts"]
+    ]
+    frames = {key.removeprefix("frames/"): value for key, value in arrays.items() if key.startswith("frames/")}
+    return LavaJob(frames, tuple(layers), tuple(parts))
+
+
+def write_outcome(folder: Path, outcome: Mapping[str, LayerOutcome]) -> None:
+    """Write what every layer did, whole or not at all."""
+    arrays = {
+        f"{name}/{field.name}": np.asarray(value)
+        for name, layer in outcome.items()
+        for field in dataclasses.fields(layer)
+        if (value := getattr(layer, field.name)) is not None
+    }
+    with write_whole(folder / _OUTCOME) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_outcome(folder: Path) -> dict[str, LayerOutcome]:
+    """What ``write_outcome`` wrote, in the same order."""
+    with np.load(folder / _OUTCOME, allow_pickle=False) as file:
+        arrays = dict(file)
+    names = dict.fromkeys(key.partition("/")[0] for key in arrays)
+    return {
+        name: LayerOutcome(
+            activation=arrays[f"{name}/activation"],
+            spikes=arrays[f"{name}/spikes"],
+            voltage=arrays.get(f"{name}/voltage"),
+            bias=arrays[f"{name}/bias"],
+            current_decay=int(arrays[f"{name}/current_decay"]),
+            voltage_decay=int(arrays[f"{name}/voltage_decay"]),
+        )
+        for name in names
+    }
+
+
+def write_progress(folder: Path, frames: int) -> None:
+    """Say that ``frames`` frames have left the last layer."""
+    draft = folder / f"{_PROGRESS}.new"
+    draft.write_text(str(frames))
+    draft.replace(folder / _PROGRESS)
+
+
+def read_progress(folder: Path) -> int | None:
+    """How many frames have left the last layer; None before the simulation has started."""
+    try:
+        return int((folder / _PROGRESS).read_text())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,170 @@
+"""A network in the terms of Lava's stock processes, and what they did in the network's terms. No Lava in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import (
+    LIF,
+    Accumulator,
+    Concat,
+    Conv2d,
+    Correlation,
+    Flatten,
+    Layer,
+    Network,
+    NetworkError,
+    Neuron,
+    Range,
+    channel_bias,
+    limits,
+)
+from netx.arrays import IntArray
+from netx.lowering import lowered
+from netx.types import Pair
+from sim.lava_job import LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
+from sim.recording import Recording
+
+MAX_INT8 = 127
+"""Lava's Conv keeps kernel size, stride, padding, dilation and groups in 8 signed bits, and computes the output's size
+in them (lava-nc 0.10.0 ``proc/conv/models.py``); beyond it sends zeros or raises."""
+
+
+def plan(network: Network) -> tuple[LavaLayer, ...]:
+    """The Conv and LIF process of every layer with neurons, in the network's order.
+
+    Raises NetworkError naming the layer that Lava's stock processes cannot run with the same bits.
+    """
+    _check_starts_at_rest(network)
+    layers = []
+    for layer in network.layers:
+        try:
+            if layer.neuron is not None:
+                layers.append(_lava_layer(network, layer))
+            elif isinstance(layer.synapse, Concat):
+                raise NetworkError("Concat is not supported in Lava: use a convolution a branch")
+        except NetworkError as error:
+            raise NetworkError(f"layer {layer.name!r}: {error}") from None
+    return tuple(layers)
+
+
+def message_bits(values: Range) -> int:
+    """0 for spikes; else the width of the graded integers, sign included."""
+    if values.binary:
+        return 0
+    return max(abs(values.low), abs(values.high)).bit_length() + (values.low < 0)
+
+
+def recording(outcome: Mapping[str, LayerOutcome]) -> Recording:
+    """What Lava did, as the common ground of all engines.
+
+    Spikes are Lava's own, and so are the membranes of layers that never spike. Lava forgets the membrane of a neuron
+    that spikes; for spiking layers it is Lava's own activation put through the recurrence of its LIF, and reset where
+    Lava's neuron spiked.
+    """
+    spikes, membranes = {}, {}
+    for name, layer in outcome.items():
+        if layer.voltage is None:
+            spikes[name] = in_torch_order(layer.spikes).astype(np.uint8)
+            voltage = _voltages_before_reset(layer)
+        else:
+            voltage = layer.voltage
+        membranes[name] = in_torch_order(voltage >> limits.STATE_SHIFT).astype(np.int32)
+    return Recording("lava", spikes, membranes)
+
+
+def _check_starts_at_rest(network: Network) -> None:
+    """A frame reaches a layer some steps after the run has started; one that remembers must have seen nothing."""
+    if network.memoryless:
+        return
+    for layer in network.layers:
+        if isinstance(layer.neuron, LIF):
+            bias = channel_bias(layer.neuron, network.shape(layer.name))
+            restless = (bias > layer.neuron.threshold << limits.STATE_SHIFT).any()
+            if restless or (bias.any() and not layer.neuron.memoryless):
+                raise NetworkError(
+                    f"layer {layer.name!r}: its bias acts before the first frame arrives, and the network remembers "
+                    f"it; Lava runs such a network only with decays of {limits.DECAY_ONE}"
+                )
+
+
+def _lava_layer(network: Network, layer: Layer) -> LavaLayer:
+    if isinstance(layer.synapse, Correlation):
+        raise NetworkError("is a correlation without its template: call Network.programmed first")
+    source, flattened = _source(network, layer)
+    _check_source_sends(network, source)
+    conv = lowered(layer.synapse, network.shape(source), flattened, MAX_INT8)
+    _check_sizes(conv)
+    shape = network.shape(source)
+    return LavaLayer(
+        name=layer.name,
+        source=source,
+        input_shape=(shape.width, shape.height, shape.channel),
+        weight=np.ascontiguousarray(conv.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
+        stride=_columns_first(conv.stride),
+        padding=_columns_first(conv.padding),
+        dilation=_columns_first(conv.dilation),
+        groups=conv.groups,
+        message_bits=message_bits(network.range(source)),
+        neuron=_lava_neuron(layer.neuron, channels=len(conv.weight)),
+    )
+
+
+def _lava_neuron(neuron: Neuron | None, channels: int) -> LavaNeuron:
+    assert neuron is not None
+    bias = neuron.bias if neuron.bias.size else np.zeros(channels, np.int32)
+    if isinstance(neuron, LIF):
+        return LavaNeuron(bias, neuron.bias_exponent, neuron.threshold, neuron.current_decay, neuron.voltage_decay)
+    one = limits.DECAY_ONE
+    return LavaNeuron(bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, limits.READOUT_THRESHOLD, one, one)
+
+
+def _source(network: Network, layer: Layer) -> tuple[str, bool]:
+    """The input or layer with neurons that ``layer`` reads, and whether through a Flatten."""
+    by_name = {other.name: other for other in network.layers}
+    source, flattened = layer.inputs[0], False
+    while source in by_name and isinstance(by_name[source].synapse, Flatten):
+        source, flattened = by_name[source].inputs[0], True
+    return source, flattened
+
+
+def _check_source_sends(network: Network, source: str) -> None:
+    if any(other.name == source and isinstance(other.neuron, Accumulator) for other in network.layers):
+        raise NetworkError(f"reads the accumulator {source!r}, which sends nothing in Lava")
+
+
+def _check_sizes(conv: Conv2d) -> None:
+    for kernel, padding, dilation in zip(conv.kernel, conv.padding, conv.dilation, strict=True):
+        reach = dilation * (kernel - 1) + 1
+        if max(reach, 2 * padding, *conv.stride) > MAX_INT8:
+            raise NetworkError(
+                f"a kernel of {kernel} with dilation {dilation}, padding {padding} and stride {conv.stride} is too "
+                f"large for Lava: the dilated kernel, twice the padding and the stride must be at most {MAX_INT8}"
+            )
+
+
+def _columns_first(pair: Pair) -> Pair:
+    return pair[1], pair[0]
+
+
+def _voltages_before_reset(layer: LayerOutcome) -> IntArray:
+    """The LIF recurrence of lava-nc 0.10.0 ``proc/lif/models.py`` (``subthr_dynamics``), in 1/64 weight unit."""
+    half = 1 << (limits.STATE_BITS - 1)
+    current: npt.NDArray[np.int64] = np.zeros(layer.activation.shape[1:], np.int64)
+    voltage = current
+    voltages = np.empty(layer.activation.shape, np.int32)
+    for frame, (activation, spikes) in enumerate(zip(layer.activation, layer.spikes, strict=True)):
+        current = _decayed(current, layer.current_decay) + (activation.astype(np.int64) << limits.STATE_SHIFT)
+        current = np.where(current > half, current - 2 * half, current)
+        current = np.where(current <= -half, current + 2 * half, current)
+        voltage = np.clip(_decayed(voltage, layer.voltage_decay) + current + layer.bias, 1 - half, half - 1)
+        voltages[frame] = voltage
+        voltage = np.where(spikes, 0, voltage)
+    return voltages
+
+
+def _decayed(state: npt.NDArray[np.int64], decay: int) -> npt.NDArray[np.int64]:
+    return np.sign(state) * (np.abs(state) * (limits.DECAY_ONE - decay) >> 12)

@@ -1,0 +1,237 @@
+"""The process that runs Lava: ``python -m sim.lava_worker FOLDER``, started by sim.lava under sim.supervise.
+
+It is the only file that imports Lava, uses stock processes only, and never ends Lava in an orderly way: most of Lava's
+failures are hangs, and so are most ways to stop it. It leaves its outcome in the folder and is killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import resource
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+from lava.proc.conv.process import Conv
+from lava.proc.io.extractor import Extractor, PyLoihiExtractorModel
+from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIF
+
+from netx import limits
+from sim import lava_job
+from sim.lava_job import LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.supervise import die_with_parent, report_failure
+
+Process: TypeAlias = Any
+"""A Lava process; Lava has no types of its own."""
+
+_RUN_CONFIG = {
+    "select_tag": "fixed_pt",  # without it Lava silently takes the floating-point models
+    "exception_proc_model_map": {Extractor: PyLoihiExtractorModel},  # the one model of it, which bears no tag
+}
+_COMPILE_CONFIG = {"pypy_channel_size": 2}
+"""Slots a channel; Lava's default of 64 asks for gigabytes of shared memory."""
+
+
+def main(folder: Path) -> None:
+    """Run the job in ``folder``, leave its outcome there, and end at once."""
+    try:
+        guard(folder)
+        simulate(folder, lava_job.read_job(folder))
+    except Exception as error:
+        # The last stop before the process ends: whatever it is has to reach the user, with its text.
+        report_exception(folder, error)
+        os._exit(1)
+    os._exit(0)
+
+
+def guard(folder: Path) -> None:
+    """Make this process and all that it forks easy to find, quick to die and unable to fail in silence."""
+    os.register_at_fork(after_in_child=die_with_parent)
+    _name_shared_memory(folder.name)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+
+    def run(process: SystemProcess) -> None:
+        try:
+            multiprocessing.Process.run(process)
+        except Exception as error:
+            report_exception(folder, error)
+            os._exit(1)
+
+    SystemProcess.run = run
+
+
+def report_exception(folder: Path, error: Exception) -> None:
+    """Report an exception with its text and the place it comes from."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = "/".join(Path(place.filename).parts[-3:])
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    report_failure(folder, f"{type(error).__name__}: {error} (in {where}:{place.lineno}, {place.name})", text)
+
+
+def _name_shared_memory(job: str) -> None:
+    """Let the job's name begin the name of every segment and semaphore, so that a killed job's can be found."""
+    for name in ("_SHM_NAME_PREFIX", "_SHM_SAFE_NAME_LENGTH", "_make_filename"):
+        if not hasattr(shared_memory, name):
+            raise RuntimeError(
+                f"multiprocessing.shared_memory has no {name}: Lava's segments can only be named on 3.10"
+            )
+    prefix = f"/{job}-"
+    shared_memory._SHM_NAME_PREFIX = prefix  # type: ignore[attr-defined]
+    shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 16  # type: ignore[attr-defined]
+    multiprocessing.current_process()._config["semprefix"] = f"/{job}"  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The processes of one layer, and the number of layers from an input to it, itself included."""
+
+    synapse: Process
+    neuron: Process
+    depth: int
+
+    @property
+    def spiking(self) -> bool:
+        return int(self.neuron.vth.init) <= limits.THRESHOLD_MAX
+
+
+class _Probe:
+    """Reads what a layer does at each step, through stock Extractors, which cost 0.1 us a value.
+
+    The membrane of a layer that never spikes is read from Lava's own variable, at 13 us a value.
+    """
+
+    def __init__(self, block: _Block, frames: int) -> None:
+        self.block = block
+        shape = block.neuron.s_out.shape
+        self._taps = {}
+        for name, port in (("activation", block.synapse.a_out), ("spikes", block.neuron.s_out)):
+            self._taps[name] = Extractor(shape=shape, buffer_size=2)
+            port.connect(self._taps[name].in_port)
+        self._values = {name: np.zeros((frames, *shape), np.int32) for name in self._taps}
+        self._voltage = None if block.spiking else np.zeros((frames, *shape), np.int32)
+
+    def read(self, step: int) -> None:
+        """Take in what ``step``, counted from 1, has left. A frame arrives as many steps late as the layer is deep."""
+        frame = step - 1 - self.block.depth
+        for name, tap in self._taps.items():
+            received = tap.receive()
+            if 0 <= frame < len(self._values[name]):
+                self._values[name][frame] = received
+        if self._voltage is not None and 0 <= frame < len(self._voltage):
+            self._voltage[frame] = self.block.neuron.v.get()
+
+    def outcome(self) -> LayerOutcome:
+        neuron = self.block.neuron
+        mantissa, exponent = (np.asarray(var.init).astype(np.int32) for var in (neuron.bias_mant, neuron.bias_exp))
+        return LayerOutcome(
+            **self._values,
+            voltage=self._voltage,
+            bias=mantissa << exponent,
+            current_decay=int(neuron.du.init) + 1,
+            voltage_decay=int(neuron.dv.init),
+        )
+
+
+def simulate(folder: Path, job: LavaJob) -> None:
+    """Build the network of ``job``, run all of its frames, one a time step, and write the outcome to ``folder``."""
+    sources, blocks = build(job)
+    latency = max(block.depth for block in blocks.values())
+    probes = {name: _Probe(block, job.frame_count) for name, block in blocks.items()}
+    for source in sources:
+        source.create_runtime(run_cfg=Loihi2SimCfg(**_RUN_CONFIG), compile_config=_COMPILE_CONFIG)
+    _watch_processes(folder, sources)
+    for step in range(1, job.frame_count + latency + 1):
+        for source in sources:
+            source.run(RunSteps(num_steps=1))
+        for probe in probes.values():
+            probe.read(step)
+        lava_job.write_progress(folder, max(0, step - latency))
+    lava_job.write_outcome(folder, {name: probe.outcome() for name, probe in probes.items()})
+
+
+def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:
+    """The processes of a job: its inputs, and every layer by name."""
+    deepest = len(job.layers) + sum(len(part.layers) for part in job.parts)
+    # A RingBuffer goes round; zeros follow the last frame until it has left the deepest layer.
+    sources = {
+        name: RingBuffer(data=np.pad(frames, ((0, 0), (0, 0), (0, 0), (0, deepest))))
+        for name, frames in job.frames.items()
+    }
+    blocks: dict[str, _Block] = {}
+    depths = dict.fromkeys(sources, 0)
+    ports = {name: source.s_out for name, source in sources.items()}
+    units: list[LavaLayer | NetPart] = [*job.layers, *job.parts]
+    for unit in units:
+        made = _stock_block(unit, ports) if isinstance(unit, LavaLayer) else _netx_blocks(unit, ports)
+        for depth, (name, (synapse, neuron)) in enumerate(made.items(), depths[unit.source] + 1):
+            blocks[name] = _Block(synapse, neuron, depth)
+            depths[name], ports[name] = depth, neuron.s_out
+    return list(sources.values()), blocks
+
+
+def _stock_block(layer: LavaLayer, ports: dict[str, Any]) -> dict[str, tuple[Process, Process]]:
+    conv = Conv(
+        weight=layer.weight,
+        input_shape=layer.input_shape,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups,
+        num_message_bits=layer.message_bits,
+        name=f"{layer.name}_synapse",
+    )
+    shape = tuple(int(size) for size in conv.output_shape)
+    neuron = LIF(
+        shape=shape,
+        bias_mant=np.broadcast_to(layer.neuron.bias, shape).copy(),
+        bias_exp=layer.neuron.bias_exponent,
+        vth=layer.neuron.threshold,
+        du=layer.neuron.current_decay - 1,  # the model adds one (``ds_offset``)
+        dv=layer.neuron.voltage_decay,
+        name=layer.name,
+    )
+    ports[layer.source].connect(conv.s_in)
+    conv.a_out.connect(neuron.a_in)
+    return {layer.name: (conv, neuron)}
+
+
+def _netx_blocks(part: NetPart, ports: dict[str, Any]) -> dict[str, tuple[Process, Process]]:
+    from lava.lib.dl.netx.hdf5 import Network  # here, because lava-dl takes seconds to import
+
+    network = Network(net_config=str(part.path), input_message_bits=part.message_bits)
+    if len(network.layers) != len(part.layers):
+        raise ValueError(f"{part.path}: holds {len(network.layers)} layers, expected {', '.join(part.layers)}")
+    sent, taken = ports[part.source].shape, network.inp.shape
+    if tuple(sent) != tuple(taken):
+        raise ValueError(f"{part.path}: takes {taken} (column, row, channel), but {part.source!r} sends {sent}")
+    ports[part.source].connect(network.inp)
+    return {name: (block.synapse, block.neuron) for name, block in zip(part.layers, network.layers, strict=True)}
+
+
+def _watch_processes(folder: Path, sources: Iterable[Process]) -> None:
+    """Report a Lava process that ends by itself, be it killed or out of memory: the others would wait for ever."""
+    actors = [actor for source in sources for actor in source.runtime._messaging_infrastructure.actors]
+
+    def watch() -> None:
+        multiprocessing.connection.wait([actor.sentinel for actor in actors])
+        report_failure(folder, "one of Lava's processes was killed; is there enough memory, also in /dev/shm?", "")
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

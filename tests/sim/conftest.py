@@ -1,0 +1,104 @@
+"""What a job may leave behind, for the tests of everything that starts one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+import sim
+from sim.supervise import JOB_VARIABLE
+
+_ROOT = Path(sim.__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """A temporary folder of its own for the jobs of one test, and all that can be seen of them.
+
+    ``earlier``: what lay in shared memory before the test.
+    """
+
+    base: Path
+    earlier: frozenset[str]
+
+    def processes(self) -> list[psutil.Process]:
+        """The living processes of jobs in this folder, their supervisors and callers."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                    continue
+                ours = process.environ().get("TMPDIR", "").startswith(str(self.base))
+                if ours or any(str(self.base) in word for word in process.cmdline()):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def supervisor(self) -> psutil.Process:
+        """The one supervisor that is running."""
+        [process] = [process for process in self.processes() if "supervise.py" in " ".join(process.cmdline()[:4])]
+        return process
+
+    def members(self) -> list[psutil.Process]:
+        """The processes of jobs, supervisors and callers aside."""
+        return [process for process in self.processes() if JOB_VARIABLE in process.environ()]
+
+    def left(self) -> list[str]:
+        """Everything that is still there: processes, shared memory, files."""
+        files = [str(path) for path in self.base.iterdir()]
+        segments = [name for name in _segments() if name not in self.earlier]
+        return [*map(str, self.processes()), *files, *segments]
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait for ``condition``, which another process brings about. Fails when it does not."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {seconds} s in vain; left: {self.left()}")
+            time.sleep(0.02)
+
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """A Python script as a process that starts jobs here; it has to print a line when its job is under way."""
+        environment = {**os.environ, "TMPDIR": str(self.base), "PYTHONPATH": str(_ROOT)}
+        caller = subprocess.Popen(
+            [sys.executable, "-u", "-c", script],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert caller.stdout is not None
+        assert caller.stdout.readline() != "", caller.communicate()[1]
+        return caller
+
+
+def _segments() -> frozenset[str]:
+    """Shared memory by the names that jobs, and Python by itself, give to it."""
+    names = (path.name for path in Path("/dev/shm").iterdir())
+    return frozenset(name for name in names if name.startswith(("monospike-", "psm_", "sem.mp-", "sem.monospike-")))
+
+
+@pytest.fixture
+def traces(monkeypatch: pytest.MonkeyPatch):
+    """A short-named temporary folder in which this test's jobs live; at the end nothing may be left of them."""
+    base = Path(tempfile.mkdtemp(prefix="jobs-", dir="/tmp")).resolve()
+    monkeypatch.setattr(tempfile, "tempdir", str(base))
+    monkeypatch.setenv("TMPDIR", str(base))
+    found = Traces(base, _segments())
+    try:
+        yield found
+        found.wait_until(lambda: not found.left(), seconds=20)
+    finally:
+        for process in found.processes():
+            process.send_signal(signal.SIGKILL)
+        shutil.rmtree(base)
