@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.data.composition import CompositionSpec
 from pipeline.data.cutouts import recoloured
@@ -15,6 +16,9 @@ from pipeline.data.sprites import smeared
 
 ZOOM = (1.15, 2.6)
 """Size of the photograph over the least that covers the frame: how much room there is to pan, how near it looks."""
+
+LARGEST = 6.0
+"""Most of the enlarged photograph along either axis, in frames: of a long panorama only the middle is used."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,9 @@ def backdrop(rng: np.random.Generator, picture: RGB, exposure: float, spec: Comp
     exposure: time the shutter stays open, in frames.
     """
     frame = np.array([spec.width, spec.height])
+    zoom = (frame / picture.shape[1::-1]).max() * np.exp(rng.uniform(*np.log(ZOOM)))
+    picture = _middle(picture, np.ceil(LARGEST * frame / zoom).astype(int))
     original = np.array(picture.shape[1::-1])
-    zoom = (frame / original).max() * np.exp(rng.uniform(*np.log(ZOOM)))
     width, height = np.maximum(np.round(original * zoom).astype(int), frame)
     method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     canvas = np.asarray(cv2.resize(picture, (int(width), int(height)), interpolation=method), np.uint8)
@@ -58,3 +63,10 @@ def backdrop(rng: np.random.Generator, picture: RGB, exposure: float, spec: Comp
     high = np.broadcast_to(np.array([width, height]) - frame / 2, (spec.frames, 2))
     centre = travel(rng, low, high, speed=spec.pan * rng.random(), agility=0.0)
     return Backdrop(canvas, centre, velocity_of(centre) * exposure, (spec.height, spec.width))
+
+
+def _middle(picture: RGB, largest: npt.NDArray[np.int_]) -> RGB:
+    """The middle of a photograph, no larger than ``largest`` (width, height)."""
+    height, width = picture.shape[:2]
+    left, top = np.maximum((width, height) - largest, 0) // 2
+    return picture[top : height - top, left : width - left]

@@ -208,6 +208,12 @@ def test_photographs_may_be_smaller_than_a_frame() -> None:
     assert clip.frames.shape == (24, 120, 160, 3)
 
 
+def test_a_long_panorama_makes_a_background() -> None:
+    panorama = np.random.default_rng(0).integers(60, 200, (3, 4000, 3)).astype(np.uint8)
+    clip = compose([panorama, speckled()], with_effects(min_contrast=0, pan=3.0), 0)
+    assert clip.frames.shape == (24, 120, 160, 3)
+
+
 def test_pictures_without_any_contrast_are_refused_in_words() -> None:
     with pytest.raises(DataError, match=r"too uniform.*min_contrast"):
         compose([flat(10), flat(200)], CALM, 0)
