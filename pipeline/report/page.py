@@ -1,0 +1,116 @@
+"""report.html: one page that holds all it shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from pipeline.report import plots
+from pipeline.report.figures import Figures
+from pipeline.report.pictures import FLOAT, INTEGER, MAX_CHANNELS, TRUTH, boxed_frame, png, spike_tiles
+
+_FOLDER = Path(__file__).parent
+_STRIP_SEQUENCES, _STRIP_FRAMES = 3, 6
+
+
+def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
+    """The page as HTML. ``report`` fits the schema; ``gif`` is the animation of ``figures``."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, joules=joules, pretty=lambda value: json.dumps(value, indent=2))
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        colours={"truth": TRUTH, "float": FLOAT, "integer": INTEGER, "blue": plots.BLUE, "orange": plots.ORANGE},
+        animation=_uri(gif, "gif"),
+        plots=_plots(report, figures),
+        strips=_strips(figures),
+        crops={"template": _picture(figures.template), "search": _picture(figures.search)},
+        tiles=_tiles(figures),
+        shown_sequences=min(len(figures.sequences), plots.MAX_SEQUENCES),
+    )
+
+
+def number(value: float) -> str:
+    """A count for people: ``1,234,567``; fractions with as many digits as tell something."""
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:,.3g}"
+
+
+def joules(value: float) -> str:
+    """An energy with its prefix: ``1.23 µJ``."""
+    for unit, factor in (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value / 1e-12:.3g} pJ"
+
+
+def _plots(report: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
+    energy = report["energy"]
+    by_layer = {
+        name: Markup(plots.energy_layers(name, row["layers"])) for name, row in energy.items() if row.get("layers")
+    }
+    return {
+        "overlap": Markup(plots.overlap(figures.sequences)),
+        "headroom": Markup(plots.headroom(report["headroom"])) if report["headroom"] else "",
+        "activity": Markup(plots.activity(report["activity"]["layers"])) if report["activity"]["layers"] else "",
+        "energy": Markup(plots.energy_totals(energy)) if energy else "",
+        "energy_layers": by_layer,
+    }
+
+
+def _strips(figures: Figures) -> list[dict[str, Any]]:
+    """Evenly spaced frames of the first sequences."""
+    strips = []
+    for sequence in figures.sequences[:_STRIP_SEQUENCES]:
+        chosen = np.unique(np.linspace(0, len(sequence.frames) - 1, _STRIP_FRAMES).round().astype(int)).tolist()
+        frames = [
+            {
+                "frame": frame,
+                "float": float(sequence.float_iou[frame]),
+                "integer": float(sequence.integer_iou[frame]),
+                "uri": _uri(png(boxed_frame(sequence, frame).quantize(192)), "png"),
+            }
+            for frame in chosen
+        ]
+        strips.append({"name": sequence.name, "frames": frames})
+    return strips
+
+
+def _tiles(figures: Figures) -> list[dict[str, Any]]:
+    tiles = []
+    for name, spikes in figures.spikes.items():
+        picture = spike_tiles(spikes)
+        tiles.append(
+            {
+                "name": name,
+                "shape": spikes.shape,
+                "share": float(np.count_nonzero(spikes)) / spikes.size,
+                "shown": min(spikes.shape[0], MAX_CHANNELS),
+                "width": picture.width,
+                "uri": _uri(png(picture), "png"),
+            }
+        )
+    return tiles
+
+
+def _picture(pixels: Any) -> str:
+    return _uri(png(Image.fromarray(pixels)), "png")
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,170 @@
+"""Plots of the report as inline SVG. Ink takes the colour of the page's text, for light and dark schemes alike."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from pipeline.report.figures import TrackedSequence
+
+BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
+"""After Okabe and Ito (Color universal design, 2008), shifted to be readable on white and on black."""
+
+_INK = "#010203"
+"""Stands for the page's text colour until the SVG is written: no plot has this colour otherwise."""
+_WIDTH = 5.2
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.frameon": False,
+}
+MAX_SEQUENCES = 6
+"""Sequences that the plot of overlap shows."""
+
+
+def overlap(sequences: Sequence[TrackedSequence]) -> str:
+    """Intersection over union of every frame of the first six sequences."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+        for ax, sequence in zip(axes, shown, strict=True):
+            ax.plot(sequence.fixed_iou, color=GREY, linestyle=":", label="box that never moves")
+            ax.plot(sequence.float_iou, color=BLUE, linewidth=2.4, label="float")
+            ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
+            ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
+            ax.set_title(sequence.name, loc="left", fontsize=10)
+            ax.grid(axis="y", color=_INK, alpha=0.15)
+        axes[-1].set_xlabel("frame")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
+    shown = sequences[:MAX_SEQUENCES]
+    return _svg("overlap", 0.7 + 1.35 * len(shown), draw)
+
+
+def headroom(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Worst case, largest observed value and limit of every layer's accumulator, logarithmic."""
+
+    def draw(figure: Figure) -> None:
+        ax = _layer_axes(figure, [row["layer"] for row in rows])
+        places = range(len(rows))
+        worst = [row["worst_case"] for row in rows]
+        limit = max(row["limit"] for row in rows)
+        ax.barh(
+            places, worst, color=[BLUE if row["worst_case"] <= row["limit"] else ORANGE for row in rows], alpha=0.75
+        )
+        ax.plot([row["observed"] for row in rows], places, "D", color=_INK, markersize=5)
+        ax.vlines([row["limit"] for row in rows], np.array(places) - 0.5, np.array(places) + 0.5, color=ORANGE, lw=2)
+        ax.set(xscale="log", xlim=(1, max(limit, *worst) * 2), xlabel="magnitude (weight units)")
+
+    return _svg("headroom", _height(rows), draw)
+
+
+def activity(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Operations of every layer per frame: synaptic operations, of which effective, and multiply-accumulates."""
+
+    def draw(figure: Figure) -> None:
+        ax = _layer_axes(figure, [row["name"] for row in rows])
+        places = range(len(rows))
+        effective = [row["effective_synops"] for row in rows]
+        ax.barh(places, effective, color=BLUE, label="synops, weight not zero")
+        rest = [row["synops"] - row["effective_synops"] for row in rows]
+        ax.barh(places, rest, left=effective, color=BLUE, alpha=0.4, label="synops, weight zero")
+        ax.barh(places, [row["macs"] for row in rows], color=ORANGE, label="multiply-accumulates")
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.set_xlabel("operations per frame")
+        figure.legend(loc="outside upper center", ncols=2)
+
+    return _svg("activity", _height(rows) + 0.3, draw)
+
+
+def energy_totals(energies: Mapping[str, Mapping[str, Any]]) -> str:
+    """Range and typical energy of a frame under every profile, logarithmic; a square where there is an ANN's."""
+
+    def draw(figure: Figure) -> None:
+        ax = _layer_axes(figure, list(energies))
+        _ranges(ax, [row["joules_per_frame"] for row in energies.values()])
+        conventional = [
+            (row["ann_joules_per_frame"]["typical"], place)
+            for place, row in enumerate(energies.values())
+            if "ann_joules_per_frame" in row
+        ]
+        for joules, place in conventional:
+            ax.plot(joules, place, "s", color=ORANGE, markersize=7, fillstyle="none", markeredgewidth=1.8)
+
+    return _svg("energy", _height(energies), draw)
+
+
+def energy_layers(name: str, layers: Mapping[str, Mapping[str, float]]) -> str:
+    """Range and typical energy of every layer per frame under one profile, logarithmic."""
+
+    def draw(figure: Figure) -> None:
+        _ranges(_layer_axes(figure, list(layers)), list(layers.values()))
+
+    return _svg(f"energy-{name}", _height(layers), draw)
+
+
+def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
+    # A logarithm has no zero: an estimate of nothing is not drawn.
+    floor = min((v for row in estimates for v in row.values() if v > 0), default=1e-12)
+    for place, row in enumerate(estimates):
+        if row["high"] > 0:
+            ax.plot([max(row["low"], floor), row["high"]], [place, place], color=BLUE, linewidth=7, alpha=0.45)
+        if row["typical"] > 0:
+            ax.plot(row["typical"], place, "o", color=BLUE, markersize=8)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(EngFormatter(unit="J"))
+    ax.set_xlabel("joules per frame")
+
+
+def _layer_axes(figure: Figure, names: Sequence[str]) -> Axes:
+    ax = figure.subplots()
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color=_INK, alpha=0.15)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def _height(rows: Sequence[Any] | Mapping[str, Any]) -> float:
+    return 0.75 + 0.3 * len(rows)
+
+
+def _svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
+    """The drawing as an SVG element that fits its place on the page, and is the same every time."""
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return _inline(file.getvalue(), name)
+
+
+def _inline(svg: str, name: str) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
+    # Identifiers of several plots share one page.
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = svg.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    return svg.replace(_INK, "currentColor")

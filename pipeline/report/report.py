@@ -1,0 +1,45 @@
+"""Writes the report of a run: checked against its schema, and every file whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from netx.files import write_whole
+from pipeline.report.figures import Figures, ReportError
+from pipeline.report.page import render
+from pipeline.report.pictures import tracking_gif
+
+_SCHEMA = Path(__file__).parent / "schema.json"
+
+
+def write_report(folder: Path, report: Mapping[str, Any], figures: Figures) -> None:
+    """Write report.json, report.html and tracking.gif into ``folder``, which is made where it is missing.
+
+    report: as ``schema.json`` describes it. report.html holds all it shows and loads nothing.
+    Raises ReportError, naming the place, when ``report`` does not fit the schema; then nothing is written.
+    """
+    text = validate(report)
+    gif = tracking_gif(figures.sequences)
+    page = render(report, figures, gif)
+    for name, content in (("tracking.gif", gif), ("report.html", page.encode()), ("report.json", text.encode())):
+        with write_whole(folder / name) as path:
+            path.write_bytes(content)
+
+
+def validate(report: Mapping[str, Any]) -> str:
+    """``report`` as JSON text. Raises ReportError, naming the place, when it does not fit the schema."""
+    try:
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ReportError(f"the report cannot be written as JSON: {error}") from None
+    validator = jsonschema.Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    problems = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
+    if problems:
+        lines = [f"{problem.json_path}: {problem.message}" for problem in problems]
+        raise ReportError("the report does not fit its schema:\n  " + "\n  ".join(lines))
+    return text
