@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
         strips=_strips(figures),
         crops={"template": _picture(figures.template), "search": _picture(figures.search)},
         tiles=_tiles(figures),
+        compared=_compared(report["verification"]["layers"]),
         shown_sequences=min(len(figures.sequences), plots.MAX_SEQUENCES),
     )
 
@@ -57,6 +58,11 @@ def joules(value: float) -> str:
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
     return f"{value / 1e-12:.3g} pJ"
+
+
+def _compared(layers: Sequence[Mapping[str, Any]]) -> int | None:
+    """Values compared in all layers; None where one does not say."""
+    return sum(layer["values"] for layer in layers) if all("values" in layer for layer in layers) else None
 
 
 def _plots(report: Mapping[str, Any], figures: Figures) -> dict[str, Any]:

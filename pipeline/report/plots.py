@@ -105,7 +105,7 @@ def energy_totals(energies: Mapping[str, Mapping[str, Any]]) -> str:
         conventional = [
             (row["ann_joules_per_frame"]["typical"], place)
             for place, row in enumerate(energies.values())
-            if "ann_joules_per_frame" in row
+            if row.get("ann_joules_per_frame")
         ]
         for joules, place in conventional:
             ax.plot(joules, place, "s", color=ORANGE, markersize=7, fillstyle="none", markeredgewidth=1.8)
