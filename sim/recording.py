@@ -33,6 +33,14 @@ class Recording:
         """Number of frames."""
         return len(next(iter(self.membranes.values())))
 
+    def first(self, frames: int) -> Recording:
+        """The recording of the first ``frames`` frames."""
+        return Recording(
+            self.engine,
+            {name: value[:frames] for name, value in self.spikes.items()},
+            {name: value[:frames] for name, value in self.membranes.items()},
+        )
+
     def save(self, path: Path) -> None:
         """Write the recording as a compressed npz; the file appears whole or not at all."""
         arrays: dict[str, npt.NDArray] = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}

@@ -1,0 +1,106 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from netx.errors import MonospikeError
+from netx.files import write_whole
+from pipeline.config import RunConfig, load_config
+from pipeline.progress import Progress
+from pipeline.stages import STAGES, run_stage, select
+
+if TYPE_CHECKING:
+    from pipeline.deploy import Deployment
+
+app = typer.Typer(
+    help="Train a single-step spiking tracker, turn it into Loihi integers, prove every spike in Lava, and price it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+CONFIG_FILE = "config.yaml"
+"""In a run's folder: the whole configuration, defaults included."""
+
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
+
+
+@app.command()
+def deploy(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the run.")],
+    first: Annotated[str | None, typer.Option("--from", help="First stage; it is done even if unchanged.")] = None,
+    last: Annotated[str | None, typer.Option("--until", help="Last stage.")] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")
+    ] = False,
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Run the stages: data, train, quantize, export, simulate, verify, profile, report.
+
+    A stage whose inputs have not changed is skipped. Ends with 1 when the engines are not identical.
+    """
+    settings = load_config(config)
+    chosen = select(STAGES, first, last)
+    progress = Progress()
+    deployment = _deployment(settings, runs / settings.name, progress, retrain)
+    _write_config(settings, deployment.folder / CONFIG_FILE)
+    for stage in deployment.stages():
+        if stage.name not in chosen:
+            continue
+        progress.say(f"{stage.name:8} ...")
+        outcome = run_stage(stage, deployment.folder, force=stage.name == first)
+        when = "unchanged, skipped" if outcome.skipped else f"{outcome.seconds:.1f} s"
+        progress.say(f"{stage.name:8} {when}: {outcome.summary}")
+        if stage.name == "verify" and not deployment.identical():
+            raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its YAML configuration.")],
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Run every engine anew on a run's files and compare them bit by bit.
+
+    Ends with 0 when all are identical. Ends with 1 when not, and names the first layer, neuron and frame that differ.
+    """
+    from pipeline.verification import in_words
+
+    settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
+    progress = Progress()
+    verdict = _deployment(settings, run if run.is_dir() else runs / settings.name, progress).verify_again()
+    progress.say(in_words(verdict))
+    if not verdict["identical"]:
+        raise typer.Exit(1)
+
+
+def _deployment(config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> Deployment:
+    # Imported here because it loads torch and SLAYER, for which --help should not wait.
+    from pipeline.deploy import Deployment
+
+    return Deployment(config, folder, progress, retrain)
+
+
+def _write_config(config: RunConfig, path: Path) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def main() -> None:
+    """Entry point: what is the user's to mend ends in one message and exit code 2."""
+    stderr = Console(stderr=True)
+    try:
+        app()
+    except MonospikeError as error:
+        stderr.print(f"monospike: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == 130:
+            stderr.print("monospike: stopped; the same command goes on from here")
+        raise

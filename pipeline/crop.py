@@ -1,0 +1,71 @@
+"""Crops of a frame around a target, and the geometry of the score map.
+
+Coordinates are continuous: pixel i of an axis spans [i, i + 1). A box is (x, y, width, height), top left corner first.
+Crop sizes follow SiamFC: a square of side sqrt((w + p)(h + p)), p = context * (w + h), becomes the template crop.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from netx import Range
+
+Box = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
+
+
+def context_side(box: Box, context: float) -> float:
+    """Side in frame pixels of the square around ``box`` that the template crop shows."""
+    width, height = float(box[2]), float(box[3])
+    padding = context * (width + height)
+    return float(np.sqrt((width + padding) * (height + padding)))
+
+
+def centre(box: Box) -> npt.NDArray[np.float64]:
+    """(x, y) of the middle of the box."""
+    return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
+
+
+def crop(frame: Image, middle: npt.NDArray[np.float64], scale: float, side: int) -> Image:
+    """The square of ``side`` crop pixels around ``middle``, ``scale`` crop pixels to a frame pixel.
+
+    (side, side, 3) uint8; outside the frame it shows the frame's mean colour.
+    """
+    shift = side / 2 - 0.5 - scale * (np.asarray(middle) - 0.5)
+    matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+    border = tuple(float(value) for value in frame.mean(axis=(0, 1)))
+    cropped = cv2.warpAffine(
+        frame, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
+    )
+    return np.asarray(cropped, dtype=np.uint8)
+
+
+def to_crop(box: Box, middle: npt.NDArray[np.float64], scale: float, side: int) -> Box:
+    """``box`` of the frame in the pixels of the crop that ``crop`` would make."""
+    corner = (np.asarray(box[:2]) - middle) * scale + side / 2
+    return np.array([*corner, box[2] * scale, box[3] * scale])
+
+
+def pixel_range(bits: int) -> Range:
+    """Range of the signed integers that ``to_pixels`` makes."""
+    half = 1 << (bits - 1)
+    return Range(-half, half - 1)
+
+
+def to_pixels(crops: Image, bits: int) -> npt.NDArray[np.int8]:
+    """Crops (frame, height, width, 3) as the chip's input (frame, 3, height, width): the top ``bits`` bits, centred."""
+    shifted = (crops >> (8 - bits)).astype(np.int16) - (1 << (bits - 1))
+    return np.ascontiguousarray(shifted.transpose(0, 3, 1, 2)).astype(np.int8)
+
+
+def from_pixels(pixels: npt.NDArray[np.int8], bits: int) -> Image:
+    """One input of the chip (3, height, width) as a picture (height, width, 3)."""
+    levels = (pixels.astype(np.int16) + (1 << (bits - 1))) << (8 - bits)
+    return np.ascontiguousarray(levels.transpose(1, 2, 0)).astype(np.uint8)
+
+
+def positions(count: int, stride: int, side: int) -> npt.NDArray[np.float64]:
+    """Crop coordinate of each of ``count`` rows or columns of the score map, which is centred on the crop."""
+    return side / 2 + (np.arange(count) - (count - 1) / 2) * stride

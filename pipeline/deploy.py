@@ -1,0 +1,315 @@
+"""The main job: a configuration becomes a trained student, a network of integers, proof that it runs alike, a report.
+
+A deployment is a list of named stages. Each leaves its files in the run's folder, and reads those of the stages before
+it from there, so that any stage can be run alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from netx import Network, prove_headroom
+from netx.bundle import load, save
+from netx.difference import first_difference
+from netx.errors import MonospikeError
+from netx.files import write_whole
+from pipeline import accuracy, verification
+from pipeline.clips import ClipStream
+from pipeline.config import RunConfig
+from pipeline.convert import to_network
+from pipeline.costs import cost_summary
+from pipeline.crop import from_pixels
+from pipeline.data import Sequence, compose, open_pictures, open_sequences
+from pipeline.progress import Progress
+from pipeline.provenance import versions
+from pipeline.report import Figures, TrackedSequence, write_report
+from pipeline.stages import STAGES, Stage, file_digest, read_record, write_json
+from pipeline.student import Student
+from pipeline.train import geometry_of, load_checkpoint, save_checkpoint, train
+from pipeline.weights import checkpoint_path
+from sim.recording import Recording
+
+REPORT_FILES = ("report.json", "report.html", "tracking.gif")
+
+SPIKE_PICTURE_FRAME = 12
+"""Search frame whose spikes the report shows: the target has moved by then."""
+
+FORMATS: tuple[Literal["net"], Literal["nir"]] = ("net", "nir")
+
+
+class ExportError(MonospikeError):
+    """A file that, read back, is not the network that was written."""
+
+
+class Deployment:
+    """The stages of one run, and the files that pass between them."""
+
+    def __init__(self, config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> None:
+        """folder: the run's. retrain: train from the seed where the configuration names a checkpoint."""
+        self.config, self.folder, self.progress = config, folder, progress
+        self.checkpoint = None if retrain else config.train.checkpoint
+        self.geometry = geometry_of(config.student)
+
+    def stages(self) -> list[Stage]:
+        """All stages, in order."""
+        config = self.config.model_dump(mode="json")
+        config["train"]["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
+
+        def stage(name: str, work: Callable[[], str], needs: str, settings: str, *outputs: str) -> Stage:
+            picked = {key: config[key] for key in settings.split()}
+            return Stage(name, work, picked, tuple(needs.split()), outputs or (f"{name}/**/*",))
+
+        frames = "seed student simulate tracker"
+        return [
+            stage("data", self.data, "", "seed data"),
+            stage("train", self.train, "", "seed data student train tracker", "train/student.safetensors"),
+            stage("quantize", self.quantize, "train", "student"),
+            stage("export", self.export, "data quantize", frames),
+            stage("simulate", self.simulate, "data train quantize export", frames),
+            stage("verify", self.verify, "data quantize export simulate", frames),
+            stage("profile", self.profile, "data train quantize simulate", f"{frames} profile"),
+            stage("report", self.report, " ".join(STAGES[:-1]), " ".join(config), *REPORT_FILES),
+        ]
+
+    def data(self) -> str:
+        """Sequences to judge the trackers on: composed from pictures, or read from a dataset."""
+        frames = 0
+        with (
+            self.progress.task("sequences", self.config.data.sequences) as task,
+            write_whole(self.folder / "data") as to,
+        ):
+            to.mkdir()
+            for index, sequence in enumerate(self._make_sequences()):
+                sequence.save(to / f"{index:03}.npz")
+                frames += len(sequence.frames)
+                task.advance()
+        return f"{index + 1} sequences, {frames} frames"
+
+    def _make_sequences(self) -> Iterator[Sequence]:
+        config = self.config.data
+        if config.dataset is not None:
+            yield from (stored.read() for stored in open_sequences(config.dataset)[: config.sequences])
+            return
+        pictures = open_pictures(config.pictures)
+        for index in range(config.sequences):
+            # Training composes from seeds of its own, so it has seen none of these.
+            yield compose(pictures, config.composition, derived_seed(self.config.seed, "sequence", index))
+
+    def train(self) -> str:
+        """The student: from the checkpoint, or trained from the seed."""
+        config, target = self.config, self.folder / "train" / "student.safetensors"
+        if self.checkpoint is not None:
+            source = checkpoint_path(self.checkpoint)
+            load_checkpoint(source, config.student)
+            with write_whole(target) as temporary:
+                shutil.copyfile(source, temporary)
+            return f"taken from {source.name}; --retrain trains it again"
+        clips = ClipStream(
+            open_pictures(config.data.pictures),
+            config.train.composition,
+            derived_seed(config.seed, "clips"),
+            config.train.clips,
+            config.train.fresh_clips,
+        )
+        state = self.folder / "train" / "state.safetensors"
+        with self.progress.task("training", config.train.steps) as task:
+            student = train(config.student, config.train, config.tracker, clips, config.seed, state, task.reach)
+        save_checkpoint(student, target, {"seed": str(config.seed), "steps": str(config.train.steps)})
+        state.unlink(missing_ok=True)
+        return f"trained for {config.train.steps} steps from seed {config.seed}"
+
+    def quantize(self) -> str:
+        """The student as one network of integers, every accumulator proven, written as .net parts and read back."""
+        network = to_network(self._student())
+        bounds = prove_headroom(network)
+        _save_checked(network, self.folder / "quantize" / "network", "net")
+        tightest = max(bounds, key=lambda bound: bound.worst_case)
+        return (
+            f"{len(bounds)} layers proven within 24 bits; closest is {tightest.layer} "
+            f"with {tightest.worst_case} of {tightest.limit}"
+        )
+
+    def export(self) -> str:
+        """The tracker of the first sequence's target in both formats, read back and compared."""
+        target = self._target()
+        for format_ in FORMATS:
+            for branch, network in target.networks.items():
+                _save_checked(network, self._exported(format_)[branch], format_)
+        return "template and programmed search network as .net and .nir, read back equal"
+
+    def simulate(self) -> str:
+        """The same frames through every engine."""
+        target = self._target()
+        for name, recordings in self._run_engines(target):
+            for branch, recording in recordings.items():
+                recording.save(self._recorded(name, branch))
+        return f"{len(target.frames['search'])} search frames through {', '.join(verification.ENGINES)}"
+
+    def _run_engines(self, target: verification.Target) -> Iterator[tuple[str, dict[str, Recording]]]:
+        with self.progress.task("SLAYER, engine, norse", 3) as task:
+            yield "slayer", verification.run_slayer(self._student(), target)
+            task.advance()
+            yield "engine", verification.run_engine(target)
+            task.advance()
+            yield "norse", verification.run_norse(self._exported("nir"), target)
+            task.advance()
+        with self.progress.task("Lava", len(target.frames["search"])) as task:
+            limit = self.config.simulate.lava_seconds
+            yield "lava", verification.run_lava(self._exported("net"), target, limit, lambda done, _: task.reach(done))
+
+    def verify(self) -> str:
+        """Compare what ``simulate`` recorded."""
+        recordings = {
+            name: {branch: Recording.load(self._recorded(name, branch)) for branch in verification.BRANCHES}
+            for name in verification.ENGINES
+        }
+        verdict = self._judge(self._target(), recordings)
+        write_json(self.folder / "verify" / "verification.json", verdict)
+        return verification.in_words(verdict)
+
+    def identical(self) -> bool:
+        """What the last ``verify`` found."""
+        return bool(_read_json(self.folder / "verify" / "verification.json")["identical"])
+
+    def verify_again(self) -> dict[str, Any]:
+        """Run and compare every engine anew, on the files as they are now; nothing is written."""
+        target = self._target()
+        return self._judge(target, dict(self._run_engines(target)))
+
+    def _judge(self, target: verification.Target, recordings: Mapping[str, Mapping[str, Recording]]) -> dict[str, Any]:
+        exports: dict[str, Mapping[str, Path]] = {format_: self._exported(format_) for format_ in FORMATS}
+        return verification.judge(target, recordings, exports)
+
+    def profile(self) -> str:
+        """Accuracy of float and integer side by side; size, activity and energy of the integer network."""
+        network, target = self._network(), self._target()
+        tracks = accuracy.follow_all(
+            self._sequences(), self._student(), network, self.geometry, self.config.tracker, self.progress
+        )
+        recordings = {branch: Recording.load(self._recorded("engine", branch)) for branch in verification.BRANCHES}
+        costs = cost_summary(
+            network,
+            target.networks["search"],
+            {"search": target.frames["search"][: target.real_frames]},
+            recordings["search"].first(target.real_frames),
+            list(recordings.values()),
+            self.config.profile.energy,
+        )
+        scores = accuracy.summary(tracks)
+        accuracy.save_tracks(self.folder / "profile" / "tracks.npz", tracks)
+        write_json(self.folder / "profile" / "costs.json", costs)
+        write_json(self.folder / "profile" / "accuracy.json", scores)
+        values = ", ".join(f"{name.replace('_', ' ')} {scores[name]['mean_iou']:.3f}" for name in accuracy.TRACKERS)
+        return f"mean IoU: {values}"
+
+    def report(self) -> str:
+        """Everything in report.json, report.html and an animation."""
+        verdict = _read_json(self.folder / "verify" / "verification.json")
+        scores = _read_json(self.folder / "profile" / "accuracy.json")
+        report = {
+            **_read_json(self.folder / "profile" / "costs.json"),
+            "verification": verdict,
+            "accuracy": {
+                **{name: {"mean_iou": scores[name]["mean_iou"]} for name in accuracy.TRACKERS},
+                "frames": scores["frames"],
+                "sequences": scores["sequences"],
+            },
+            "files": self._files(),
+            "versions": versions(),
+            "seed": self.config.seed,
+            "config": self.config.model_dump(mode="json"),
+            "seconds": {name: record["seconds"] for name in STAGES if (record := read_record(self.folder, name))},
+            "commands": self._commands(),
+        }
+        write_report(self.folder, report, self._figures())
+        return str(self.folder / "report.html")
+
+    def _commands(self) -> list[str]:
+        config = self.folder / "config.yaml"
+        again = " --retrain" if self.config.train.checkpoint is not None and self.checkpoint is None else ""
+        return [f"monospike deploy {config}{again}", f"monospike verify {config}"]
+
+    def _files(self) -> dict[str, dict[str, Any]]:
+        files = {}
+        for name in STAGES[:-1]:
+            record = read_record(self.folder, name) or {"files": {}}
+            for path, digest in record["files"].items():
+                files[path] = {"path": path, "sha256": digest, "bytes": (self.folder / path).stat().st_size}
+        return files
+
+    def _figures(self) -> Figures:
+        tracks = accuracy.load_tracks(self.folder / "profile" / "tracks.npz")
+        tracked = tuple(
+            TrackedSequence(
+                name=track.name,
+                frames=sequence.frames,
+                truth=track.truth,
+                float_boxes=track.boxes["float"],
+                integer_boxes=track.boxes["integer"],
+                float_iou=track.overlaps("float"),
+                integer_iou=track.overlaps("integer"),
+                fixed_iou=track.overlaps("fixed_box"),
+            )
+            for sequence, track in zip(self._sequences(), tracks, strict=True)
+        )
+        target = self._target()
+        shown = min(SPIKE_PICTURE_FRAME, target.real_frames - 1)
+        at = {"template": 0, "search": shown}
+        spikes = {
+            name: values[at[branch]]
+            for branch in verification.BRANCHES
+            for name, values in Recording.load(self._recorded("engine", branch)).spikes.items()
+        }
+        bits = self.geometry.pixel_bits
+        crops = {branch: from_pixels(target.frames[branch][at[branch]], bits) for branch in verification.BRANCHES}
+        return Figures(sequences=tracked, spikes=spikes, **crops)
+
+    def _target(self) -> verification.Target:
+        frames = self.config.simulate.frames
+        first = self._sequence_files()[0]
+        return verification.make_target(
+            self._network(), Sequence.load(first), frames, self.geometry, self.config.tracker, self.config.seed
+        )
+
+    def _student(self) -> Student:
+        return load_checkpoint(self.folder / "train" / "student.safetensors", self.config.student)
+
+    def _network(self) -> Network:
+        return load(self.folder / "quantize" / "network")
+
+    def _sequences(self) -> list[Sequence]:
+        return [Sequence.load(path) for path in self._sequence_files()]
+
+    def _sequence_files(self) -> list[Path]:
+        return sorted((self.folder / "data").glob("*.npz"))
+
+    def _exported(self, format_: str) -> dict[str, Path]:
+        """Where the branches lie in one format: the template branch is a chain, the search branch has read-outs."""
+        return {
+            "template": self.folder / "export" / f"template.{format_}",
+            "search": self.folder / "export" / f"search-{format_}",
+        }
+
+    def _recorded(self, engine: str, branch: str) -> Path:
+        return self.folder / "simulate" / f"{engine}-{branch}.npz"
+
+
+def derived_seed(seed: int, purpose: str, index: int = 0) -> int:
+    """A seed for one purpose, so that no two purposes share their random numbers."""
+    return int(np.random.SeedSequence([seed, *purpose.encode(), index]).generate_state(1)[0])
+
+
+def _save_checked(network: Network, path: Path, format_: Literal["net", "nir"]) -> None:
+    save(network, path, format=format_)
+    if found := first_difference(network, load(path)):
+        raise ExportError(f"{path}: read back, it is another network: {found}")
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

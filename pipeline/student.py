@@ -1,0 +1,240 @@
+"""The spiking student: a small Siamese tracker of lava-dl SLAYER CUBA blocks at one time step.
+
+Template and search images share the backbone. The template's spikes are correlated depth-wise with the search spikes, a
+spiking tower follows, and class, centre and box are read from membranes that never spike. With both decays at one a
+CUBA neuron is the step function ``a + bias > threshold``, and the whole network is a function of one frame.
+
+Trained quantisation-aware: the forward pass uses the integers that the network will have (straight-through gradient).
+With ``quantised = False`` the same modules run on the real-valued weights: that is the float reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netx import limits
+from pipeline.config import StudentConfig
+from pipeline.slayer import slayer
+from quantize.slayer import WEIGHT_SCALE
+
+_STEP = 2 / WEIGHT_SCALE  # SLAYER's 8-bit weights are even integers
+
+
+READOUTS = {"class": 1, "centre": 1, "box": 4}
+"""Read-outs and their channels: class and centre logits, and the raw box (``Student.distances``)."""
+
+ReadOut: TypeAlias = dict[str, Tensor]
+"""Membranes by read-out, float tensors in SLAYER units (weight units / 64), (frame, channel, row, column)."""
+
+
+def quantise_even(values: Tensor, low: int, high: int) -> Tensor:
+    """``values`` (SLAYER units) rounded to even integers in [low, high] over 64, with a straight-through gradient."""
+    quantised = (torch.round(values / _STEP) * _STEP).clamp(low / WEIGHT_SCALE, high / WEIGHT_SCALE)
+    return values + (quantised - values).detach()
+
+
+class ChannelBias(nn.Module):
+    """Bias of each channel: learned offset, less the running mean of the current where ``centred``.
+
+    It takes the place of SLAYER's MeanOnlyBatchNorm in a CUBA neuron, whose bias is clamped to 8 bits and has nothing
+    to learn. The chip's bias mantissa has 13 bits, and even integers keep every membrane even.
+    """
+
+    running_mean: Tensor
+
+    def __init__(self, channels: int, centred: bool, initial: float = 0.0, momentum: float = 0.05) -> None:
+        super().__init__()
+        self.centred, self.momentum = centred, momentum
+        self.quantised, self.frozen = True, False
+        self.offset = nn.Parameter(torch.full((channels,), initial))
+        self.register_buffer("running_mean", torch.zeros(channels))
+
+    @property
+    def value(self) -> Tensor:
+        """Bias with the running mean, shape (channel,), SLAYER units."""
+        return self._quantise(self.offset - self.running_mean)
+
+    def forward(self, current: Tensor) -> Tensor:
+        bias = self.value
+        if self.centred and self.training and not self.frozen:
+            mean = current.mean(dim=(0, 2, 3, 4))
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+            bias = self._quantise(self.offset - mean)
+        return current + bias.reshape(1, -1, 1, 1, 1)
+
+    def _quantise(self, bias: Tensor) -> Tensor:
+        if not self.quantised:
+            return bias
+        return quantise_even(bias, limits.LOIHI_BIAS_MIN, limits.LOIHI_BIAS_MAX - 1)
+
+
+def _neuron_parameters(threshold: int) -> dict[str, float]:
+    """Memoryless CUBA neuron. ``threshold`` in weight units; odd, so that no even membrane can tie with it."""
+    return {
+        "threshold": threshold / WEIGHT_SCALE,
+        "current_decay": 1.0,
+        "voltage_decay": 1.0,
+        # SLAYER's surrogate is scale / (2 tau) * exp(-|v - threshold| / tau) with tau = 100 * tau_grad * threshold and
+        # scale = 0.1 * scale_grad (slayer/neuron/cuba.py): this makes tau the threshold, and the peak 1 / (2 tau).
+        "tau_grad": 0.01,
+        "scale_grad": 10.0,
+    }
+
+
+def _spiking_conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int, threshold: int) -> nn.Module:
+    block = slayer.block.cuba.Conv(
+        _neuron_parameters(threshold), inputs, outputs, kernel, stride, padding, delay_shift=False
+    )
+    nn.init.normal_(block.synapse.weight, std=0.6)
+    block.neuron.norm = ChannelBias(outputs, centred=True)
+    return block
+
+
+def _fresh(neuron: nn.Module) -> nn.Module:
+    """Let a SLAYER neuron, which keeps the spatial shape of its first input, take another one."""
+    neuron.shape = None  # type: ignore[assignment]
+    neuron.current_state = torch.zeros(1, device=neuron.current_state.device)
+    neuron.voltage_state = torch.zeros(1, device=neuron.voltage_state.device)
+    return neuron
+
+
+class Student(nn.Module):
+    """The tracker's network. Images are ``pipeline.crop.to_pixels``' integers, (frame, channel, height, width)."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = 3
+        self.backbone = nn.ModuleList()
+        for layer in config.backbone:
+            self.backbone.append(
+                _spiking_conv(channels, layer.channels, layer.kernel, layer.stride, layer.padding, layer.threshold)
+            )
+            channels = layer.channels
+        correlation = config.correlation
+        channels *= correlation.copies
+        self.correlation = slayer.neuron.cuba.Neuron(**_neuron_parameters(correlation.threshold))
+        self.correlation.norm = ChannelBias(channels, centred=True)
+        with torch.no_grad():  # the copies of a channel read its count against evenly spread thresholds
+            spread = torch.linspace(-1, 1, correlation.copies + 2)[1:-1] * correlation.threshold / WEIGHT_SCALE
+            self.correlation.norm.offset += spread.repeat(channels // correlation.copies)
+        self.tower = nn.ModuleList()
+        for layer in config.tower:
+            self.tower.append(
+                _spiking_conv(channels, layer.channels, layer.kernel, layer.stride, layer.padding, layer.threshold)
+            )
+            channels = layer.channels
+        self.readouts = nn.ModuleDict()
+        self.readout_bias = nn.ModuleDict()
+        quantise = self.correlation.quantize_8bit
+        for name, outputs in READOUTS.items():
+            synapse = slayer.synapse.Conv(
+                channels, outputs, config.readout_kernel, padding=config.readout_kernel // 2, pre_hook_fx=quantise
+            )
+            nn.init.normal_(synapse.weight, std=0.1)
+            self.readouts[name] = synapse
+            # Most positions are background: start from a class probability of about a tenth.
+            self.readout_bias[name] = ChannelBias(outputs, centred=False, initial=-2.0 if name == "class" else 0.0)
+        # SiamFC++ (megvii-research/video_analyst, track_head.py): distance = exp(scale * raw + shift) * stride, both
+        # learned; this runs on the host.
+        self.box_scale = nn.Parameter(torch.ones(()))
+        self.box_shift = nn.Parameter(torch.full((), config.initial_box_shift))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Backbone spikes, 0.0 or 1.0, (frame, channel, height, width)."""
+        return list(self.backbone_spikes(image))[-1][0]
+
+    def backbone_spikes(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(spikes, membrane voltage in SLAYER units) of each backbone layer."""
+        yield from _through(self.backbone, image)
+
+    def head_spikes(self, template: Tensor, search: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(spikes, membrane voltage) of the correlation and each tower layer, from template and search spikes."""
+        current = self.correlate(template, search)
+        spikes, voltage = _fire(self.correlation, current[..., None])
+        yield spikes, voltage
+        yield from _through(self.tower, spikes)
+
+    def correlate(self, template: Tensor, search: Tensor) -> Tensor:
+        """Depth-wise cross-correlation of each frame with its template (or with the single one), SLAYER units."""
+        frames, channels = search.shape[:2]
+        config = self.config.correlation
+        kernels = template.expand(frames, -1, -1, -1).flatten(0, 1)[:, None]
+        counts = F.conv2d(search.flatten(0, 1)[None], kernels, groups=frames * channels)
+        current = counts.unflatten(1, (frames, channels))[0] * (config.gain / WEIGHT_SCALE)
+        return current.repeat_interleave(config.copies, dim=1)
+
+    def read(self, tower: Tensor) -> ReadOut:
+        """Membranes of the three read-outs from the last tower spikes."""
+        return {
+            name: self.readout_bias[name](synapse(tower[..., None]))[..., 0] for name, synapse in self.readouts.items()
+        }
+
+    def forward(self, template: Tensor, search: Tensor) -> ReadOut:
+        """Read-out for each search image against its template image (or against the single one)."""
+        return self.head(self.features(template), self.features(search))
+
+    def head(self, template: Tensor, search: Tensor) -> ReadOut:
+        """Read-out from template and search spikes."""
+        return self.read(list(self.head_spikes(template, search))[-1][0])
+
+    def distances(self, box: Tensor) -> Tensor:
+        """Left, top, right and bottom distance from each position to the box's sides, in search-crop pixels."""
+        return torch.exp((box * self.box_scale + self.box_shift).clamp(max=6.0)) * self.config.stride
+
+    @contextmanager
+    def float_weights(self) -> Iterator[Student]:
+        """Within the block the student runs on its real-valued weights: the float reference."""
+        self._set_quantised(False)
+        try:
+            yield self
+        finally:
+            self._set_quantised(True)
+
+    def _set_quantised(self, quantised: bool) -> None:
+        hook = self.correlation.quantize_8bit if quantised else None
+        for module in self.modules():
+            if isinstance(module, slayer.synapse.Conv):
+                module._pre_hook_fx = hook
+            elif isinstance(module, ChannelBias):
+                module.quantised = quantised
+
+    def freeze_norms(self) -> None:
+        """From now on training sees the biases that the chip will have, not those of the batch."""
+        for module in self.modules():
+            if isinstance(module, ChannelBias):
+                module.frozen = True
+
+    @torch.no_grad()
+    def project_weights(self, pixel_magnitude: int) -> None:
+        """Clip weights to 8 bits and shrink any channel of the first layer that could leave the 24-bit accumulator.
+
+        ``pixel_magnitude``: largest magnitude of an input integer.
+        """
+        for module in self.modules():
+            if isinstance(module, slayer.synapse.Conv):
+                module.weight.clamp_(limits.WEIGHT_MIN / WEIGHT_SCALE, (limits.WEIGHT_MAX - 1) / WEIGHT_SCALE)
+        weight = self.backbone[0].synapse.weight
+        # What a channel may use: the limit, less the largest bias, less half a step a weight for rounding.
+        room = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN - pixel_magnitude * weight[0].numel()
+        norm = weight.abs().sum(dim=(1, 2, 3, 4), keepdim=True) * (WEIGHT_SCALE * pixel_magnitude)
+        weight.mul_((room / norm).clamp(max=1.0))
+
+
+def _through(blocks: nn.ModuleList, spikes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for block in blocks:
+        spikes, voltage = _fire(block.neuron, block.synapse(spikes[..., None]))
+        yield spikes, voltage
+
+
+def _fire(neuron: nn.Module, current: Tensor) -> tuple[Tensor, Tensor]:
+    """What a SLAYER CUBA neuron's forward does, with the membrane voltage (before reset) beside the spikes."""
+    _, voltage = _fresh(neuron).dynamics(current)
+    return neuron.spike(voltage)[..., 0], voltage[..., 0]

@@ -1,0 +1,125 @@
+"""Following one target through a sequence, with any network that takes a template and scores searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import TrackerConfig
+from pipeline.crop import Box, Image, centre, context_side, crop, positions, to_crop, to_pixels
+
+Pixels = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """What a network says of one search crop, all float64.
+
+    score: 0..1, (row, column). distances: left, top, right, bottom distance in crop pixels, (4, row, column).
+    """
+
+    score: npt.NDArray[np.float64]
+    distances: npt.NDArray[np.float64]
+
+
+class Scorer(Protocol):
+    """A tracker's network."""
+
+    def program(self, template: Pixels) -> None:
+        """Take ``template``, (1, 3, side, side), as the target."""
+
+    def score(self, search: Pixels) -> ScoreMap:
+        """Score ``search``, (1, 3, side, side), against the target."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sides of the crops in pixels, pixels between score positions, and bits of an input pixel."""
+
+    template: int
+    search: int
+    stride: int
+    pixel_bits: int
+
+
+def template_pixels(frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig) -> Pixels:
+    """The template input that shows ``box`` of ``frame``."""
+    scale = geometry.template / context_side(box, settings.context)
+    return to_pixels(crop(frame, centre(box), scale, geometry.template)[None], geometry.pixel_bits)
+
+
+def search_pixels(frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig) -> Pixels:
+    """The search input around ``box`` of the frame before."""
+    scale = geometry.template / context_side(box, settings.context)
+    return to_pixels(crop(frame, centre(box), scale, geometry.search)[None], geometry.pixel_bits)
+
+
+def track(
+    scorer: Scorer,
+    frames: Image,
+    first_box: Box,
+    geometry: Geometry,
+    settings: TrackerConfig,
+    progress: Callable[[], None] = lambda: None,
+) -> npt.NDArray[np.float64]:
+    """Boxes (frame, 4) of the target that ``first_box`` marks in the first of ``frames``; the first box is that one."""
+    scorer.program(template_pixels(frames[0], first_box, geometry, settings))
+    boxes = [np.asarray(first_box, dtype=np.float64)]
+    progress()
+    for frame in frames[1:]:
+        result = scorer.score(search_pixels(frame, boxes[-1], geometry, settings))
+        boxes.append(_next_box(result, boxes[-1], frame.shape, geometry, settings))
+        progress()
+    return np.array(boxes)
+
+
+def _next_box(result: ScoreMap, box: Box, shape: tuple[int, ...], geometry: Geometry, settings: TrackerConfig) -> Box:
+    """SiamFC++'s post-processing (megvii-research/video_analyst, siamfcpp_track.py); constants are ours."""
+    scale = geometry.template / context_side(box, settings.context)
+    left, top, right, bottom = result.distances
+    width, height = left + right, top + bottom
+    previous = to_crop(box, centre(box), scale, geometry.search)
+    size_change = _change(_padded_size(width, height) / _padded_size(previous[2], previous[3]))
+    ratio_change = _change((width / height) / (previous[2] / previous[3]))
+    penalty = np.exp(-(size_change * ratio_change - 1) * settings.penalty)
+    rows, columns = result.score.shape
+    window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1])
+    ranked = penalty * result.score * (1 - settings.window) + window * settings.window
+    row, column = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
+    at = row, column
+    x = positions(columns, geometry.stride, geometry.search)[column] + (right[at] - left[at]) / 2
+    y = positions(rows, geometry.stride, geometry.search)[row] + (bottom[at] - top[at]) / 2
+    middle = centre(box) + (np.array([x, y]) - geometry.search / 2) / scale
+    rate = float(penalty[at] * result.score[at] * settings.size_rate)
+    size = (1 - rate) * box[2:] + rate * np.array([width[at], height[at]]) / scale
+    return _clipped(middle, size, shape)
+
+
+def _clipped(middle: npt.NDArray[np.float64], size: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Box:
+    """A box whose middle lies in the frame and whose sides are at least 4 pixels and at most the frame's."""
+    limits = np.array([shape[1], shape[0]], dtype=np.float64)
+    size = np.clip(size, 4, limits)
+    return np.concatenate([np.clip(middle, 0, limits) - size / 2, size])
+
+
+def _change(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.maximum(ratio, 1 / ratio)
+
+
+def _padded_size(width: npt.ArrayLike, height: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    width, height = np.asarray(width), np.asarray(height)
+    padding = (width + height) / 2
+    return np.sqrt((width + padding) * (height + padding))
+
+
+def iou(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intersection over union of boxes (..., 4), pair by pair, in 0..1."""
+    corner = np.maximum(first[..., :2], second[..., :2])
+    far = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
+    intersection = np.prod(np.clip(far - corner, 0, None), axis=-1)
+    union = np.prod(first[..., 2:], axis=-1) + np.prod(second[..., 2:], axis=-1) - intersection
+    return np.asarray(intersection / union)
