@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from netx import FormatError, MonospikeError, Network
+from netx import FormatError, MonospikeError, Network, NetworkError
 from sim.frames import checked_frames
 from sim.lava_job import LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
 from sim.lava_plan import plan, recording
@@ -76,12 +76,20 @@ def run_net_files(
     """As ``run``, but every layer is made from ``.net`` files by lava-dl's own loader.
 
     parts: each after the part it reads. frames: integers for each input that a part reads, shape (frame, channel,
-    height, width). Raises FormatError when a file is missing, LavaError and LavaTimeout as above.
+    height, width), equal frame counts. Raises FormatError when a file is missing or reads what is not there,
+    NetworkError when frames are no such arrays, LavaError and LavaTimeout as above.
     """
+    known = set(frames)
     for part in parts:
         if not part.path.is_file():
             raise FormatError(f"{part.path}: there is no such file")
-    values = {name: in_lava_order(np.asarray(array).astype(np.int32)) for name, array in frames.items()}
+        if part.source not in known:
+            raise FormatError(f"{part.path}: reads {part.source!r}, but there are only {', '.join(sorted(known))}")
+        known.update(part.layers)
+    shapes = {name: array.shape for name, array in frames.items()}
+    if len({shape[0] for shape in shapes.values()}) != 1 or any(len(shape) != 4 for shape in shapes.values()):
+        raise NetworkError(f"frames have shapes {shapes}, expected (frame, channel, height, width), as many for each")
+    values = {name: in_lava_order(array.astype(np.int32)) for name, array in frames.items()}
     return _run_job(LavaJob(values, parts=tuple(parts)), timeout, progress)
 
 

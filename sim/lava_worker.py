@@ -6,6 +6,7 @@ failures are hangs, and so are most ways to stop it. It leaves its outcome in th
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -30,7 +31,7 @@ from lava.proc.lif.process import LIF
 
 from netx import limits
 from sim import lava_job
-from sim.lava_job import LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.lava_job import IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
 from sim.supervise import die_with_parent, report_failure
 
 Process: TypeAlias = Any
@@ -137,12 +138,18 @@ class _Probe:
         neuron = self.block.neuron
         mantissa, exponent = (np.asarray(var.init).astype(np.int32) for var in (neuron.bias_mant, neuron.bias_exp))
         return LayerOutcome(
-            **self._values,
-            voltage=self._voltage,
+            activation=_with_columns_and_rows(self._values["activation"]),
+            spikes=_with_columns_and_rows(self._values["spikes"]),
+            voltage=None if self._voltage is None else _with_columns_and_rows(self._voltage),
             bias=mantissa << exponent,
             current_decay=int(neuron.du.init) + 1,
             voltage_decay=int(neuron.dv.init),
         )
+
+
+def _with_columns_and_rows(values: IntArray) -> IntArray:
+    """(frame, channel) of a flat layer as (frame, 1, 1, channel); other values as they are."""
+    return values[:, None, None] if values.ndim == 2 else values
 
 
 def simulate(folder: Path, job: LavaJob) -> None:
@@ -214,11 +221,19 @@ def _netx_blocks(part: NetPart, ports: dict[str, Any]) -> dict[str, tuple[Proces
     network = Network(net_config=str(part.path), input_message_bits=part.message_bits)
     if len(network.layers) != len(part.layers):
         raise ValueError(f"{part.path}: holds {len(network.layers)} layers, expected {', '.join(part.layers)}")
-    sent, taken = ports[part.source].shape, network.inp.shape
-    if tuple(sent) != tuple(taken):
-        raise ValueError(f"{part.path}: takes {taken} (column, row, channel), but {part.source!r} sends {sent}")
-    ports[part.source].connect(network.inp)
+    _connect(ports[part.source], network.inp, f"{part.path}, which reads {part.source!r}")
     return {name: (block.synapse, block.neuron) for name, block in zip(part.layers, network.layers, strict=True)}
+
+
+def _connect(sender: Any, receiver: Any, what: str) -> None:
+    """Connect two ports of equal shape, or as many values in the order of netx's own flattening (channel-major)."""
+    if math.prod(sender.shape) != math.prod(receiver.shape):
+        raise ValueError(f"{what}: takes {receiver.shape} (column, row, channel) values, but {sender.shape} are sent")
+    if len(sender.shape) == 3 and len(receiver.shape) == 1:
+        sender = sender.transpose([2, 1, 0]).flatten()
+    elif sender.shape != receiver.shape:
+        sender = sender.reshape(receiver.shape)
+    sender.connect(receiver)
 
 
 def _watch_processes(folder: Path, sources: Iterable[Process]) -> None:

@@ -56,7 +56,9 @@ class Traces:
     def left(self) -> list[str]:
         """Everything that is still there: processes, shared memory, files."""
         files = [str(path) for path in self.base.iterdir()]
-        segments = [name for name in _segments() if name not in self.earlier]
+        segments = _segments() - self.earlier
+        foreign = tuple(_jobs_elsewhere(self.base))
+        segments = {name for name in segments & _segments() if not name.removeprefix("sem.").startswith(foreign)}
         return [*map(str, self.processes()), *files, *segments]
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -83,14 +85,28 @@ class Traces:
 
 
 def _segments() -> frozenset[str]:
-    """Shared memory by the names that jobs, and Python by itself, give to it."""
+    """The shared memory of jobs."""
     names = (path.name for path in Path("/dev/shm").iterdir())
-    return frozenset(name for name in names if name.startswith(("monospike-", "psm_", "sem.mp-", "sem.monospike-")))
+    return frozenset(name for name in names if name.startswith(("monospike-", "sem.monospike-")))
+
+
+def _jobs_elsewhere(base: Path) -> set[str]:
+    """Names of living jobs that are none of this test's: others may use this machine as well."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if JOB_VARIABLE in environment and not environment.get("TMPDIR", "").startswith(str(base)):
+            found.add(environment[JOB_VARIABLE])
+    return found
 
 
 @pytest.fixture
-def traces(monkeypatch: pytest.MonkeyPatch):
+def traces(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
     """A short-named temporary folder in which this test's jobs live; at the end nothing may be left of them."""
+    tmp_path_factory.getbasetemp()  # made now, so that it lies elsewhere
     base = Path(tempfile.mkdtemp(prefix="jobs-", dir="/tmp")).resolve()
     monkeypatch.setattr(tempfile, "tempdir", str(base))
     monkeypatch.setenv("TMPDIR", str(base))
