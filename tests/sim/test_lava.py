@@ -222,7 +222,7 @@ def test_every_segment_of_shared_memory_bears_the_name_of_its_job(traces):
             paths = {Path(mapped.path) for mapped in worker.memory_maps()} & set(Path("/dev/shm").iterdir())
             names.update(path.name.startswith(worker.environ()[JOB_VARIABLE]) for path in paths)
 
-    lava.run(small_network(), {"image": np.zeros((1000, 2, 9, 9))}, progress=progress)
+    lava.run(small_network(), {"image": np.zeros((300, 2, 9, 9))}, progress=progress)
     assert names == {True}
 
 
