@@ -172,7 +172,10 @@ def load_config(path: Path) -> RunConfig:
     try:
         return RunConfig.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems)) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: holds a value that is no JSON value ({error})") from None
