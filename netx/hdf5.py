@@ -6,6 +6,8 @@ Links that leave the file, references, virtual and external storage are refused,
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from netx.lowering import MAX_ELEMENTS
 
 _H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)
 """What h5py 3 raises, by place and kind of damage, when libhdf5 refuses."""
+
+_HEAP = b"GCOL\x01\0\0\0"
+"""Signature, version and reserved bytes of a global heap."""
 
 _MAX_MEMBERS = 1 << 16
 """Most members of one group; a network of so many layers does not exist."""
@@ -107,17 +112,16 @@ class Group:
         return isinstance(member, h5py.Dataset) and _kind(self._type(member, name)) == "S"
 
     def attributes(self) -> dict[str, npt.NDArray | str]:
-        """The attributes that are numbers or strings; any other is an error."""
+        """The attributes, each numbers or one ASCII string of fixed length; any other is an error."""
         result: dict[str, npt.NDArray | str] = {}
         try:
             for name in self._handle.attrs:
+                # The type comes before the value: libhdf5 2.0.0 can crash over values of damaged variable-length types.
+                dtype = self._handle.attrs.get_id(name).dtype
+                if dtype.kind not in "biufS":
+                    raise self.error("is neither numbers nor text of fixed length", f"@{name}")
                 value = self._handle.attrs[name]
-                if isinstance(value, (str, bytes)):
-                    result[name] = value if isinstance(value, str) else value.decode("utf-8")
-                elif np.asarray(value).dtype.kind in "biuf":
-                    result[name] = np.asarray(value)
-                else:
-                    raise self.error("is neither a number nor text", f"@{name}")
+                result[name] = value.decode("ascii") if isinstance(value, bytes) else np.asarray(value)
         except _H5PY_ERRORS as error:
             raise self.error(f"its attributes cannot be read ({error})") from None
         return result
@@ -170,11 +174,44 @@ def opened(path: Path) -> Iterator[Group]:
     if not path.is_file():
         raise FormatError(f"{path}: there is no such file")
     try:
+        _check_heaps(path)
         file = h5py.File(path, "r")
     except _H5PY_ERRORS as error:
         raise FormatError(f"{path}: is not a whole HDF5 file ({error})") from None
     with file:
         yield Group(path, "", file)
+
+
+def _check_heaps(path: Path) -> None:
+    """Raises FormatError unless the objects of every global heap, which holds strings, fill it exactly.
+
+    libhdf5 2.0.0 loops for ever over one whose sizes are damaged. Layout: HDF5 File Format Specification 3.0, III.E;
+    sizes are taken to be of 8 bytes, which is what h5py writes.
+    """
+    if path.stat().st_size == 0:
+        raise FormatError(f"{path}: is empty")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(_HEAP)
+        while start >= 0:
+            if not _heap_is_whole(content, start):
+                raise FormatError(f"{path}: is damaged: the string heap at byte {start} is inconsistent")
+            start = content.find(_HEAP, start + len(_HEAP))
+
+
+def _heap_is_whole(content: mmap.mmap, start: int) -> bool:
+    header, place = 16, 16
+    if start + header > len(content):
+        return False
+    (size,) = struct.unpack_from("<Q", content, start + 8)
+    if start + size > len(content):
+        return False
+    while place + header <= size:
+        index, length = struct.unpack_from("<H6xQ", content, start + place)
+        free = index == 0
+        place += length if free else header + -(-length // 8) * 8
+        if place > size or (free and place != size):
+            return False
+    return size - place < header
 
 
 def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:

@@ -72,11 +72,11 @@ def write_net(network: Network, path: Path) -> None:
     try:
         with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
             own = file.create_group("monospike")
-            own.attrs.update(version=_VERSION, input=source.name, low=source.range.low, high=source.range.high)
+            _write_record(own, {"version": _VERSION, "input": source.name, "input_range": np.array(source.range)})
             for index, layer in enumerate(stock):
                 group = file.create_group(f"layer/{index}")
                 _write_datasets(group, layer.datasets)
-                group.attrs.update(layer.record)
+                _write_record(group, layer.record)
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error})") from None
 
@@ -176,11 +176,16 @@ def _write_datasets(group: Any, datasets: Mapping[str, Any]) -> None:
     for name, value in datasets.items():
         if isinstance(value, Mapping):
             _write_datasets(group.create_group(name), value)
-        elif name == "type" and "shape" in datasets:
+        elif isinstance(value, str):
             group.create_dataset(name, (1,), "S10", [value.encode("ascii")])
         else:
             large = isinstance(value, np.ndarray) and value.ndim > 1
             group.create_dataset(name, data=value, compression="gzip" if large else None)
+
+
+def _write_record(group: Any, record: Mapping[str, Value]) -> None:
+    for name, value in record.items():
+        group.attrs[name] = np.bytes_(value.encode("ascii")) if isinstance(value, str) else value
 
 
 def _layer_count(layers: Group) -> int:
@@ -200,7 +205,7 @@ def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_ra
             record = Record(own.attributes())
             if record.integer("version") != _VERSION:
                 raise NetworkError(f"version {record.integer('version')} is not known here: expected {_VERSION}")
-            name, input_range = record.text("input"), Range(record.integer("low"), record.integer("high"))
+            name, input_range = record.text("input"), record.span("input_range")
         if first.text("type") == "input":
             if "neuron" in first:
                 raise first.error("an input layer with neurons is not supported: encode frames before the network")

@@ -34,7 +34,7 @@ from netx.record import (
     recorded_synapse,
 )
 from netx.synapses import Conv2d
-from netx.types import Range, Shape
+from netx.types import Shape
 
 TIME_STEP = 1e-4
 """Seconds. snnTorch assumes this one; norse is told (``from_nir(graph, dt=TIME_STEP)``)."""
@@ -169,14 +169,11 @@ def _header(metadata: Record, nodes: Group) -> tuple[Input, tuple[str, ...]]:
     version = metadata.integer("monospike_version")
     if version != _VERSION:
         raise NetworkError(f"metadata version {version} is not known here: expected {_VERSION}")
-    span = metadata.integers("input_range")
-    if span.shape != (2,):
-        raise NetworkError(f"metadata input_range: expected two integers, got {span.tolist()}")
     names = metadata.names("layers")
     if not names:
         raise NetworkError("the metadata name no layers")
     shape = Shape(*nodes.group("input").integers("shape", (3,)).tolist())
-    return Input(metadata.text("input"), shape, Range(*span.tolist())), names
+    return Input(metadata.text("input"), shape, metadata.span("input_range")), names
 
 
 def _layers(nodes: Group, source: str, names: tuple[str, ...]) -> list[Layer]:

@@ -16,7 +16,7 @@ from netx.lowering import SynapseRecord, synapse_record
 from netx.network import Layer
 from netx.neurons import LIF, Accumulator, Neuron
 from netx.synapses import Flatten, Synapse
-from netx.types import Pair
+from netx.types import Pair, Range
 
 Value: TypeAlias = int | str | npt.NDArray
 
@@ -60,6 +60,13 @@ class Record:
         if value.shape != (2,) or value.min() < 0:
             raise NetworkError(f"record {key!r}: expected two integers, none negative, got {value.tolist()}")
         return int(value[0]), int(value[1])
+
+    def span(self, key: str) -> Range:
+        """The range of integers called ``key``."""
+        value = self.integers(key)
+        if value.shape != (2,):
+            raise NetworkError(f"record {key!r}: expected two integers, got {value.tolist()}")
+        return Range(*value.tolist())
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
