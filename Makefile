@@ -4,23 +4,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
 
+# One thread a worker: two workers with two threads each would only wait for each other.
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+wheel: $(READY)
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt scripts/find-python
-	$$(sh scripts/find-python) -m venv $(VENV)
+	python=$$(sh scripts/find-python) && "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lava,norse,dev]'
 	@touch $@
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -33,10 +33,21 @@ ReadOut: TypeAlias = dict[str, Tensor]
 """Membranes by read-out, float tensors in SLAYER units (weight units / 64), (frame, channel, row, column)."""
 
 
+class _RoundEven(torch.autograd.Function):
+    """Rounding whose gradient is one. A sum with a detached difference would do, but is not exact when it clamps."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, low: int, high: int) -> Tensor:
+        return (torch.round(values / _STEP) * _STEP).clamp(low / WEIGHT_SCALE, high / WEIGHT_SCALE)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0], None, None
+
+
 def quantise_even(values: Tensor, low: int, high: int) -> Tensor:
     """``values`` (SLAYER units) rounded to even integers in [low, high] over 64, with a straight-through gradient."""
-    quantised = (torch.round(values / _STEP) * _STEP).clamp(low / WEIGHT_SCALE, high / WEIGHT_SCALE)
-    return values + (quantised - values).detach()
+    return _RoundEven.apply(values, low, high)
 
 
 class ChannelBias(nn.Module):

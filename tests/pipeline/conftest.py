@@ -1,0 +1,42 @@
+"""A student and a run small enough for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TINY_RUN = """\
+name: tiny
+seed: 3
+data:
+  sequences: 2
+  composition: {frames: 8, height: 96, width: 128, object_size: [20, 30]}
+student:
+  template: 24
+  search: 48
+  pixel_bits: 5
+  backbone:
+    - {channels: 6, kernel: 5, stride: 2, threshold: 1023}
+    - {channels: 8, kernel: 3, stride: 2, threshold: 161}
+  correlation: {gain: 32, copies: 2, threshold: 33}
+  tower:
+    - {channels: 8, kernel: 3, padding: 1, threshold: 201}
+train:
+  steps: 6
+  batch: 4
+  warm_up: 2
+  save_every: 2
+  clips: 3
+  fresh_clips: 1
+  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
+simulate: {frames: 5, lava_seconds: 120}
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a configuration of a whole run that takes seconds."""
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(TINY_RUN)
+    return path
