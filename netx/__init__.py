@@ -3,8 +3,8 @@
 from netx.errors import FormatError, HeadroomError, MonospikeError, NetworkError
 from netx.headroom import LayerHeadroom, headroom, prove_headroom
 from netx.network import Input, Layer, Network
-from netx.neurons import LIF, Accumulator, Neuron, channel_bias
-from netx.synapses import Concat, Conv2d, Correlation, Dense, Flatten, Pool, Synapse, Wire
+from netx.neurons import LIF, Accumulator, Delta, Neuron, Sigma, SigmaDelta, channel_bias
+from netx.synapses import Concat, Conv2d, Correlation, Dense, Direct, Flatten, Pool, Recurrent, Synapse, Wire
 from netx.types import SPIKES, Range, Shape
 
 __all__ = [
@@ -14,7 +14,9 @@ __all__ = [
     "Concat",
     "Conv2d",
     "Correlation",
+    "Delta",
     "Dense",
+    "Direct",
     "Flatten",
     "FormatError",
     "HeadroomError",
@@ -27,7 +29,10 @@ __all__ = [
     "Neuron",
     "Pool",
     "Range",
+    "Recurrent",
     "Shape",
+    "Sigma",
+    "SigmaDelta",
     "Synapse",
     "Wire",
     "channel_bias",

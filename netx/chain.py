@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from netx.errors import NetworkError
 from netx.network import Input, Layer, Network
-from netx.neurons import Accumulator
-from netx.synapses import Concat, Correlation, Flatten
+from netx.neurons import GRADED, LIF, Accumulator
+from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
 from netx.types import Shape
 
 
@@ -103,5 +103,18 @@ def links(network: Network) -> list[Link]:
 def _check_follows(layer: Layer, previous: str) -> None:
     if isinstance(layer.synapse, (Concat, Correlation)):
         raise NetworkError(f"layer {layer.name!r} is a {type(layer.synapse).__name__}, which neither format holds")
+    _check_plain(layer)
     if layer.inputs != (previous,):
         raise NetworkError(f"layer {layer.name!r} reads {', '.join(layer.inputs)}, not the layer before it")
+
+
+def _check_plain(layer: Layer) -> None:
+    """Raises NetworkError at what neither format is written with; what lava-dl wrote of it can be read."""
+    synapse, neuron = layer.synapse, layer.neuron
+    if isinstance(synapse, (Recurrent, Direct)) or isinstance(neuron, GRADED):
+        kind = type(neuron if isinstance(neuron, GRADED) else synapse).__name__
+        raise NetworkError(f"layer {layer.name!r} is a {kind}, which is read from lava-dl's files but not written")
+    if isinstance(synapse, Dense) and (synapse.delay.any() or synapse.weight_bits is not None):
+        raise NetworkError(f"layer {layer.name!r} has delays or truncated weights, which are not written")
+    if isinstance(neuron, LIF) and (neuron.reset_interval is not None or neuron.refractory):
+        raise NetworkError(f"layer {layer.name!r} has a reset interval or refractory period, which are not written")

@@ -39,3 +39,25 @@ ACTIVATION_MAX = (1 << (STATE_BITS - 1 - STATE_SHIFT)) - 1
 
 READOUT_THRESHOLD = (1 << 18) - 1
 """262143: above the saturation of the voltage, so the neuron never spikes. lava-dl exports its affine layers so."""
+
+VOLTAGE_DECAY_MAX = 4095
+"""12-bit register of the voltage decay; the simulator also takes 4096 (lava-nc ``proc/lif/models.py``). The current
+decay's register holds one less than the decay, so that 4096 fits (``ds_offset``, same file)."""
+
+DELAY_MAX = 62
+"""Longest synaptic delay in steps; lava-dl 0.6.0 clamps longer ones to it (``netx/hdf5.py``, ``create_dense``)."""
+
+GRADED_MIN, GRADED_MAX = -(1 << 31), (1 << 31) - 1
+"""What a graded message may hold in Lava's ports (int32, lava-nc ``proc/sdn/models.py``)."""
+
+MESSAGE_BITS_MAX = 24
+"""Widest graded message, sign included (lava-nc ``proc/sdn/models.py``: ``precision=24``)."""
+
+MESSAGE_BITS_DEFAULT = 16
+"""Width of a sigma-delta message where the file does not say (lava-dl 0.6.0 ``netx/hdf5.py``)."""
+
+SPIKE_EXPONENT = 6
+"""Binary places of a sigma-delta message and, again, of its state where nothing else is said (same file)."""
+
+STATE_EXPONENT_MAX = 8
+"""Our bound on each of the two sigma-delta exponents: lava-dl uses 6, and a 15-bit bias still fits into 32 bits."""

@@ -9,9 +9,10 @@ from functools import cached_property
 
 import numpy.typing as npt
 
+from netx import limits
 from netx.errors import NetworkError
-from netx.neurons import Accumulator, Neuron, check_bias_fits
-from netx.synapses import Concat, Correlation, Flatten, Synapse
+from netx.neurons import GRADED, LIF, Accumulator, Neuron, check_bias_fits
+from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent, Synapse
 from netx.types import SPIKES, Range, Shape, as_shape
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,6 +50,8 @@ class Layer:
         if (self.neuron is None) != isinstance(self.synapse, (Flatten, Concat)):
             has, kind = ("no" if self.neuron is None else "a"), type(self.synapse).__name__
             raise NetworkError(f"layer {self.name!r}: {kind} cannot have {has} neuron")
+        if isinstance(self.synapse, Recurrent) and not isinstance(self.neuron, LIF):
+            raise NetworkError(f"layer {self.name!r}: Recurrent feeds back spikes, and only LIF neurons spike")
 
 
 @dataclass(frozen=True)
@@ -126,14 +129,17 @@ class Network:
     @property
     def memoryless(self) -> bool:
         """True when the outputs of a time step depend on that step's inputs alone."""
-        return all(layer.neuron is None or layer.neuron.memoryless for layer in self.layers)
+        return not any(_remembers(layer) for layer in self.layers)
 
     def depth(self, name: str) -> int:
-        """Number of layers with neurons on the longest way from an input to ``name``, itself included."""
+        """Number of layers with synapses on the longest way from an input to ``name``, itself included.
+
+        It is the number of steps by which Lava is late there: a synapse takes one, neurons and wires take none.
+        """
         if name not in self._by_name:
             return 0
         layer = self._by_name[name]
-        return max(self.depth(source) for source in layer.inputs) + (layer.neuron is not None)
+        return max(self.depth(source) for source in layer.inputs) + has_synapse(layer)
 
     def subnetwork(self, outputs: Iterable[str]) -> Network:
         """The part that the named layers depend on, with these as its outputs."""
@@ -188,6 +194,18 @@ class Network:
         return {layer.name: layer for layer in self.layers}
 
 
+def has_synapse(layer: Layer) -> bool:
+    """Whether Lava has a synapse process for the layer, which takes a step."""
+    return layer.neuron is not None and not isinstance(layer.synapse, Direct)
+
+
+def _remembers(layer: Layer) -> bool:
+    if layer.neuron is None:
+        return False
+    delayed = isinstance(layer.synapse, Dense) and bool(layer.synapse.delay.any())
+    return delayed or isinstance(layer.synapse, Recurrent) or not layer.neuron.memoryless
+
+
 def _check_name(name: str, taken: Mapping[str, Shape]) -> None:
     if not _NAME.fullmatch(name):
         raise NetworkError(f"{name!r} is not a name: use letters, digits and underscores, no digit first")
@@ -223,6 +241,8 @@ def _layer_range(layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str,
         return Range(min(r.low for r in sources), max(r.high for r in sources))
     if isinstance(layer.synapse, Correlation) and not sources[1].binary:
         raise NetworkError(f"the template must be spikes, but {layer.inputs[1]!r} sends {sources[1]}")
+    if isinstance(layer.neuron, GRADED):
+        return Range(limits.GRADED_MIN, limits.GRADED_MAX)
     if isinstance(layer.neuron, Accumulator):
         low, high = _activation_range(layer, shapes, ranges)
         bias = layer.neuron.bias if layer.neuron.bias.size else 0

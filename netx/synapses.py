@@ -8,7 +8,7 @@ extremes are reached at the ends of the ranges; zero padding is covered because 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -17,9 +17,12 @@ import numpy.typing as npt
 from netx import limits
 from netx.arrays import ArrayEquality, IntArray, frozen_int_array
 from netx.errors import NetworkError
-from netx.types import Pair, Range, Shape, as_pair
+from netx.types import SPIKES, Pair, Range, Shape, as_pair
 
 ChannelRange: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+NO_DELAY: IntArray = frozen_int_array([[0]], "delay", 0, 0)
+"""Also what delays of all zeros become, so that equal synapses compare equal."""
 
 
 def conv_output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -75,14 +78,40 @@ class Dense(ArrayEquality):
     """Full connection of flat layers, shape (channel, 1, 1).
 
     weight: mantissas -256..255, shape (out, in). weight_exponent: as in Conv2d.
+    weight_bits: None, and every mantissa counts as it is, which is how lava-dl loads its files; or 1..9, the
+        ``num_weight_bits`` of lava-nc's own ``Dense``, which then drops low bits (see ``effective_weight``).
+    delay: 0..62 steps by which each synapse's effect is late, in a shape that broadcasts to that of the weight: (out,
+        1) is lava-dl's axonal delay, one for each neuron of this layer. Each delay's sum is shifted by the exponent on
+        its own (``DelayDense``, lava-nc 0.10.0 ``proc/dense/models.py``). Delays of all zeros are none.
     """
 
     weight: IntArray
     weight_exponent: int = 0
+    weight_bits: int | None = None
+    delay: IntArray = field(default_factory=lambda: NO_DELAY)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", _checked_weight(self.weight, 2, "(out, in)"))
         _check_exponent(self.weight_exponent)
+        if self.weight_bits is not None and not (isinstance(self.weight_bits, int) and 1 <= self.weight_bits <= 9):
+            raise NetworkError(f"weight bits: expected an integer in 1..9 or None, got {self.weight_bits!r}")
+        object.__setattr__(self, "delay", _checked_delay(self.delay, self.weight.shape))
+
+    @property
+    def effective_weight(self) -> IntArray:
+        """What the mantissas are worth once clipped and truncated as lava-nc 0.10.0 ``utils/weightutils.py`` does.
+
+        With ``weight_bits`` of b, weights of both signs are clipped to -256..255 and lose their last 9 - b bits,
+        rounding down; those of one sign are clipped to a magnitude of 255 and lose 8 - b, towards zero.
+        """
+        if self.weight_bits is None:
+            return self.weight
+        low, high = int(self.weight.min()), int(self.weight.max())
+        mixed = low < 0 < high
+        lost = max(8 - self.weight_bits + mixed, 0)
+        sign = -1 if high <= 0 and low < 0 else 1
+        clipped = np.clip(self.weight * sign, limits.WEIGHT_MIN if mixed else 0, limits.WEIGHT_MAX)
+        return (clipped >> lost << lost) * sign
 
     def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         shape = _single(inputs, "dense connection")
@@ -91,7 +120,49 @@ class Dense(ArrayEquality):
         return Shape(self.weight.shape[0], 1, 1)
 
     def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
-        return _weighted_range(self.weight, ranges[0], self.weight_exponent)
+        low, high = _weighted_range(self.effective_weight, ranges[0], self.weight_exponent)
+        # Shifted right one by one, the sums of several delays may together be lower than the shifted whole.
+        return low - np.unique(self.delay).size * (self.weight_exponent < 0), high
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """A layer that also reads its own spikes of the step before: ``forward(input) + feedback(spikes one step ago)``.
+
+    forward: of shape (out, in). feedback: of shape (out, out). lava-dl's ``dense_rec`` (0.6.0 ``netx/hdf5.py``): its
+    feedback goes through a stock ``Dense``, which answers one step later, also where pipeline latency is left out.
+    """
+
+    forward: Dense
+    feedback: Dense
+
+    def __post_init__(self) -> None:
+        out = self.forward.weight.shape[0]
+        if self.feedback.weight.shape != (out, out):
+            raise NetworkError(f"feedback weight: expected shape {(out, out)}, got {self.feedback.weight.shape}")
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        return self.forward.output_shape(inputs)
+
+    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
+        forward, feedback = self.forward.activation_range(ranges), self.feedback.activation_range((SPIKES,))
+        return forward[0] + feedback[0], forward[1] + feedback[1]
+
+
+@dataclass(frozen=True)
+class Direct:
+    """No synapse at all: the neurons read their input as their activation, at once even in Lava.
+
+    It is how lava-dl's ``input`` blocks are driven: frames are what is set as the bias of a LIF at each step, or what
+    is sent to a Delta encoder.
+    """
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        return _single(inputs, "direct input")
+
+    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
+        low, high = min(ranges[0].low, 0), max(ranges[0].high, 0)
+        return np.array([low], dtype=np.int64), np.array([high], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +267,7 @@ class Concat:
 Wire: TypeAlias = Flatten | Concat
 """Re-arranges values; the layer has no neurons and costs nothing."""
 
-Synapse: TypeAlias = Conv2d | Dense | Pool | Correlation | Wire
+Synapse: TypeAlias = Conv2d | Dense | Recurrent | Direct | Pool | Correlation | Wire
 
 
 def shift(activation: npt.NDArray[np.int64], exponent: int) -> npt.NDArray[np.int64]:
@@ -216,6 +287,13 @@ def _checked_weight(weight: IntArray, dimensions: int, layout: str) -> IntArray:
     if frozen.ndim != dimensions or frozen.size == 0:
         raise NetworkError(f"weight: expected shape {layout}, got {frozen.shape}")
     return frozen
+
+
+def _checked_delay(delay: IntArray, weight: tuple[int, ...]) -> IntArray:
+    frozen = frozen_int_array(delay, "delay", 0, limits.DELAY_MAX)
+    if frozen.ndim != 2 or any(size not in (1, full) for size, full in zip(frozen.shape, weight, strict=True)):
+        raise NetworkError(f"delay: shape {frozen.shape} does not broadcast to that of the weight, {weight}")
+    return frozen if frozen.any() else NO_DELAY
 
 
 def _check_exponent(exponent: int) -> None:

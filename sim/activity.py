@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from netx import LIF, Concat, Conv2d, Dense, Flatten, Layer, Network, NetworkError, Shape
+from netx import LIF, Concat, Conv2d, Dense, Direct, Flatten, Layer, Network, NetworkError, Recurrent, Shape
 from sim.geometry import Counts, connections, fan_out, reached, weighted
 from sim.recording import Recording
 
@@ -193,4 +193,7 @@ def _parameters(layers: Iterable[Layer]) -> int:
 
 def _connections(network: Network, layer: Layer) -> int:
     assert not isinstance(layer.synapse, (Flatten, Concat))
+    if isinstance(layer.synapse, (Direct, Recurrent)):
+        kind = type(layer.synapse).__name__
+        raise NetworkError(f"layer {layer.name!r}: the activity of a {kind} cannot be counted: leave the layer out")
     return connections(layer.synapse, tuple(network.shape(source) for source in layer.inputs))
