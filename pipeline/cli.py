@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,9 +37,7 @@ def deploy(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the run.")],
     first: Annotated[str | None, typer.Option("--from", help="First stage; it is done even if unchanged.")] = None,
     last: Annotated[str | None, typer.Option("--until", help="Last stage.")] = None,
-    retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")
-    ] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")] = False,
     runs: RunsOption = Path("runs"),
 ) -> None:
     """Run the stages: data, train, quantize, export, simulate, verify, profile, report.
@@ -94,6 +93,9 @@ def _write_config(config: RunConfig, path: Path) -> None:
 
 def main() -> None:
     """Entry point: what is the user's to mend ends in one message and exit code 2."""
+    # Threads that wait for each other should sleep: spinning makes torch many times slower on a busy machine. OpenMP
+    # reads this once, when torch is loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     stderr = Console(stderr=True)
     try:
         app()

@@ -76,9 +76,7 @@ class StudentConfig(_Section):
             raise ValueError(f"the score map has {side} rows: make the search crop larger than the template crop")
         for number, layer in enumerate(self.tower, 1):
             if (layer.stride, layer.padding * 2 + 1) != (1, layer.kernel):
-                raise ValueError(
-                    f"tower layer {number}: has to keep the map's size (stride 1, padding (kernel-1)/2)"
-                )
+                raise ValueError(f"tower layer {number}: has to keep the map's size (stride 1, padding (kernel-1)/2)")
         return self
 
     @property

@@ -6,39 +6,41 @@ frame; the template branch runs once a target.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence as ManyOf
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netx import Network, headroom
-from sim.activity import COUNTS, Activity, count, describe
+from netx.files import write_whole
+from sim.activity import COUNTS, Activity, describe
 from sim.energy import Energy, Price, load_profile, price
 from sim.recording import Recording
 
 
 def cost_summary(
-    network: Network,
-    programmed: Network,
-    frames: Mapping[str, np.ndarray],
-    recording: Recording,
-    observed: ManyOf[Recording],
-    profiles: ManyOf[str],
+    network: Network, activity: Activity, observed: ManyOf[Recording], profiles: ManyOf[str]
 ) -> dict[str, Any]:
     """The report's network, headroom, activity and energy.
 
-    network: the Siamese network. programmed: its search branch. frames, recording: real frames through that branch.
-    observed: recordings to take the largest membrane voltages from.
+    network: the Siamese network. activity: of its search branch, on real frames. observed: recordings to take the
+    largest membrane voltages from.
     """
-    activity = count(programmed, frames, recording)
     return {
         "network": asdict(describe(network)),
         "headroom": _headroom(network, observed),
-        "activity": _activity(programmed, activity),
+        "activity": _activity(network, activity),
         "energy": {name: _energy(price(activity, load_profile(name))) for name in profiles},
     }
+
+
+def save_activity(path: Path, activity: Activity) -> None:
+    """Write every count of every layer and frame as npz: arrays LAYER/COUNT, int64, shape (frame,)."""
+    arrays = {f"{layer.layer}/{name}": getattr(layer, name) for layer in activity.layers for name in COUNTS}
+    with write_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _headroom(network: Network, observed: ManyOf[Recording]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from pipeline import accuracy, verification
 from pipeline.clips import ClipStream
 from pipeline.config import RunConfig
 from pipeline.convert import to_network
-from pipeline.costs import cost_summary
+from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
 from pipeline.data import Sequence, compose, open_pictures, open_sequences
 from pipeline.progress import Progress
@@ -33,6 +33,7 @@ from pipeline.stages import STAGES, Stage, file_digest, read_record, write_json
 from pipeline.student import Student
 from pipeline.train import geometry_of, load_checkpoint, save_checkpoint, train
 from pipeline.weights import checkpoint_path
+from sim.activity import count
 from sim.recording import Recording
 
 REPORT_FILES = ("report.json", "report.html", "tracking.gif")
@@ -193,15 +194,12 @@ class Deployment:
             self._sequences(), self._student(), network, self.geometry, self.config.tracker, self.progress
         )
         recordings = {branch: Recording.load(self._recorded("engine", branch)) for branch in verification.BRANCHES}
-        costs = cost_summary(
-            network,
-            target.networks["search"],
-            {"search": target.frames["search"][: target.real_frames]},
-            recordings["search"].first(target.real_frames),
-            list(recordings.values()),
-            self.config.profile.energy,
-        )
+        real = target.real_frames
+        frames = {"search": target.frames["search"][:real]}
+        activity = count(target.networks["search"], frames, recordings["search"].first(real))
+        costs = cost_summary(network, activity, list(recordings.values()), self.config.profile.energy)
         scores = accuracy.summary(tracks)
+        save_activity(self.folder / "profile" / "activity.npz", activity)
         accuracy.save_tracks(self.folder / "profile" / "tracks.npz", tracks)
         write_json(self.folder / "profile" / "costs.json", costs)
         write_json(self.folder / "profile" / "accuracy.json", scores)

@@ -37,11 +37,11 @@ class _RoundEven(torch.autograd.Function):
     """Rounding whose gradient is one. A sum with a detached difference would do, but is not exact when it clamps."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, low: int, high: int) -> Tensor:
+    def forward(_: Any, values: Tensor, low: int, high: int) -> Tensor:
         return (torch.round(values / _STEP) * _STEP).clamp(low / WEIGHT_SCALE, high / WEIGHT_SCALE)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return gradients[0], None, None
 
 
