@@ -30,6 +30,9 @@ from netx.types import SPIKES, Range, Shape, as_pair
 
 _VERSION = 1
 
+_READOUT = (limits.READOUT_THRESHOLD, limits.DECAY_ONE, limits.DECAY_ONE)
+"""Threshold and decays of an accumulator; a LIF that has them too is told from it by its recorded bias exponent."""
+
 _MAX_GROUPS = 127
 """Lava's Conv keeps ``groups`` in eight signed bits and is silent beyond (lava-nc 0.10.0 ``proc/conv/models.py``)."""
 
@@ -314,9 +317,7 @@ def _neuron(group: Group, stored: _Stored, bias_exponent: int | None) -> Neuron:
     """The stored neurons, with the recorded bias exponent where there is one."""
     decays = stored.current_decay, stored.voltage_decay
     try:
-        if stored.threshold == limits.READOUT_THRESHOLD:
-            if decays != (limits.DECAY_ONE, limits.DECAY_ONE):
-                raise NetworkError(f"a read-out that remembers (decays {decays}) is not supported: expected 4096")
+        if bias_exponent is None and (stored.threshold, *decays) == _READOUT:
             return Accumulator(stored.bias)
         if bias_exponent is None:
             return LIF(stored.threshold, stored.bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, *decays)
