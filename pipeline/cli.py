@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,22 @@ app = typer.Typer(
 
 CONFIG_FILE = "config.yaml"
 """In a run's folder: the whole configuration, defaults included."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("monospike"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
 

@@ -46,7 +46,7 @@ def finished(tiny_run, tmp_path_factory) -> tuple[Path, str]:
     return place / "runs" / "tiny", result.stdout
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(finished, tmp_path) -> Path:
     """A copy of the finished run, to be spoilt."""
     folder = tmp_path / "runs" / "tiny"
@@ -62,7 +62,7 @@ def test_one_command_runs_every_stage_and_finds_all_engines_identical(finished):
     assert re.search(r"mean IoU: float 0\.\d+, integer 0\.\d+, fixed box 0\.\d+", printed)
 
 
-def test_the_report_fits_its_schema_and_tells_what_was_run(finished, tiny_run):
+def test_the_report_fits_its_schema_and_tells_what_was_run(finished):
     folder, _ = finished
     report = json.loads((folder / "report.json").read_text())
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(report)
@@ -105,12 +105,12 @@ def test_verify_runs_everything_anew_and_ends_with_0(run):
     assert result.stdout.splitlines()[-1].startswith("identical in slayer, engine, lava, norse: ")
 
 
-def change_weight(path: Path, dataset: str, index: tuple[int, ...], by: int) -> int:
+def change_weight(path: Path, dataset: str, index: tuple[int, ...], by: float) -> float:
     """Add to one stored weight; return what it was."""
     with h5py.File(path, "r+") as file:
         old = file[dataset][index]
         file[dataset][index] = old + by
-    return int(old)
+    return float(old)
 
 
 def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
@@ -118,8 +118,9 @@ def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
     old = change_weight(trunk, "layer/2/weight", (3, 1, 2, 0), 8)
     result = monospike("verify", run, cwd=run)
     assert result.returncode == 1, result.stdout + result.stderr
-    assert f"layer 'search_conv2', weight[3, 1, 2, 0] is {old + 8}, expected {old}" in result.stdout
-    assert re.search(r"first in layer 'search_conv2', neuron \(channel 3, row \d+, column \d+\), frame \d+", result.stdout)
+    assert f"layer 'search_conv2', weight[3, 1, 2, 0] is {old + 8:.0f}, expected {old:.0f}" in result.stdout
+    place = r"first in layer 'search_conv2', neuron \(channel 3, row \d+, column \d+\), frame \d+"
+    assert re.search(place, result.stdout)
     slayer, lava = map(int, re.search(r"membrane voltages: slayer (-?\d+), lava (-?\d+)", result.stdout).groups())
     assert lava - slayer == 8
     assert "likely cause: another weight: weight[out 3, in 1, row 2, column 0] is off by +8" in result.stdout
@@ -146,14 +147,11 @@ def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny
     ("damage", "complaint"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:200]), r"template.net: .*"),
-        (lambda path: change_weight(path, "layer/1/weight", (0, 0, 0, 0), np.nan), r"template.net.*layer/1/weight.*nan"),
+        (lambda path: change_weight(path, "layer/1/weight", (0, 0, 0, 0), np.nan), r"template.net.*1/weight.*nan"),
     ],
 )
 def test_a_spoilt_net_file_is_refused_with_its_place(run, damage, complaint):
-    try:
-        damage(run / "export" / "template.net")
-    except ValueError:  # int(nan), after it was written
-        pass
+    damage(run / "export" / "template.net")
     assert re.search(complaint, refused(monospike("verify", run, cwd=run)))
 
 

@@ -33,7 +33,7 @@ class Kitchen:
         return [run_stage(stage, self.folder, force=stage.name == force).skipped for stage in (first, second)]
 
 
-@pytest.fixture()
+@pytest.fixture
 def kitchen(tmp_path: Path) -> Kitchen:
     return Kitchen(tmp_path)
 

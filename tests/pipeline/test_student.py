@@ -64,9 +64,7 @@ def expected_layers(student: Student, template: np.ndarray, search: np.ndarray) 
         branch: chain([f"{branch}_conv1", f"{branch}_conv2"], student.backbone, config.backbone, image)
         for branch, image in (("template", template), ("search", search))
     }
-    counts = np.stack(
-        [correlate(s, t, "valid") for s, t in zip(features["search"], features["template"], strict=True)]
-    )
+    counts = np.stack([correlate(s, t, "valid") for s, t in zip(features["search"], features["template"], strict=True)])
     current = np.repeat(counts * config.correlation.gain, config.correlation.copies, axis=0)
     x = fire("correlation", current, student.correlation.norm, config.correlation.threshold)
     x = chain(["tower1"], student.tower, config.tower, x)

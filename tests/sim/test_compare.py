@@ -13,7 +13,7 @@ from sim.compare import compare
 from sim.recording import Recording
 
 
-def tracker(weight=None, bias=None, threshold: int = 41) -> Network:
+def tracker(weight=None, bias=(), threshold: int = 41) -> Network:
     """Two spiking convolutions and a read-out on graded pixels."""
     rng = np.random.default_rng(7)
     first = rng.integers(-20, 21, (4, 2, 3, 3)) * 2
@@ -22,7 +22,7 @@ def tracker(weight=None, bias=None, threshold: int = 41) -> Network:
         (Input("pixels", (2, 12, 12), Range(-8, 7)),),
         (
             Layer("conv1", ("pixels",), Conv2d(first), LIF(41)),
-            Layer("conv2", ("conv1",), Conv2d(second, stride=2, padding=1), LIF(threshold, [] if bias is None else bias)),
+            Layer("conv2", ("conv1",), Conv2d(second, stride=2, padding=1), LIF(threshold, bias)),
             Layer("score", ("conv2",), Conv2d(np.full((1, 5, 1, 1), 2)), Accumulator()),
         ),
         ("score",),
@@ -106,7 +106,8 @@ def test_a_tie_at_the_threshold_is_told_from_another_threshold(frames):
     cause = compare(tracker(threshold=40), frames, at_even, [fires_at_equality]).first_divergence.cause
     assert cause.startswith("threshold tie: the membrane equals the threshold 40")
     other = replace(engine.run(tracker(threshold=61), frames), engine="other")
-    assert compare(tracker(threshold=40), frames, at_even, [other]).first_divergence.cause.startswith("another threshold")
+    cause = compare(tracker(threshold=40), frames, at_even, [other]).first_divergence.cause
+    assert cause.startswith("another threshold")
 
 
 def test_a_layer_read_a_frame_late_is_called_a_delay(frames, recording):
