@@ -1,130 +1,294 @@
 """The exact engine: runs a Network in integers, with the same bits as Lava's fixed-point processes.
 
-Convolutions run in floating point on integers, which is exact while no partial sum can reach the mantissa's end: below
-2^24 in float32, below 2^53 in float64. Which one is used follows from the layer's proven bound.
+A run is a function of the network and its frames over time. Time is the network's own: a layer answers a frame at the
+step at which the frame enters, and only states, delays and feedback (one step) reach over steps. Lava is late by one
+step for every synapse on the way; ``trace`` with ``pipelined`` says exactly what Lava's variables hold at each of its
+steps, before the first frame arrives included, which is what biases see of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
-from netx import LIF, Concat, Conv2d, Dense, Flatten, Layer, Network, NetworkError, Pool, channel_bias, limits
-from netx.synapses import Correlation
-from sim.frames import checked_frames
+from netx import (
+    LIF,
+    Accumulator,
+    Concat,
+    Conv2d,
+    Delta,
+    Dense,
+    Direct,
+    Flatten,
+    Layer,
+    Network,
+    NetworkError,
+    Pool,
+    Recurrent,
+    Sigma,
+    channel_bias,
+)
+from netx.arrays import IntArray
+from netx.network import has_synapse
+from sim import dynamics, strict_limits
+from sim.accumulate import accumulate, delayed
+from sim.dynamics import States, Steps, Watch
+from sim.frames import checked_batches, checked_frames
 from sim.recording import Recording
 
-_FLOAT32_EXACT = 1 << 24
-_STATE_MAX = (1 << (limits.STATE_BITS - 1)) - 1
+
+@dataclass(frozen=True)
+class Trace:
+    """All that happens in one layer; every array int32, shape (step, channel, height, width).
+
+    activation: what its synapses send, in weight units. states: its variables after each step, by Lava's names and in
+    Lava's units: u and v of LIF and Accumulator (v after the reset), sigma, act and residue of sigma-delta layers.
+    output: spikes (0 or 1), or graded messages. For an Accumulator, which sends nothing, it is the read-out.
+    """
+
+    activation: IntArray
+    states: Mapping[str, IntArray]
+    output: IntArray
 
 
-def run(network: Network, frames: Mapping[str, npt.ArrayLike]) -> Recording:
-    """Run ``network`` on one frame a time step and record every spike and membrane voltage.
+@dataclass(frozen=True)
+class Memory:
+    """What a network remembers between two steps. frames: steps that have passed. The rest is by layer.
+
+    pending: for each delay the activations that have not arrived yet, shape (delay, batch, ...). states: of the
+    neurons. outputs: the last ones, where a layer feeds back.
+    """
+
+    frames: int = 0
+    pending: Mapping[str, Mapping[int, torch.Tensor]] = field(default_factory=dict)
+    states: Mapping[str, States] = field(default_factory=dict)
+    outputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One layer's part of a run: activations and what the neurons made of them, and what it then remembers."""
+
+    activation: torch.Tensor
+    steps: Steps
+    pending: Mapping[int, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """How to run. pipelined: with Lava's step for each synapse. strict: refuse what only a simulator lets pass."""
+
+    network: Network
+    pipelined: bool = False
+    strict: bool = False
+
+
+def run(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool = False) -> Recording:
+    """Run ``network`` on one frame a time step and record every spike, membrane voltage and message.
 
     frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
+    strict: refuse whatever only a simulator would let pass, see ``sim.strict_limits``.
     Neurons start at rest; those with memory carry it from frame to frame.
-    Raises NetworkError when frames do not fit, or a correlation has not been programmed.
+    Raises NetworkError, naming input or layer, when frames do not fit, a correlation has not been programmed, a sum
+    leaves 32 bits, or, where ``strict``, the chip's ranges are left.
     """
+    values = {name: array[:, None] for name, array in checked_frames(network, frames).items()}
+    return _recordings(*_advanced(_Setting(network, strict=strict), values, Memory())[:1])[0]
+
+
+def run_batch(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool = False) -> list[Recording]:
+    """As ``run`` for several independent sequences: frames of shape (sequence, frame, channel, height, width)."""
+    values = {name: array.swapaxes(0, 1) for name, array in checked_batches(network, frames).items()}
+    return _recordings(_advanced(_Setting(network, strict=strict), values, Memory())[0])
+
+
+def run_in_parts(
+    network: Network, frames: Mapping[str, npt.ArrayLike], size: int, *, strict: bool = False
+) -> Iterator[Recording]:
+    """As ``run``, ``size`` frames at a time; the recordings joined are the same. What is done is kept by the caller."""
+    values = {name: array[:, None] for name, array in checked_frames(network, frames).items()}
+    memory = Memory()
+    for start in range(0, len(next(iter(values.values()))), size):
+        part = {name: array[start : start + size] for name, array in values.items()}
+        answers, memory = _advanced(_Setting(network, strict=strict), part, memory)
+        yield _recordings(answers)[0]
+
+
+def trace(network: Network, frames: Mapping[str, npt.ArrayLike], *, pipelined: bool = False) -> dict[str, Trace]:
+    """As ``run``, and every variable of every layer at every step.
+
+    pipelined: every synapse answers a step late, as in Lava. A layer of depth d (``Network.depth``) then answers frame
+    t at step t + d and has seen d steps without input before the first; append as many frames of zeros to see it all.
+    """
+    values = {name: array[:, None] for name, array in checked_frames(network, frames).items()}
+    answers, _ = _advanced(_Setting(network, pipelined=pipelined), values, Memory())
+    return {
+        name: Trace(
+            _numpy(answer.activation),
+            {state: _numpy(steps) for state, steps in answer.steps.states.items()},
+            _numpy(answer.steps.output),
+        )
+        for name, answer in answers.items()
+    }
+
+
+def _numpy(values: torch.Tensor) -> IntArray:
+    return values[:, 0].to(torch.int32).numpy()
+
+
+def _recordings(answers: Mapping[str, _Answer]) -> list[Recording]:
+    """One recording for each member of the batch."""
+    spikes, membranes, messages = {}, {}, {}
+    for name, answer in answers.items():
+        membranes[name] = answer.steps.membrane.numpy()
+        if answer.steps.output.dtype == torch.uint8:
+            spikes[name] = answer.steps.output.numpy()
+        elif "residue" in answer.steps.states or "sigma" in answer.steps.states:
+            messages[name] = answer.steps.output.numpy()
+    batch = next(iter(membranes.values())).shape[1]
+    return [
+        Recording(
+            "engine", *({name: array[:, one] for name, array in kind.items()} for kind in (spikes, membranes, messages))
+        )
+        for one in range(batch)
+    ]
+
+
+def _advanced(setting: _Setting, frames: Mapping[str, IntArray], memory: Memory) -> tuple[dict[str, _Answer], Memory]:
+    """What every layer with neurons answers to further frames, (step, batch, channel, height, width), and remembers."""
+    network = setting.network
     if network.correlations():
         name = network.correlations()[0].name
         raise NetworkError(f"layer {name!r} is a correlation without its template: call Network.programmed first")
-    values = {name: torch.from_numpy(array) for name, array in checked_frames(network, frames).items()}
-    spikes: dict[str, npt.NDArray[np.uint8]] = {}
-    membranes: dict[str, npt.NDArray[np.int32]] = {}
+    if setting.strict:
+        strict_limits.check(network)
+    values = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in frames.items()}
+    answers: dict[str, _Answer] = {}
     with torch.inference_mode():
         for layer in network.layers:
             inputs = [values[source] for source in layer.inputs]
             if isinstance(layer.synapse, Flatten):
-                values[layer.name] = inputs[0].reshape(len(inputs[0]), -1, 1, 1)
+                values[layer.name] = inputs[0].flatten(2)[..., None, None]
             elif isinstance(layer.synapse, Concat):
-                values[layer.name] = torch.cat(inputs, dim=1)
+                values[layer.name] = torch.cat(inputs, dim=2)
             else:
-                membrane, output = _neurons(network, layer, _activation(network, layer, inputs[0]))
-                values[layer.name] = output
-                membranes[layer.name] = membrane.to(torch.int32).numpy()
-                if isinstance(layer.neuron, LIF):
-                    spikes[layer.name] = output.to(torch.uint8).numpy()
-    return Recording("engine", spikes, membranes)
+                try:
+                    answers[layer.name] = _answer(setting, layer, inputs[0], memory)
+                except NetworkError as error:
+                    raise NetworkError(f"layer {layer.name!r}: {error}") from None
+                values[layer.name] = answers[layer.name].steps.output
+    return answers, Memory(
+        memory.frames + len(next(iter(values.values()))),
+        {name: answer.pending for name, answer in answers.items()},
+        {name: answer.steps.last for name, answer in answers.items()},
+        {name: answer.steps.output[-1:] for name, answer in answers.items()},
+    )
 
 
-def _activation(network: Network, layer: Layer, values: torch.Tensor) -> torch.Tensor:
-    """Summed activation of a layer in weight units: (frame, channel, height, width), exact, float32 or float64."""
+def _answer(setting: _Setting, layer: Layer, values: torch.Tensor, memory: Memory) -> _Answer:
+    pending = memory.pending.get(layer.name, {})
+    largest = _largest(setting.network, layer, values)
+    watch = strict_limits.watch(memory.frames) if setting.strict else None
+    late = int(setting.pipelined and has_synapse(layer))
     synapse = layer.synapse
-    dtype = _exact_type(network, layer)
-    values = values.to(dtype)
-    if isinstance(synapse, Conv2d):
-        weight = torch.from_numpy(synapse.weight.astype(np.int32)).to(dtype)
-        result = F.conv2d(values, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-        exponent = synapse.weight_exponent
-    elif isinstance(synapse, Dense):
-        weight = torch.from_numpy(synapse.weight.astype(np.int32)).to(dtype)
-        result = (values.flatten(1) @ weight.T)[:, :, None, None]
-        exponent = synapse.weight_exponent
-    elif isinstance(synapse, Pool):
-        result = F.avg_pool2d(values, synapse.kernel, synapse.stride, synapse.padding, divisor_override=1)
-        return result * synapse.weight
-    else:
-        assert not isinstance(synapse, (Flatten, Concat, Correlation))
-        raise AssertionError(synapse)
-    return torch.floor(torch.ldexp(result, torch.tensor(exponent))) if exponent else result
+    if isinstance(synapse, Recurrent):
+        forward, pending = _activation(synapse.forward, values, largest, late, pending)
+        return _fed_back(setting, layer, synapse.feedback, forward, pending, memory, watch)
+    assert isinstance(synapse, (Conv2d, Dense, Pool, Direct))
+    activation, pending = _activation(synapse, values, largest, late, pending)
+    steps = _neurons(setting, layer, activation, memory.states.get(layer.name, {}), memory.frames, watch)
+    return _Answer(activation, steps, pending)
 
 
-def _exact_type(network: Network, layer: Layer) -> torch.dtype:
-    """float32 where no partial sum of the layer can reach 2^24, float64 otherwise."""
-    low, high = network.activation_range(layer.name)
-    # Every term's range holds zero, so no partial sum leaves the range of the whole; a right shift comes after the sum.
-    right_shift = max(-getattr(layer.synapse, "weight_exponent", 0), 0)
-    bound = (int(max(-low.min(), high.max())) + 1) << right_shift
-    return torch.float32 if bound < _FLOAT32_EXACT else torch.float64
+def _fed_back(
+    setting: _Setting,
+    layer: Layer,
+    feedback: Dense,
+    forward: torch.Tensor,
+    pending: Mapping[int, torch.Tensor],
+    memory: Memory,
+    watch: Watch | None,
+) -> _Answer:
+    """A layer that reads its own spikes of the step before: one step after the other.
 
-
-def _neurons(network: Network, layer: Layer, activation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Membrane voltage before reset and output of each frame, both (frame, channel, height, width).
-
-    The membrane is in weight units, rounded down where decays leave a fraction.
+    What its feedback has pending is kept under the negative of one more than its delays, apart from the forward part's.
     """
+    own = {-1 - delay: late for delay, late in pending.items() if delay < 0}
+    states = memory.states.get(layer.name, {})
+    output = memory.outputs.get(layer.name, torch.zeros_like(forward[:1]))
+    parts = []
+    for step in range(len(forward)):
+        fed, own = _activation(feedback, output, 1, 0, own)
+        activation = forward[step : step + 1] + fed
+        steps = _neurons(setting, layer, activation, states, memory.frames + step, watch)
+        states, output = steps.last, steps.output
+        parts.append(_Answer(activation, steps, {}))
+    kept = {delay: late for delay, late in pending.items() if delay >= 0}
+    return _joined(parts, kept | {-1 - delay: late for delay, late in own.items()})
+
+
+def _joined(parts: list[_Answer], pending: Mapping[int, torch.Tensor]) -> _Answer:
+    steps = Steps(
+        torch.cat([part.steps.output for part in parts]),
+        torch.cat([part.steps.membrane for part in parts]),
+        {name: torch.cat([part.steps.states[name] for part in parts]) for name in parts[0].steps.states},
+        parts[-1].steps.last,
+    )
+    return _Answer(torch.cat([part.activation for part in parts]), steps, pending)
+
+
+def _activation(
+    synapse: Conv2d | Dense | Pool | Direct,
+    values: torch.Tensor,
+    largest: int,
+    late: int,
+    pending: Mapping[int, torch.Tensor],
+) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    """Activations at each step, and those that arrive after the last; ``late`` is added to every delay."""
+    if isinstance(synapse, Direct):
+        return values.to(torch.int32), {}
+    parts = delayed(synapse) if isinstance(synapse, Dense) and synapse.delay.any() else {0: synapse}
+    flat = values.flatten(0, 1)
+    total, after = None, {}
+    for delay, part in parts.items():
+        sums = accumulate(part, flat, largest).unflatten(0, values.shape[:2])
+        if steps := delay + late:
+            waiting = pending.get(steps, torch.zeros((steps, *sums.shape[1:]), dtype=torch.int32))
+            everything = torch.cat([waiting, sums])
+            sums, after[steps] = everything[: len(sums)], everything[len(sums) :]
+        total = sums if total is None else total + sums
+    assert total is not None
+    return total, after
+
+
+def _neurons(
+    setting: _Setting, layer: Layer, activation: torch.Tensor, before: States, frames: int, watch: Watch | None
+) -> Steps:
+    shape = setting.network.shape(layer.name)
     neuron = layer.neuron
     assert neuron is not None
-    bias = torch.from_numpy(channel_bias(neuron, network.shape(layer.name)).astype(np.int64))[:, None, None]
-    unit = 1 << limits.STATE_SHIFT
-    if isinstance(neuron, LIF) and not neuron.memoryless:
-        membrane, spikes = _leaky(neuron, activation.to(torch.int64), bias)
-        return membrane >> limits.STATE_SHIFT, spikes.to(activation.dtype)
-    voltage = _saturated(_wrapped(activation.to(torch.int64) * unit) + bias)
-    membrane = voltage >> limits.STATE_SHIFT
+    bias = torch.from_numpy(channel_bias(neuron, shape).astype(np.int32))[:, None, None]
     if isinstance(neuron, LIF):
-        return membrane, (voltage > neuron.threshold * unit).to(torch.float32)
-    return membrane, membrane
+        first = frames - setting.network.depth(layer.name) * setting.pipelined
+        return dynamics.lif(neuron, bias, activation, before, first, watch)
+    if isinstance(neuron, Accumulator):
+        return dynamics.accumulator(bias, activation, watch)
+    if isinstance(neuron, Sigma):
+        steps = dynamics.sigma(activation, before)
+    elif isinstance(neuron, Delta):
+        steps = dynamics.delta(neuron, activation, before)
+    else:
+        steps = dynamics.sigma_delta(neuron, bias, activation, before)
+    if watch is not None:
+        strict_limits.watch_messages(watch, neuron, steps)
+    return steps
 
 
-def _leaky(neuron: LIF, activation: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The recurrence of netx.LIF over the frames: (voltage before reset in 1/64 units, spikes)."""
-    current = torch.zeros_like(activation[0])
-    voltage = torch.zeros_like(activation[0])
-    voltages, spikes = torch.empty_like(activation), torch.empty_like(activation)
-    for frame, value in enumerate(activation):
-        current = _wrapped(_decayed(current, neuron.current_decay) + (value << limits.STATE_SHIFT))
-        voltage = _saturated(_decayed(voltage, neuron.voltage_decay) + current + bias)
-        voltages[frame] = voltage
-        spikes[frame] = voltage > neuron.threshold << limits.STATE_SHIFT
-        voltage = voltage * (1 - spikes[frame])
-    return voltages, spikes
-
-
-def _decayed(state: torch.Tensor, decay: int) -> torch.Tensor:
-    return torch.sign(state) * ((state.abs() * (limits.DECAY_ONE - decay)) >> 12)
-
-
-def _wrapped(current: torch.Tensor) -> torch.Tensor:
-    """Lava's current: out of (-2^23, 2^23] it is moved by 2^24, once (lava-nc ``proc/lif/models.py``)."""
-    span, half = 1 << limits.STATE_BITS, 1 << (limits.STATE_BITS - 1)
-    current = torch.where(current > half, current - span, current)
-    return torch.where(current <= -half, current + span, current)
-
-
-def _saturated(voltage: torch.Tensor) -> torch.Tensor:
-    return voltage.clamp(-_STATE_MAX, _STATE_MAX)
+def _largest(network: Network, layer: Layer, values: torch.Tensor) -> int:
+    """The largest magnitude that arrives: known for spikes, measured for integers."""
+    known = network.range(layer.inputs[0])
+    return 1 if known.binary else int(values.abs().max())

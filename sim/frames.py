@@ -24,6 +24,25 @@ def checked_frames(network: Network, frames: Mapping[str, npt.ArrayLike]) -> dic
     return values
 
 
+def checked_batches(network: Network, frames: Mapping[str, npt.ArrayLike]) -> dict[str, IntArray]:
+    """As ``checked_frames`` for several sequences: shape (sequence, frame, channel, height, width)."""
+    shapes = {}
+    for source in network.inputs:
+        shape = np.shape(frames.get(source.name, ()))
+        if len(shape) != 5:
+            raise NetworkError(f"input {source.name!r}: shape is {shape}, expected (sequence, frame, {source.shape})")
+        shapes[source.name] = shape[:2]
+    if len(set(shapes.values())) != 1:
+        raise NetworkError(f"inputs differ in their number of sequences and frames: {shapes}")
+    flat = {
+        source.name: np.reshape(frames[source.name], (-1, *np.shape(frames[source.name])[2:]))
+        for source in network.inputs
+    }
+    return {
+        name: value.reshape(*shapes[name], *value.shape[1:]) for name, value in checked_frames(network, flat).items()
+    }
+
+
 def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
     if source.name not in frames:
         raise NetworkError(f"no frames were given for input {source.name!r}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,15 @@ class Recording:
     engine: who ran it, such as ``engine``, ``lava``, ``norse``, ``slayer``.
     spikes: for each spiking layer 0 or 1, uint8, shape (frame, channel, height, width).
     membranes: for each layer with neurons the membrane voltage before any reset, in weight units (activation plus
-        bias), int32, same shape. For an Accumulator it is the read-out itself.
+        bias), int32, same shape. For an Accumulator it is the read-out itself, for Sigma and SigmaDelta the sum of all
+        activations so far, for Delta the scaled input.
+    messages: for each sigma-delta layer what it sends, int32, same shape.
     """
 
     engine: str
     spikes: Mapping[str, npt.NDArray[np.uint8]]
     membranes: Mapping[str, npt.NDArray[np.int32]]
+    messages: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -39,12 +42,25 @@ class Recording:
             self.engine,
             {name: value[:frames] for name, value in self.spikes.items()},
             {name: value[:frames] for name, value in self.membranes.items()},
+            {name: value[:frames] for name, value in self.messages.items()},
         )
+
+    @staticmethod
+    def joined(parts: Sequence[Recording]) -> Recording:
+        """The recordings of consecutive frames as one; at least one, all of the same engine and network."""
+
+        def join(kind: str) -> dict[str, npt.NDArray]:
+            return {
+                name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in getattr(parts[0], kind)
+            }
+
+        return Recording(parts[0].engine, join("spikes"), join("membranes"), join("messages"))
 
     def save(self, path: Path) -> None:
         """Write the recording as a compressed npz; the file appears whole or not at all."""
         arrays: dict[str, npt.NDArray] = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}
         arrays |= {f"membranes/{name}": value for name, value in self.membranes.items()}
+        arrays |= {f"messages/{name}": value for name, value in self.messages.items()}
         with write_whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, engine=np.array(self.engine), **arrays)
 
@@ -53,13 +69,16 @@ class Recording:
         """Read what ``save`` wrote. Raises FormatError when the file is not that."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                membranes = {key.removeprefix("membranes/"): file[key] for key in file if key.startswith("membranes/")}
+                membranes, messages = (
+                    {key.removeprefix(kind): file[key] for key in file if key.startswith(kind)}
+                    for kind in ("membranes/", "messages/")
+                )
                 spikes = {}
                 for key in file:
                     if key.startswith("spikes/"):
                         name = key.removeprefix("spikes/")
                         shape = membranes[name].shape
                         spikes[name] = np.unpackbits(file[key], count=int(np.prod(shape))).reshape(shape)
-                return Recording(str(file["engine"]), spikes, membranes)
+                return Recording(str(file["engine"]), spikes, membranes, messages)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise FormatError(f"{path}: is not a recording ({error})") from None
