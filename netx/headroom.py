@@ -15,12 +15,15 @@ import numpy.typing as npt
 from netx import limits
 from netx.errors import HeadroomError
 from netx.network import Network
-from netx.neurons import channel_bias
+from netx.neurons import LIF, Neuron, channel_bias
+
+_UNBOUNDED = 1 << 40
+"""In 1/64 weight unit: stands for a state that nothing bounds, far beyond the 24 bits that there are."""
 
 
 @dataclass(frozen=True)
 class LayerHeadroom:
-    """Worst case of one layer's accumulators over every input the network's ranges allow.
+    """Worst case of one layer's accumulators over every input, or sequence of inputs, that the ranges allow.
 
     low, high: the extremes that each channel's activation or membrane voltage can reach, in weight units, rounded away
     from zero, shape (channel,).
@@ -59,12 +62,37 @@ def headroom(network: Network) -> list[LayerHeadroom]:
         if layer.neuron is None:
             continue
         low, high = network.activation_range(layer.name)
-        bias = channel_bias(layer.neuron, network.shape(layer.name))
+        bias = channel_bias(layer.neuron, network.shape(layer.name)).astype(np.int64)
         unit = 1 << limits.STATE_SHIFT
-        lowest = np.minimum(low * unit, low * unit + bias) // unit
-        highest = -(-np.maximum(high * unit, high * unit + bias) // unit)
-        result.append(LayerHeadroom(layer.name, lowest, highest))
+        lowest = -_peak(layer.neuron, -low * unit, -bias)
+        result.append(LayerHeadroom(layer.name, lowest, _peak(layer.neuron, high * unit, bias)))
     return result
+
+
+def _peak(neuron: Neuron, activation: npt.NDArray[np.int64], bias: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The largest value that current or voltage can reach, in weight units, rounded up.
+
+    activation: the largest one, at least 0; bias: both in 1/64 weight unit.
+    """
+    current, voltage = activation, activation + bias
+    if isinstance(neuron, LIF):
+        current = _accumulated(activation, neuron.current_decay, neuron.reset_interval)
+        voltage = _accumulated(np.maximum(current + bias, 0), neuron.voltage_decay, neuron.reset_interval)
+    return -(-np.maximum(current, voltage) // (1 << limits.STATE_SHIFT))
+
+
+def _accumulated(gain: npt.NDArray[np.int64], decay: int, interval: int | None) -> npt.NDArray[np.int64]:
+    """Bound of a state that gains at most ``gain`` a step, loses decay / 4096 of itself, and is reset by the interval.
+
+    What remains of each gain is a geometric series, whose sum is gain * 4096 / decay.
+    """
+    gain = np.minimum(gain, _UNBOUNDED)
+    bounds = [np.where(gain > 0, _UNBOUNDED, 0)]
+    if decay:
+        bounds.append(-(-gain * limits.DECAY_ONE // decay))
+    if interval is not None and interval <= _UNBOUNDED >> 20:
+        bounds.append(gain * interval)
+    return np.minimum.reduce(bounds)
 
 
 def prove_headroom(network: Network) -> list[LayerHeadroom]:
