@@ -122,7 +122,7 @@ class Dense(ArrayEquality):
     def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
         low, high = _weighted_range(self.effective_weight, ranges[0], self.weight_exponent)
         # Shifted right one by one, the sums of several delays may together be lower than the shifted whole.
-        return low - np.unique(self.delay).size * (self.weight_exponent < 0), high
+        return low - (np.unique(self.delay).size - 1) * (self.weight_exponent < 0), high
 
 
 @dataclass(frozen=True)
