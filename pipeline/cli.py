@@ -119,6 +119,11 @@ def main() -> None:
     except MonospikeError as error:
         stderr.print(f"monospike: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:  # not a file the user could do anything about
+            raise
+        stderr.print(f"monospike: {error.filename}: {error.strerror}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
     except SystemExit as end:
         if end.code == 130:
             stderr.print("monospike: stopped; the same command goes on from here")

@@ -187,3 +187,8 @@ def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, t
     assert "stopped; the same command goes on from here" in message
     assert "Traceback" not in message
     assert not (tmp_path / "runs" / "tiny" / "train" / "student.safetensors").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    assert "runs" in refused(monospike("deploy", tiny_run, cwd=tmp_path))
