@@ -88,7 +88,7 @@ def test_random_chains_agree_with_the_engine(seed: int, tmp_path: Path) -> None:
                 "b",
                 ("a",),
                 Conv2d(even(random, 8, 1, 3, 3), padding=2, dilation=2, groups=8),
-                LIF(3, random.integers(-99, 99, 8)),
+                LIF(3, bias),
             ),
             Layer("pool", ("b",), Pool(2, 1, weight=2), LIF(1)),
             Layer("flat", ("pool",), Flatten()),
