@@ -10,7 +10,9 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,8 @@ from sim.supervise import Ending, job_folder, supervise
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames done and of all frames."""
+
+Outcome = TypeVar("Outcome")
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -94,35 +98,58 @@ def run_net_files(
 
 
 def _run_job(job: LavaJob, timeout: float, progress: Progress | None) -> Recording:
+    return run_worker(
+        "sim.lava_worker",
+        lambda folder: write_job(folder, job),
+        lambda folder: recording(read_outcome(folder)),
+        Work(job.frame_count, timeout, progress),
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a worker has to do, in which time (seconds), and who is told how far it is."""
+
+    total: int
+    timeout: float
+    progress: Progress | None
+    unit: str = "frames"
+
+
+def run_worker(module: str, write: Callable[[Path], None], read: Callable[[Path], Outcome], work: Work) -> Outcome:
+    """What ``read`` finds in the job's folder once ``python -m module FOLDER`` has done what ``write`` left there.
+
+    Raises LavaError when the worker fails, LavaTimeout when it takes too long.
+    """
     if importlib.util.find_spec("lava") is None:
         raise LavaError("Lava is not installed: use Python 3.10 and `pip install 'monospike[lava]'`")
     with job_folder() as place:
-        _write_job(place.folder, job)
+        _write(place.folder, write)
         shown = -1
 
         def watch() -> None:
             nonlocal shown
             done = read_progress(place.folder)
-            if progress is not None and done is not None and done != shown:
+            if work.progress is not None and done is not None and done != shown:
                 shown = done
-                progress(done, job.frame_count)
+                work.progress(done, work.total)
 
-        command = [sys.executable, "-m", "sim.lava_worker", str(place.folder)]
-        ending = supervise(place, command, timeout=timeout, environment=_environment(), watch=watch)
+        command = [sys.executable, "-m", module, str(place.folder)]
+        ending = supervise(place, command, timeout=work.timeout, environment=_environment(), watch=watch)
         if ending is Ending.DONE:
             watch()
-            return recording(read_outcome(place.folder))
+            return read(place.folder)
         if ending is Ending.TIMED_OUT:
-            raise LavaTimeout(_too_late(read_progress(place.folder), job.frame_count, timeout))
+            raise LavaTimeout(_too_late(read_progress(place.folder), work))
         headline, details = place.failure()
         raise LavaError(f"Lava failed: {headline}", details)
 
 
-def _write_job(folder: Path, job: LavaJob) -> None:
+def _write(folder: Path, write: Callable[[Path], None]) -> None:
     if len(str(folder)) > _LONGEST_FOLDER:
         raise LavaError(f"{folder}: the temporary folder's path is too long for a socket; set TMPDIR to a shorter one")
     try:
-        write_job(folder, job)
+        write(folder)
     except OSError as error:
         raise LavaError(f"{folder}: the job for Lava cannot be written ({error})") from None
 
@@ -133,6 +160,6 @@ def _environment() -> dict[str, str]:
     return {**_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _too_late(done: int | None, frames: int, timeout: float) -> str:
-    progress = "it had not started" if done is None else f"{done} of {frames} frames were done"
-    return f"Lava did not finish within {timeout:g} s; {progress}. Give it more time, or fewer frames."
+def _too_late(done: int | None, work: Work) -> str:
+    progress = "it had not started" if done is None else f"{done} of {work.total} {work.unit} were done"
+    return f"Lava did not finish within {work.timeout:g} s; {progress}. Give it more time, or fewer {work.unit}."

@@ -13,17 +13,21 @@ from netx import (
     Concat,
     Conv2d,
     Correlation,
+    Dense,
+    Direct,
     Flatten,
     Layer,
     Network,
     NetworkError,
     Neuron,
     Range,
+    Recurrent,
     channel_bias,
     limits,
 )
 from netx.arrays import IntArray
 from netx.lowering import lowered
+from netx.neurons import GRADED
 from netx.types import Pair
 from sim.lava_job import LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
 from sim.recording import Recording
@@ -94,10 +98,11 @@ def _check_starts_at_rest(network: Network) -> None:
 def _lava_layer(network: Network, layer: Layer) -> LavaLayer:
     if isinstance(layer.synapse, Correlation):
         raise NetworkError("is a correlation without its template: call Network.programmed first")
-    source, flattened = _source(network, layer)
-    _check_source_sends(network, source)
+    _check_laid_out(layer)
+    source, flattened = source_of(network, layer)
+    check_source_sends(network, source)
     conv = lowered(layer.synapse, network.shape(source), flattened, MAX_INT8)
-    _check_sizes(conv)
+    check_sizes(conv)
     shape = network.shape(source)
     return LavaLayer(
         name=layer.name,
@@ -122,7 +127,19 @@ def _lava_neuron(neuron: Neuron | None, channels: int) -> LavaNeuron:
     return LavaNeuron(bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, limits.READOUT_THRESHOLD, one, one)
 
 
-def _source(network: Network, layer: Layer) -> tuple[str, bool]:
+def _check_laid_out(layer: Layer) -> None:
+    """Raises NetworkError at what is not laid out for a simulation frame by frame."""
+    synapse, neuron = layer.synapse, layer.neuron
+    late = isinstance(synapse, Dense) and (synapse.delay.any() or synapse.weight_bits is not None)
+    resets = isinstance(neuron, LIF) and (neuron.reset_interval is not None or neuron.refractory)
+    if late or resets or isinstance(synapse, (Direct, Recurrent)) or isinstance(neuron, GRADED):
+        raise NetworkError(
+            "delays, truncated weights, resets, feedback, direct inputs and sigma-delta neurons are followed step by "
+            "step: use sim.lava_states"
+        )
+
+
+def source_of(network: Network, layer: Layer) -> tuple[str, bool]:
     """The input or layer with neurons that ``layer`` reads, and whether through a Flatten."""
     by_name = {other.name: other for other in network.layers}
     source, flattened = layer.inputs[0], False
@@ -131,12 +148,14 @@ def _source(network: Network, layer: Layer) -> tuple[str, bool]:
     return source, flattened
 
 
-def _check_source_sends(network: Network, source: str) -> None:
+def check_source_sends(network: Network, source: str) -> None:
+    """Raises NetworkError where ``source`` is a read-out."""
     if any(other.name == source and isinstance(other.neuron, Accumulator) for other in network.layers):
         raise NetworkError(f"reads the accumulator {source!r}, which sends nothing in Lava")
 
 
-def _check_sizes(conv: Conv2d) -> None:
+def check_sizes(conv: Conv2d) -> None:
+    """Raises NetworkError where Lava's Conv cannot hold the sizes."""
     for kernel, padding, dilation in zip(conv.kernel, conv.padding, conv.dilation, strict=True):
         reach = dilation * (kernel - 1) + 1
         if max(reach, 2 * padding, *conv.stride) > MAX_INT8:

@@ -1,7 +1,8 @@
 """The process that runs Lava: ``python -m sim.lava_worker FOLDER``, started by sim.lava under sim.supervise.
 
-It is the only file that imports Lava, uses stock processes only, and never ends Lava in an orderly way: most of Lava's
-failures are hangs, and so are most ways to stop it. It leaves its outcome in the folder and is killed.
+With sim.lava_stepper the only file that imports Lava. It uses stock processes only, and never ends Lava in an orderly
+way: most of Lava's failures are hangs, and so are most ways to stop it. It leaves its outcome in the folder and is
+killed.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from sim.supervise import die_with_parent, report_failure
 Process: TypeAlias = Any
 """A Lava process; Lava has no types of its own."""
 
-_RUN_CONFIG = {
+RUN_CONFIG = {
     "select_tag": "fixed_pt",  # without it Lava silently takes the floating-point models
     "exception_proc_model_map": {Extractor: PyLoihiExtractorModel},  # the one model of it, which bears no tag
 }
-_COMPILE_CONFIG = {"pypy_channel_size": 2}
+COMPILE_CONFIG = {"pypy_channel_size": 2}
 """Slots a channel; Lava's default of 64 asks for gigabytes of shared memory."""
 
 
@@ -158,7 +159,7 @@ def simulate(folder: Path, job: LavaJob) -> None:
     latency = max(block.depth for block in blocks.values())
     probes = {name: _Probe(block, job.frame_count) for name, block in blocks.items()}
     for source in sources:
-        source.create_runtime(run_cfg=Loihi2SimCfg(**_RUN_CONFIG), compile_config=_COMPILE_CONFIG)
+        source.create_runtime(run_cfg=Loihi2SimCfg(**RUN_CONFIG), compile_config=COMPILE_CONFIG)
     _watch_processes(folder, sources)
     for step in range(1, job.frame_count + latency + 1):
         for source in sources:
