@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -118,3 +119,29 @@ def traces(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
         for process in found.processes():
             process.send_signal(signal.SIGKILL)
         shutil.rmtree(base)
+
+
+@pytest.fixture(scope="session")
+def direct_sums() -> Callable[..., np.ndarray]:
+    """A convolution written tap by tap in int64: the sums that every kernel has to give."""
+
+    def sums(values, weight, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+        padded = np.pad(values.astype(np.int64), [(0, 0), (0, 0), *((p, p) for p in padding)])
+        sizes = zip(padded.shape[2:], weight.shape[2:], stride, dilation, strict=True)
+        height, width = ((size - d * (k - 1) - 1) // s + 1 for size, k, s, d in sizes)
+        result = np.zeros((len(values), len(weight), height, width), np.int64)
+        per_group, out = weight.shape[1], len(weight) // groups
+        for group, row, column in np.ndindex(groups, *weight.shape[2:]):
+            top, left = row * dilation[0], column * dilation[1]
+            seen = padded[
+                :,
+                group * per_group : (group + 1) * per_group,
+                top : top + (height - 1) * stride[0] + 1 : stride[0],
+                left : left + (width - 1) * stride[1] + 1 : stride[1],
+            ]
+            channels = slice(group * out, (group + 1) * out)
+            taps = weight[channels, :, row, column].astype(np.int64)
+            result[:, channels] += np.einsum("oi,nihw->nohw", taps, seen)
+        return result
+
+    return sums

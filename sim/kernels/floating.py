@@ -1,0 +1,50 @@
+"""Convolutions in float32, float64 or int64: exact below 2^24, 2^53 and 2^63."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sim.kernels.convolution import Convolution, Geometry
+
+Kernel = Callable[[Tensor], Tensor]
+
+
+def build(
+    convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool, dtype: torch.dtype, device: str
+) -> Kernel:
+    """As ``sim.kernels.choose`` says, in the floating-point or integer ``dtype``."""
+    weight = torch.from_numpy(convolution.weight.astype(np.int64)).to(device, dtype)
+    bias = torch.from_numpy(offset).to(device, dtype)
+    sums = _sums(convolution.geometry, weight, bias, device)
+
+    def kernel(values: Tensor) -> Tensor:
+        result = sums(values.to(device, dtype))
+        return (result > 0).view(torch.uint8) if spikes else result
+
+    return kernel
+
+
+def _sums(geometry: Geometry, weight: Tensor, bias: Tensor, device: str) -> Kernel:
+    if geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1:
+        flat = weight.flatten(1)
+        return lambda values: torch.addmm(bias, values.flatten(1), flat.T)[:, :, None, None]
+    if device != "cpu":
+        return lambda values: by_matrices(geometry, weight, bias, values)
+    # oneDNN convolves directly and torch's own code by matrix products: plain sums both, in whatever order.
+    options = geometry.stride, geometry.padding, geometry.dilation, geometry.groups
+    return lambda values: F.conv2d(values, weight, bias, *options)
+
+
+def by_matrices(geometry: Geometry, weight: Tensor, bias: Tensor, values: Tensor) -> Tensor:
+    """The convolution as a product of matrices, for devices whose convolutions may be Winograd's or Fourier's."""
+    windows = F.unfold(values, geometry.kernel, geometry.dilation, geometry.padding, geometry.stride)
+    taps = windows.reshape(len(values), geometry.groups, -1, windows.shape[-1])
+    grouped = weight.reshape(geometry.groups, geometry.channels // geometry.groups, -1)
+    sums = (grouped @ taps).reshape(len(values), *geometry.output)
+    return sums + bias[:, None, None]
