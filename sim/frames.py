@@ -51,9 +51,10 @@ def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
         raise NetworkError(f"input {source.name!r}: frames have shape {array.shape}, expected (frame, {source.shape})")
     if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
         raise NetworkError(f"input {source.name!r}: frames of type {array.dtype}, expected integers")
-    whole = np.isfinite(array) & (array == np.floor(array))
-    if not whole.all():
-        raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
+    if np.issubdtype(array.dtype, np.inexact):
+        whole = np.isfinite(array) & (array == np.floor(array))
+        if not whole.all():
+            raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
     if array.min() < source.range.low or array.max() > source.range.high:
         raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
     return np.ascontiguousarray(array, dtype=np.int32)

@@ -34,7 +34,8 @@ class Recording:
     @property
     def frames(self) -> int:
         """Number of frames."""
-        return len(next(iter(self.membranes.values())))
+        arrays: list[npt.NDArray] = [*self.membranes.values(), *self.spikes.values()]
+        return len(arrays[0])
 
     def first(self, frames: int) -> Recording:
         """The recording of the first ``frames`` frames."""

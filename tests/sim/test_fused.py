@@ -1,0 +1,202 @@
+"""A compiled network gives the bits of the integer formulas, packs its weights once and records what was asked for."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netx import (
+    LIF,
+    Accumulator,
+    Concat,
+    Conv2d,
+    Correlation,
+    Dense,
+    Flatten,
+    HeadroomError,
+    Input,
+    Layer,
+    Network,
+    NetworkError,
+    Pool,
+    Range,
+    Shape,
+)
+from sim import fused
+from sim.kernels import EXACT_TYPES
+
+
+def even(rng, *shape):
+    return rng.integers(-60, 61, shape) * 2
+
+
+@st.composite
+def networks(draw):
+    """Two convolutions with a pool between, a branch, and two read-outs, one of them behind a concatenation."""
+    rng = np.random.default_rng(draw(st.integers(0, 9999)))
+    values = draw(st.sampled_from([Range(0, 1), Range(-16, 15), Range(0, 31)]))
+    exponents = st.integers(-3, 2)
+    bias = [rng.integers(-900, 900, 8) if draw(st.booleans()) else [] for _ in range(3)]
+    first = Conv2d(even(rng, 8, draw(st.sampled_from([4, 2])), 3, 2), draw(st.integers(1, 2)), draw(st.integers(0, 2)))
+    groups = 4 // first.weight.shape[1]
+    first = Conv2d(first.weight, first.stride, first.padding, 1, groups, draw(st.integers(-3, 0)))
+    pool = Pool(
+        draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 1)), draw(st.sampled_from([1, 2]))
+    )
+    layers = (
+        Layer("a", ("image",), first, LIF(draw(st.integers(-99, 400)), bias[0], draw(st.integers(0, 7)))),
+        Layer("pooled", ("a",), pool, LIF(draw(st.integers(-1, 9)))),
+        Layer("b", ("pooled",), Conv2d(even(rng, 8, 8, 2, 2)), LIF(draw(st.sampled_from([1, 41, 131071])), bias[1])),
+        Layer("c", ("pooled",), Conv2d(even(rng, 8, 8, 2, 2), weight_exponent=draw(exponents)), LIF(33, bias[2], 2)),
+        Layer("joined", ("c", "b"), Concat()),
+        Layer("map", ("joined",), Conv2d(even(rng, 3, 16, 1, 1)), Accumulator(rng.integers(-9, 9, 3))),
+        Layer("flat", ("b",), Flatten()),
+    )
+    source = Input("image", (4, 13, 12), values)
+    size = Network((source,), layers, ("map",)).shape("flat").channel
+    dense = Layer("classes", ("flat",), Dense(even(rng, 5, size), draw(st.integers(-2, 0))), Accumulator())
+    network = Network((source,), (*layers, dense), ("map", "classes", "c"))
+    return network, rng.integers(values.low, values.high + 1, (5, *source.shape))
+
+
+def formulas(network, frames, direct_sums):
+    """Membranes and spikes of every layer in int64, from the formulas of netx.synapses and netx.neurons."""
+    values, spikes, membranes = dict(frames), {}, {}
+    for layer in network.layers:
+        inputs, synapse = [values[name] for name in layer.inputs], layer.synapse
+        if isinstance(synapse, (Flatten, Concat)):
+            joined = np.concatenate(inputs, axis=1)
+            values[layer.name] = joined if isinstance(synapse, Concat) else joined.reshape(len(joined), -1, 1, 1)
+            continue
+        if isinstance(synapse, Conv2d):
+            sums = direct_sums(
+                inputs[0], synapse.weight, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
+            )
+        elif isinstance(synapse, Dense):
+            sums = direct_sums(inputs[0], synapse.weight[:, :, None, None])
+        else:
+            channels = inputs[0].shape[1]
+            ones = np.full((channels, 1, *synapse.kernel), synapse.weight)
+            sums = direct_sums(inputs[0], ones, synapse.stride, synapse.padding, groups=channels)
+        activation = np.floor(sums * 2.0 ** getattr(synapse, "weight_exponent", 0)).astype(np.int64)
+        bias = np.zeros(activation.shape[1], np.int64)
+        if layer.neuron.bias.size:
+            bias = layer.neuron.bias.astype(np.int64) << getattr(layer.neuron, "bias_exponent", 6)
+        voltage = activation * 64 + bias[:, None, None]
+        membranes[layer.name] = values[layer.name] = voltage // 64
+        if isinstance(layer.neuron, LIF):
+            spikes[layer.name] = values[layer.name] = (voltage > layer.neuron.threshold * 64).astype(np.uint8)
+    return spikes, membranes
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks(), st.sampled_from([1, 2, 5]), st.sampled_from([None, *EXACT_TYPES[1:]]))
+def test_outputs_and_recordings_follow_the_formulas(direct_sums, drawn, batch, types):
+    network, frames = drawn
+    spikes, membranes = formulas(network, {"image": frames}, direct_sums)
+    outputs = fused.compile(network, batch=batch, types=types).run({"image": frames})
+    assert set(outputs.spikes) == {"c"}
+    assert set(outputs.membranes) == {"map", "classes"}
+    recording = fused.compile(network, batch=batch, record=True, types=types).run({"image": frames})
+    for found in (outputs, recording):
+        for name in found.spikes:
+            np.testing.assert_array_equal(found.spikes[name], spikes[name], err_msg=f"spikes of {name}")
+        for name in found.membranes:
+            np.testing.assert_array_equal(found.membranes[name], membranes[name], err_msg=f"membranes of {name}")
+    assert set(recording.spikes) == set(spikes)
+    assert set(recording.membranes) == set(membranes)
+    assert outputs.frames == recording.frames == 5
+
+
+def backbone(rng):
+    """Large enough for 8-bit sums; even weights and an odd threshold as SLAYER trains them."""
+    layers = (
+        Layer("a", ("image",), Conv2d(even(rng, 32, 3, 7, 7), 2), LIF(401)),
+        Layer("pool", ("a",), Pool(3, 2, weight=2), LIF(1)),
+        Layer("b", ("pool",), Conv2d(even(rng, 48, 32, 3, 3)), LIF(301, rng.integers(-99, 99, 48))),
+        Layer("out", ("b",), Conv2d(even(rng, 4, 48, 3, 3)), Accumulator()),
+    )
+    return Network((Input("image", (3, 95, 91)),), layers, ("out",))
+
+
+@pytest.mark.parametrize("record", [False, True])
+def test_8_bit_sums_give_the_bits_of_64_bit_ones(record):
+    rng = np.random.default_rng(1)
+    network, frames = backbone(rng), {"image": rng.integers(0, 2, (3, 3, 95, 91))}
+    convolutions = dict.fromkeys(["a", "b", "out"], "int8")
+    runner = fused.compile(network, record=record, types=convolutions)
+    assert {choice.layer: choice.type for choice in runner.choices} | convolutions == {
+        choice.layer: choice.type for choice in runner.choices
+    }
+    narrow, wide = runner.run(frames), fused.compile(network, record=record, types="int64").run(frames)
+    for name, spikes in wide.spikes.items():
+        np.testing.assert_array_equal(narrow.spikes[name], spikes)
+    for name, membranes in wide.membranes.items():
+        np.testing.assert_array_equal(narrow.membranes[name], membranes)
+        assert name == "pool" or len(np.unique(membranes)) > 50
+
+
+def test_or_pooling_is_max_pooling_of_spikes_without_sums():
+    rng = np.random.default_rng(2)
+    pool = Layer("pool", ("spikes",), Pool((3, 2), (2, 3), (1, 0), weight=2), LIF(1))
+    network = Network((Input("spikes", (7, 20, 21)),), (pool,), ("pool",))
+    runner = fused.compile(network)
+    assert "the OR of a window" in runner.choices[0].reason
+    frames = (rng.random((4, 7, 20, 21)) < 0.1).astype(np.uint8)
+    expected = torch.nn.functional.max_pool2d(torch.from_numpy(frames).float(), (3, 2), (2, 3), (1, 0)).numpy()
+    np.testing.assert_array_equal(runner.run({"spikes": frames}).spikes["pool"], expected)
+
+
+def test_a_pool_that_needs_two_spikes_is_summed():
+    pool = Layer("pool", ("spikes",), Pool(2, 2, weight=2), LIF(3))
+    runner = fused.compile(Network((Input("spikes", (1, 2, 6)),), (pool,), ("pool",)))
+    frames = np.array([[1, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]])[None, None]
+    assert runner.run({"spikes": frames}).spikes["pool"].tolist() == [[[[0, 1, 0]]]]
+
+
+def test_weights_are_packed_when_compiled_and_not_again(monkeypatch):
+    rng = np.random.default_rng(3)
+    runner = fused.compile(backbone(rng), types=dict.fromkeys(["a", "b", "out"], "int8"))
+    monkeypatch.setattr("sim.kernels.int8.build", None)
+    monkeypatch.setattr("sim.kernels.floating.build", None)
+    assert runner.run({"image": rng.integers(0, 2, (2, 3, 95, 91))}).frames == 2
+
+
+def test_what_cannot_be_compiled_is_refused_with_its_reason():
+    image, weight = Input("image", (1, 4, 4)), np.full((1, 1, 3, 3), 2)
+    leaky = Network((image,), (Layer("a", ("image",), Conv2d(weight), LIF(1, current_decay=9)),), ("a",))
+    with pytest.raises(NetworkError, match=r"remember nothing.*sim\.engine\.run"):
+        fused.compile(leaky)
+    wide = Input("image", (1, 4, 4), Range(0, 1 << 20))
+    overflowing = Network((wide,), (Layer("a", ("image",), Conv2d(weight), LIF(1)),), ("a",))
+    with pytest.raises(HeadroomError, match="layer 'a'"):
+        fused.compile(overflowing)
+    template = Input("template", (1, 3, 3))
+    unprogrammed = Network(
+        (image, template), (Layer("x", ("image", "template"), Correlation(2), Accumulator()),), ("x",)
+    )
+    with pytest.raises(NetworkError, match=r"'x'.*Network\.programmed"):
+        fused.compile(unprogrammed)
+    plain = Network((image,), (Layer("a", ("image",), Conv2d(weight), LIF(1)),), ("a",))
+    with pytest.raises(NetworkError, match="no layer is called 'b'"):
+        fused.compile(plain, types={"b": "float32"})
+    with pytest.raises(NetworkError, match=r"frames hold 2\.\.2, expected 0\.\.1"):
+        fused.compile(plain).run({"image": np.full((1, 1, 4, 4), 2)})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said_in_words():
+    layer = Layer("a", ("image",), Conv2d(np.full((1, 1, 3, 3), 2)), LIF(1))
+    with pytest.raises(NetworkError, match="cuda: torch finds no such device"):
+        fused.compile(Network((Input("image", (1, 4, 4)),), (layer,), ("a",)), device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU on this machine")
+def test_a_gpu_gives_the_same_recording():
+    rng = np.random.default_rng(6)
+    network, frames = backbone(rng), {"image": rng.integers(0, 2, (3, 3, 95, 91))}
+    here, there = (fused.compile(network, record=True, device=device).run(frames) for device in ("cpu", "cuda"))
+    for name, membranes in here.membranes.items():
+        np.testing.assert_array_equal(there.membranes[name], membranes)
+    assert network.shape("out") == Shape(4, 18, 17)
