@@ -13,7 +13,7 @@ from netx import Network
 from pipeline.student import Student
 from pipeline.track import Pixels, ScoreMap
 from quantize.slayer import WEIGHT_SCALE
-from sim import engine
+from sim import fused
 
 
 class StudentScorer:
@@ -40,18 +40,17 @@ class NetworkScorer:
     def __init__(self, network: Network, student: Student) -> None:
         """student: lends the two constants that turn the box read-out into pixels."""
         self._network, self._student = network, student
-        self._templates = network.template_network()
-        self.programmed: Network | None = None
+        self._templates = fused.compile(network.template_network())
+        self._search: fused.Runner | None = None
 
     def program(self, template: Pixels) -> None:
-        recording = engine.run(self._templates, {self._templates.inputs[0].name: template})
-        self.programmed = self._network.programmed({n: recording.spikes[n][0] for n in self._templates.outputs})
+        spikes = self._templates.run({self._templates.network.inputs[0].name: template}).spikes
+        self._search = fused.compile(self._network.programmed({name: value[0] for name, value in spikes.items()}))
 
     def score(self, search: Pixels) -> ScoreMap:
-        assert self.programmed is not None, "program() comes first"
-        recording = engine.run(self.programmed, {self.programmed.inputs[0].name: search})
-        readout = {name: recording.membranes[name] / WEIGHT_SCALE for name in self.programmed.outputs}
-        return decode(self._student, readout)
+        assert self._search is not None, "program() comes first"
+        readout = self._search.run({self._search.network.inputs[0].name: search}).membranes
+        return decode(self._student, {name: value / WEIGHT_SCALE for name, value in readout.items()})
 
 
 def decode(student: Student, readout: Mapping[str, npt.NDArray[np.float64]]) -> ScoreMap:
