@@ -1,0 +1,205 @@
+"""Networks of every kind that the engine and Lava both run, drawn at random and driven to the edges of their ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from netx import (
+    LIF,
+    SPIKES,
+    Accumulator,
+    Conv2d,
+    Delta,
+    Dense,
+    Direct,
+    Flatten,
+    Input,
+    Layer,
+    Network,
+    Neuron,
+    Pool,
+    Range,
+    Recurrent,
+    Shape,
+    Sigma,
+    SigmaDelta,
+    Synapse,
+    limits,
+)
+from netx.arrays import IntArray
+from netx.types import Pair
+
+Choose: TypeAlias = Callable[[int, int], int]
+"""An integer between two, both included. Low numbers stand for simple networks, should it prefer any."""
+
+_RANGES = (SPIKES, SPIKES, Range(-3, 3), Range(0, 255), Range(-600, 600), Range(-(1 << 18), 1 << 18))
+_MOST_STEPS, _MOST_LAYERS = 20, 3
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network and frames for its one input, int32, shape (frame, channel, height, width)."""
+
+    network: Network
+    frames: dict[str, IntArray]
+
+
+@dataclass
+class _Draft:
+    """A network on its way: its layers so far, and what the next can read."""
+
+    choose: Choose
+    random: np.random.Generator
+    source: Input
+    layers: list[Layer] = field(default_factory=list)
+
+    @property
+    def network(self) -> Network:
+        read = {name for layer in self.layers for name in layer.inputs}
+        return Network((self.source,), tuple(self.layers), tuple(x.name for x in self.layers if x.name not in read))
+
+    def shape(self, name: str) -> Shape:
+        return self.network.shape(name) if self.layers else self.source.shape
+
+    def graded(self, name: str) -> bool:
+        return not (self.network.range(name) if self.layers else self.source.range).binary
+
+    def add(self, source: str, synapse: Synapse, neuron: Neuron | None) -> str:
+        name = f"{'xabcdefghijk'[len(self.layers) + 1]}{type(synapse).__name__.lower()}"
+        self.layers.append(Layer(name, (source,), synapse, neuron))
+        return name
+
+
+def draw(choose: Choose) -> Drawn:
+    """A network of one to three layers with neurons, sometimes with a branch, and 1 to 20 frames."""
+    shape = Shape(choose(1, 4), choose(1, 8), choose(1, 8))
+    source = Input("x", shape, _RANGES[choose(0, len(_RANGES) - 1)])
+    draft = _Draft(choose, np.random.default_rng(choose(0, 1 << 32)), source)
+    end = source.name
+    for _ in range(choose(1, _MOST_LAYERS)):
+        made = _add_layer(draft, end)
+        # A read-out sends nothing in Lava, so that nothing can read it.
+        if not isinstance(draft.layers[-1].neuron, Accumulator) and choose(0, 5) < 5:
+            end = made
+    return Drawn(draft.network, {source.name: _frames(draft, choose(1, _MOST_STEPS))})
+
+
+def seeded(seed: int) -> Drawn:
+    """The network of number ``seed``."""
+    random = np.random.default_rng(seed)
+    return draw(lambda low, high: int(random.integers(low, high, endpoint=True)))
+
+
+def _frames(draft: _Draft, count: int) -> IntArray:
+    source, random = draft.source, draft.random
+    density = draft.choose(0, 4) / 4
+    frames = random.integers(source.range.low, source.range.high, (count, *source.shape), endpoint=True)
+    frames = frames * (random.random(frames.shape) < density)
+    if draft.choose(0, 3) == 3:
+        frames[random.integers(count)] = source.range.high
+    return frames.astype(np.int32)
+
+
+def _add_layer(draft: _Draft, source: str) -> str:
+    choose = draft.choose
+    kind = choose(0, 5)
+    graded = draft.graded(source)
+    if kind <= 1:
+        synapse: Synapse = _conv(draft, source)
+    elif kind == 2:
+        synapse = _pool(draft, source)
+    elif kind == 3 and not draft.layers:
+        synapse = Direct()
+    else:
+        if draft.shape(source)[1:] != (1, 1):
+            source = draft.add(source, Flatten(), None)
+        synapse = _dense(draft, draft.shape(source).channel, choose(1, 8))
+        if kind == 5 and not graded:
+            synapse = Recurrent(synapse, _dense(draft, len(synapse.weight), len(synapse.weight)))
+    channels = synapse.output_shape((draft.shape(source),)).channel
+    return draft.add(source, synapse, _neuron(draft, synapse, channels))
+
+
+def _conv(draft: _Draft, source: str) -> Conv2d:
+    choose, shape = draft.choose, draft.shape(source)
+    padding, dilation = (choose(0, 2), choose(0, 2)), (choose(1, 2), choose(1, 2))
+    kernel = _kernel(draft, shape, padding, dilation)
+    groups = shape.channel if choose(0, 3) == 3 else 1
+    out = groups * choose(1, 3)
+    weight = _weights(draft, (out, shape.channel // groups, *kernel))
+    return Conv2d(weight, (choose(1, 3), choose(1, 3)), padding, dilation, groups)
+
+
+def _kernel(draft: _Draft, shape: Shape, padding: Pair, dilation: Pair) -> Pair:
+    """Sizes that fit."""
+    most = [(size + 2 * pad - 1) // step + 1 for size, pad, step in zip(shape[1:], padding, dilation, strict=True)]
+    return draft.choose(1, min(most[0], 4)), draft.choose(1, min(most[1], 4))
+
+
+def _pool(draft: _Draft, source: str) -> Pool:
+    choose = draft.choose
+    kernel = _kernel(draft, draft.shape(source), (0, 0), (1, 1))
+    padding = (choose(0, kernel[0] // 2), choose(0, kernel[1] // 2))
+    return Pool(kernel, (choose(1, 3), choose(1, 3)), padding, choose(1, limits.WEIGHT_MAX))
+
+
+def _dense(draft: _Draft, into: int, out: int) -> Dense:
+    choose = draft.choose
+    weight = _weights(draft, (out, into))
+    bits = choose(1, 9) if choose(0, 2) == 2 else None
+    if bits is None and weight.max() <= 0:
+        weight = np.maximum(weight, -limits.WEIGHT_MAX)  # Lava would clip it
+    exponent = choose(limits.WEIGHT_EXPONENT_MIN, limits.WEIGHT_EXPONENT_MAX) if choose(0, 2) == 2 else 0
+    delay = np.zeros((1, 1), np.int32)
+    if choose(0, 3) == 3:
+        size = ((out, 1), (1, into), (out, into))[choose(0, 2)]
+        delay = draft.random.integers(0, choose(1, limits.DELAY_MAX), size, np.int32, endpoint=True)
+    return Dense(weight, exponent, bits, delay)
+
+
+def _weights(draft: _Draft, shape: tuple[int, ...]) -> IntArray:
+    """Small ones, which often tie with thresholds; any; saturated; of one sign; none at all."""
+    random, kind = draft.random, draft.choose(0, 6)
+    if kind == 6:
+        return np.zeros(shape, np.int32)
+    ends = ((-4, 5), (-256, 256), (-256, 256), (0, 256), (-256, 1), (-60, 61))[kind]
+    weights = random.integers(*ends, shape, np.int32)
+    return np.where(weights < 0, ends[0], ends[1] - 1).astype(np.int32) if kind == 2 else weights
+
+
+def _neuron(draft: _Draft, synapse: Synapse, channels: int) -> Neuron:
+    choose = draft.choose
+    kind = 0 if isinstance(synapse, Recurrent) else choose(0, 6)
+    if kind <= 3:
+        return _lif(draft, channels)
+    exponents = choose(0, limits.STATE_EXPONENT_MAX), choose(0, limits.STATE_EXPONENT_MAX)
+    threshold = choose(0, (4, 300, 20000)[choose(0, 2)])
+    if kind == 4:
+        return SigmaDelta(threshold, _bias(draft, channels, 500), *exponents, relu=bool(choose(0, 3)))
+    if kind == 5:
+        return Delta(threshold, *exponents) if choose(0, 1) else Sigma()
+    return Accumulator(_bias(draft, channels, limits.BIAS_MAX))
+
+
+def _lif(draft: _Draft, channels: int) -> LIF:
+    choose = draft.choose
+    decays = [(choose(0, limits.DECAY_ONE), 0, 1, 4095, limits.DECAY_ONE)[choose(0, 4)] for _ in range(2)]
+    return LIF(
+        threshold=(choose(0, 30), choose(0, 3000), choose(-300, limits.THRESHOLD_MAX))[choose(0, 2)],
+        bias=_bias(draft, channels, (30, 4096, limits.BIAS_MAX)[choose(0, 2)]),
+        bias_exponent=choose(0, limits.BIAS_EXPONENT_MAX),
+        current_decay=decays[0],
+        voltage_decay=decays[1],
+        reset_interval=choose(1, 6) if choose(0, 3) == 3 else None,
+        reset_offset=choose(0, 8),
+    )
+
+
+def _bias(draft: _Draft, channels: int, most: int) -> IntArray:
+    if draft.choose(0, 1) == 0:
+        return np.zeros(0, np.int32)
+    return draft.random.integers(-most, most, channels, np.int32, endpoint=True)
