@@ -17,8 +17,9 @@ from netx import LIF, Delta, SigmaDelta, limits
 States: TypeAlias = Mapping[str, torch.Tensor]
 """A layer's variables by Lava's names (u, v, sigma, act, residue) after one step: int32, (batch, channel, ...)."""
 
-Watch: TypeAlias = Callable[[str, torch.Tensor], None]
-"""Looks at values, named, before they wrap or saturate; raises NetworkError at one that would."""
+Watch: TypeAlias = Callable[[str, torch.Tensor, int], None]
+"""Looks at values, named, before they wrap or saturate; raises NetworkError at one that would. The values are of all
+steps, or of the one whose number is given."""
 
 STATE_MAX = (1 << (limits.STATE_BITS - 1)) - 1
 _UNIT = 1 << limits.STATE_SHIFT
@@ -56,10 +57,9 @@ def lif(
     for step, value in enumerate(activation):
         if _resets(neuron, first + step):
             current, voltage = rest, rest
-        current = _wrapped(_decayed(current, neuron.current_decay) + value * _UNIT, watch)
-        voltage = _saturated(
-            torch.where(waits > 0, rest, _decayed(voltage, neuron.voltage_decay) + current + bias), watch
-        )
+        current = _wrapped(_decayed(current, neuron.current_decay) + value * _UNIT, watch, step)
+        moved = _decayed(voltage, neuron.voltage_decay) + current + bias
+        voltage = _saturated(torch.where(waits > 0, rest, moved), watch, step)
         spikes = voltage > neuron.threshold * _UNIT
         membrane[step], output[step] = voltage >> limits.STATE_SHIFT, spikes
         voltage = torch.where(spikes, rest, voltage)
@@ -122,18 +122,18 @@ def _decayed(state: torch.Tensor, decay: int) -> torch.Tensor:
     return torch.where(state < 0, -kept, kept).to(torch.int32)
 
 
-def _wrapped(current: torch.Tensor, watch: Watch | None) -> torch.Tensor:
+def _wrapped(current: torch.Tensor, watch: Watch | None, step: int = 0) -> torch.Tensor:
     """Lava's current: out of (-2^23, 2^23] it is moved by 2^24, once (lava-nc ``proc/lif/models.py``)."""
     if watch is not None:
-        watch("current", current)
+        watch("current", current, step)
     span, half = 1 << limits.STATE_BITS, 1 << (limits.STATE_BITS - 1)
     once = torch.where(current > half, current - span, current)
     return torch.where(once <= -half, current + span, once)
 
 
-def _saturated(voltage: torch.Tensor, watch: Watch | None) -> torch.Tensor:
+def _saturated(voltage: torch.Tensor, watch: Watch | None, step: int = 0) -> torch.Tensor:
     if watch is not None:
-        watch("voltage", voltage)
+        watch("voltage", voltage, step)
     return voltage.clamp(-STATE_MAX, STATE_MAX)
 
 

@@ -36,7 +36,7 @@ from netx.arrays import IntArray
 from netx.network import has_synapse
 from sim import dynamics, strict_limits
 from sim.accumulate import accumulate, delayed
-from sim.dynamics import States, Steps, Watch
+from sim.dynamics import States, Steps
 from sim.frames import checked_batches, checked_frames
 from sim.recording import Recording
 
@@ -166,7 +166,7 @@ def _advanced(setting: _Setting, frames: Mapping[str, IntArray], memory: Memory)
         raise NetworkError(f"layer {name!r} is a correlation without its template: call Network.programmed first")
     if setting.strict:
         strict_limits.check(network)
-    values = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in frames.items()}
+    values = {name: torch.from_numpy(array.copy()) for name, array in frames.items()}
     answers: dict[str, _Answer] = {}
     with torch.inference_mode():
         for layer in network.layers:
@@ -192,15 +192,14 @@ def _advanced(setting: _Setting, frames: Mapping[str, IntArray], memory: Memory)
 def _answer(setting: _Setting, layer: Layer, values: torch.Tensor, memory: Memory) -> _Answer:
     pending = memory.pending.get(layer.name, {})
     largest = _largest(setting.network, layer, values)
-    watch = strict_limits.watch(memory.frames) if setting.strict else None
     late = int(setting.pipelined and has_synapse(layer))
     synapse = layer.synapse
     if isinstance(synapse, Recurrent):
         forward, pending = _activation(synapse.forward, values, largest, late, pending)
-        return _fed_back(setting, layer, synapse.feedback, forward, pending, memory, watch)
+        return _fed_back(setting, layer, synapse.feedback, forward, pending, memory)
     assert isinstance(synapse, (Conv2d, Dense, Pool, Direct))
     activation, pending = _activation(synapse, values, largest, late, pending)
-    steps = _neurons(setting, layer, activation, memory.states.get(layer.name, {}), memory.frames, watch)
+    steps = _neurons(setting, layer, activation, memory.states.get(layer.name, {}), memory.frames)
     return _Answer(activation, steps, pending)
 
 
@@ -211,7 +210,6 @@ def _fed_back(
     forward: torch.Tensor,
     pending: Mapping[int, torch.Tensor],
     memory: Memory,
-    watch: Watch | None,
 ) -> _Answer:
     """A layer that reads its own spikes of the step before: one step after the other.
 
@@ -224,7 +222,7 @@ def _fed_back(
     for step in range(len(forward)):
         fed, own = _activation(feedback, output, 1, 0, own)
         activation = forward[step : step + 1] + fed
-        steps = _neurons(setting, layer, activation, states, memory.frames + step, watch)
+        steps = _neurons(setting, layer, activation, states, memory.frames + step)
         states, output = steps.last, steps.output
         parts.append(_Answer(activation, steps, {}))
     kept = {delay: late for delay, late in pending.items() if delay >= 0}
@@ -265,12 +263,11 @@ def _activation(
     return total, after
 
 
-def _neurons(
-    setting: _Setting, layer: Layer, activation: torch.Tensor, before: States, frames: int, watch: Watch | None
-) -> Steps:
+def _neurons(setting: _Setting, layer: Layer, activation: torch.Tensor, before: States, frames: int) -> Steps:
     shape = setting.network.shape(layer.name)
     neuron = layer.neuron
     assert neuron is not None
+    watch = strict_limits.watch(frames) if setting.strict else None
     bias = torch.from_numpy(channel_bias(neuron, shape).astype(np.int32))[:, None, None]
     if isinstance(neuron, LIF):
         first = frames - setting.network.depth(layer.name) * setting.pipelined
@@ -284,7 +281,7 @@ def _neurons(
     else:
         steps = dynamics.sigma_delta(neuron, bias, activation, before)
     if watch is not None:
-        strict_limits.watch_messages(watch, neuron, steps)
+        strict_limits.watch_messages(watch, frames, neuron, steps)
     return steps
 
 

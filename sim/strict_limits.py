@@ -36,31 +36,29 @@ def check(network: Network) -> None:
 
 
 def watch(first: int) -> Watch:
-    """A watch over the steps from ``first`` on that refuses values beyond the 24 bits of a current or voltage."""
+    """A watch that refuses values beyond the 24 bits of a current or voltage; step 0 is frame ``first``."""
 
-    def look(what: str, values: torch.Tensor) -> None:
-        _check_within(what, values, STATE_MAX, first)
+    def look(what: str, values: torch.Tensor, step: int) -> None:
+        _check_within(what, values, STATE_MAX, first + step)
 
     return look
 
 
-def watch_messages(look: Watch, neuron: Delta | SigmaDelta | Sigma, steps: Steps) -> None:
-    """Refuse sigma-delta states beyond 24 bits, and messages beyond the neuron's own."""
+def watch_messages(look: Watch, first: int, neuron: Delta | SigmaDelta | Sigma, steps: Steps) -> None:
+    """Refuse sigma-delta states beyond 24 bits, and messages beyond the neuron's own. Step 0 is frame ``first``."""
     for name, values in steps.states.items():
-        look(name, values)
+        look(name, values, 0)
     if not isinstance(neuron, Sigma):
-        _check_within("message", steps.output, (1 << (neuron.message_bits - 1)) - 1, None)
+        _check_within("message", steps.output, (1 << (neuron.message_bits - 1)) - 1, first)
 
 
-def _check_within(what: str, values: torch.Tensor, most: int, first: int | None) -> None:
+def _check_within(what: str, values: torch.Tensor, most: int, frame: int) -> None:
     outside = values.abs() > most
     if not bool(outside.any()):
         return
-    place = [int(i) for i in torch.nonzero(outside)[0]]
-    # A single step comes without its axis; frames are only named where they are known.
-    neuron = tuple(place[-3:])
-    where = f" at frame {first + place[0]}" if first is not None and len(place) == 5 else ""
-    raise NetworkError(f"{what} of neuron {neuron}{where} is {int(values[tuple(place)])}, beyond the chip's +-{most}")
+    *steps, _, channel, row, column = place = [int(i) for i in torch.nonzero(outside)[0]]
+    value, where = int(values[tuple(place)]), (channel, row, column)
+    raise NetworkError(f"{what} of neuron {where} at frame {frame + sum(steps)} is {value}, beyond the chip's +-{most}")
 
 
 def _violations(layer: Layer) -> Iterator[str]:
