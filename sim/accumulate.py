@@ -73,7 +73,9 @@ def _largest_gain(synapse: Conv2d | Dense | Pool) -> int:
     """The largest sum of weight magnitudes over the neurons."""
     if isinstance(synapse, Pool):
         return synapse.kernel[0] * synapse.kernel[1] * synapse.weight
-    magnitudes = np.abs(synapse.weight.reshape(len(synapse.weight), -1).astype(np.int64))
+    # Truncated, a negative weight may be larger than it was.
+    weight = synapse.effective_weight if isinstance(synapse, Dense) else synapse.weight
+    magnitudes = np.abs(weight.reshape(len(weight), -1).astype(np.int64))
     return int(magnitudes.sum(axis=1).max())
 
 

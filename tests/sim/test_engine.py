@@ -250,6 +250,13 @@ def test_a_sum_past_32_bits_is_refused_with_the_layers_name(synapse):
         engine.run(network, {"x": np.full((1, 1, 1, 1), 1 << 24)})
 
 
+def test_truncation_that_makes_weights_larger_counts_for_32_bits():
+    dense = Dense([[-129] * 40 + [1]], weight_bits=1)
+    network = Network((Input("x", (41, 1, 1), ANY),), (Layer("big", ("x",), dense, LIF(1)),), ("big",))
+    with pytest.raises(NetworkError, match=f"layer 'big': a sum of {40 * 256 << 18} leaves 32 bits"):
+        engine.run(network, {"x": np.full((1, 41, 1, 1), 1 << 18)})
+
+
 STRICT = {
     "voltage decay 4096": LIF(1, voltage_decay=4096, current_decay=4096),
     "current decay 0": LIF(1, voltage_decay=10, current_decay=0),
