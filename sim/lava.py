@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from netx import FormatError, MonospikeError, Network, NetworkError
 from sim.frames import checked_frames
-from sim.lava_job import LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
+from sim.lava_job import ConvModel, LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
 from sim.lava_plan import plan, recording
 from sim.recording import Recording
 from sim.supervise import Ending, job_folder, supervise
@@ -54,26 +54,30 @@ def run(
     network: Network,
     frames: Mapping[str, npt.ArrayLike],
     *,
+    conv: ConvModel = "stock",
     timeout: float = 300,
     progress: Progress | None = None,
 ) -> Recording:
     """Run ``network`` on one frame a time step in Lava's stock fixed-point processes.
 
     frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
+    conv: ``fast`` has sim.lava_conv compute the convolutions, hundreds of times as fast and with the same bits; the
+    recording then says so in its ``engine``. It holds any kernel and number of groups, where Lava's own has limits.
     timeout: seconds for all of it. progress: called with the frames done and their number.
     Spikes, and the membranes of accumulators, are read from Lava; for those of spiking layers see
     sim.lava_plan.recording. Raises NetworkError when frames do not fit or Lava cannot run a layer with the same bits,
     LavaError when Lava fails, and LavaTimeout.
     """
-    layers = plan(network)
+    layers = plan(network, conv)
     values = {name: in_lava_order(array) for name, array in checked_frames(network, frames).items()}
-    return _run_job(LavaJob(values, layers=layers), timeout, progress)
+    return _run_job(LavaJob(values, layers=layers, conv=conv), timeout, progress)
 
 
 def run_net_files(
     parts: Sequence[NetPart],
     frames: Mapping[str, npt.NDArray],
     *,
+    conv: ConvModel = "stock",
     timeout: float = 300,
     progress: Progress | None = None,
 ) -> Recording:
@@ -94,14 +98,14 @@ def run_net_files(
     if len({shape[0] for shape in shapes.values()}) != 1 or any(len(shape) != 4 for shape in shapes.values()):
         raise NetworkError(f"frames have shapes {shapes}, expected (frame, channel, height, width), as many for each")
     values = {name: in_lava_order(array.astype(np.int32)) for name, array in frames.items()}
-    return _run_job(LavaJob(values, parts=tuple(parts)), timeout, progress)
+    return _run_job(LavaJob(values, parts=tuple(parts), conv=conv), timeout, progress)
 
 
 def _run_job(job: LavaJob, timeout: float, progress: Progress | None) -> Recording:
     return run_worker(
         "sim.lava_worker",
         lambda folder: write_job(folder, job),
-        lambda folder: recording(read_outcome(folder)),
+        lambda folder: recording(read_outcome(folder), job.conv),
         Work(job.frame_count, timeout, progress),
     )
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from netx.files import write_whole
 from netx.types import Pair
 
 IntArray = npt.NDArray[np.int32]
+
+ConvModel: TypeAlias = Literal["stock", "fast"]
+"""Who computes convolutions in Lava's Conv processes: Lava's own model, or sim.lava_conv's, with the same bits."""
 
 _DESCRIPTION, _ARRAYS, _OUTCOME, _PROGRESS = "job.json", "job.npz", "outcome.npz", "progress"
 
@@ -71,11 +75,15 @@ class NetPart:
 
 @dataclass(frozen=True)
 class LavaJob:
-    """Layers or parts, each after its source, and the frames of each input (column, row, channel, frame)."""
+    """Layers or parts, each after its source, and the frames of each input (column, row, channel, frame).
+
+    conv: the model of every Conv process.
+    """
 
     frames: Mapping[str, IntArray]
     layers: tuple[LavaLayer, ...] = ()
     parts: tuple[NetPart, ...] = ()
+    conv: ConvModel = "stock"
 
     @property
     def frame_count(self) -> int:
@@ -118,7 +126,7 @@ def write_job(folder: Path, job: LavaJob) -> None:
         arrays[f"bias/{layer['name']}"] = layer["neuron"].pop("bias")
     parts = [dataclasses.asdict(part) | {"path": str(part.path.resolve())} for part in job.parts]
     np.savez(folder / _ARRAYS, **arrays)
-    (folder / _DESCRIPTION).write_text(json.dumps({"layers": layers, "parts": parts}))
+    (folder / _DESCRIPTION).write_text(json.dumps({"layers": layers, "parts": parts, "conv": job.conv}))
 
 
 def read_job(folder: Path) -> LavaJob:
@@ -137,7 +145,7 @@ def read_job(folder: Path) -> LavaJob:
         for part in description["parts"]
     ]
     frames = {key.removeprefix("frames/"): value for key, value in arrays.items() if key.startswith("frames/")}
-    return LavaJob(frames, tuple(layers), tuple(parts))
+    return LavaJob(frames, tuple(layers), tuple(parts), description["conv"])
 
 
 def write_outcome(folder: Path, outcome: Mapping[str, LayerOutcome]) -> None:

@@ -29,16 +29,19 @@ from netx.arrays import IntArray
 from netx.lowering import lowered
 from netx.neurons import GRADED
 from netx.types import Pair
-from sim.lava_job import LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
+from sim.lava_job import ConvModel, LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
 from sim.recording import Recording
 
 MAX_INT8 = 127
 """Lava's Conv keeps kernel size, stride, padding, dilation and groups in 8 signed bits, and computes the output's size
 in them (lava-nc 0.10.0 ``proc/conv/models.py``); beyond it sends zeros or raises."""
 
+LARGEST: dict[ConvModel, int] = {"stock": MAX_INT8, "fast": (1 << 31) - 1}
+"""What the models of Conv can hold: those of sim.lava_conv have 32 bits."""
 
-def plan(network: Network) -> tuple[LavaLayer, ...]:
-    """The Conv and LIF process of every layer with neurons, in the network's order.
+
+def plan(network: Network, conv: ConvModel = "stock") -> tuple[LavaLayer, ...]:
+    """The Conv and LIF process of every layer with neurons, in the network's order; ``conv``: the model of the Conv.
 
     Raises NetworkError naming the layer that Lava's stock processes cannot run with the same bits.
     """
@@ -47,7 +50,7 @@ def plan(network: Network) -> tuple[LavaLayer, ...]:
     for layer in network.layers:
         try:
             if layer.neuron is not None:
-                layers.append(_lava_layer(network, layer))
+                layers.append(_lava_layer(network, layer, LARGEST[conv]))
             elif isinstance(layer.synapse, Concat):
                 raise NetworkError("Concat is not supported in Lava: use a convolution a branch")
         except NetworkError as error:
@@ -62,7 +65,7 @@ def message_bits(values: Range) -> int:
     return max(abs(values.low), abs(values.high)).bit_length() + (values.low < 0)
 
 
-def recording(outcome: Mapping[str, LayerOutcome]) -> Recording:
+def recording(outcome: Mapping[str, LayerOutcome], conv: ConvModel = "stock") -> Recording:
     """What Lava did, as the common ground of all engines.
 
     Spikes are Lava's own, and so are the membranes of layers that never spike. Lava forgets the membrane of a neuron
@@ -77,7 +80,7 @@ def recording(outcome: Mapping[str, LayerOutcome]) -> Recording:
         else:
             voltage = layer.voltage
         membranes[name] = in_torch_order(voltage >> limits.STATE_SHIFT).astype(np.int32)
-    return Recording("lava", spikes, membranes)
+    return Recording("lava" if conv == "stock" else f"lava-{conv}", spikes, membranes)
 
 
 def _check_starts_at_rest(network: Network) -> None:
@@ -95,14 +98,14 @@ def _check_starts_at_rest(network: Network) -> None:
                 )
 
 
-def _lava_layer(network: Network, layer: Layer) -> LavaLayer:
+def _lava_layer(network: Network, layer: Layer, largest: int) -> LavaLayer:
     if isinstance(layer.synapse, Correlation):
         raise NetworkError("is a correlation without its template: call Network.programmed first")
     _check_laid_out(layer)
     source, flattened = source_of(network, layer)
     check_source_sends(network, source)
-    conv = lowered(layer.synapse, network.shape(source), flattened, MAX_INT8)
-    check_sizes(conv)
+    conv = lowered(layer.synapse, network.shape(source), flattened, largest)
+    check_sizes(conv, largest)
     shape = network.shape(source)
     return LavaLayer(
         name=layer.name,
@@ -154,14 +157,14 @@ def check_source_sends(network: Network, source: str) -> None:
         raise NetworkError(f"reads the accumulator {source!r}, which sends nothing in Lava")
 
 
-def check_sizes(conv: Conv2d) -> None:
-    """Raises NetworkError where Lava's Conv cannot hold the sizes."""
+def check_sizes(conv: Conv2d, largest: int = MAX_INT8) -> None:
+    """Raises NetworkError where Lava's Conv cannot hold the sizes, of which it takes those up to ``largest``."""
     for kernel, padding, dilation in zip(conv.kernel, conv.padding, conv.dilation, strict=True):
         reach = dilation * (kernel - 1) + 1
-        if max(reach, 2 * padding, *conv.stride) > MAX_INT8:
+        if max(reach, 2 * padding, *conv.stride) > largest:
             raise NetworkError(
                 f"a kernel of {kernel} with dilation {dilation}, padding {padding} and stride {conv.stride} is too "
-                f"large for Lava: the dilated kernel, twice the padding and the stride must be at most {MAX_INT8}"
+                f"large for Lava: the dilated kernel, twice the padding and the stride must be at most {largest}"
             )
 
 

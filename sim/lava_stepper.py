@@ -1,9 +1,9 @@
 """The process that follows Lava's variables step by step: ``python -m sim.lava_stepper FOLDER``.
 
-With sim.lava_worker the only file that imports Lava. Started by sim.lava_states under sim.supervise. It makes stock
-processes and runs them in one of two ways. Simulated: in Lava's runtime, a system process each, which takes seconds a
-network. Stepped: the same stock process models, built by Lava's own builder, called one after the other in this
-process; only the channels between them are ours, arrays of the sender's type as in Lava
+With sim.lava_worker and sim.lava_conv the only file that imports Lava. Started by sim.lava_states under sim.supervise.
+It makes stock processes and runs them in one of two ways. Simulated: in Lava's runtime, a system process each, which
+takes seconds a network. Stepped: the same stock process models, built by Lava's own builder, called one after the other
+in this process; only the channels between them are ours, arrays of the sender's type as in Lava
 (``magma/compiler/channels/pypychannel.py``).
 """
 

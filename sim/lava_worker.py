@@ -1,8 +1,8 @@
 """The process that runs Lava: ``python -m sim.lava_worker FOLDER``, started by sim.lava under sim.supervise.
 
-With sim.lava_stepper the only file that imports Lava. It uses stock processes only, and never ends Lava in an orderly
-way: most of Lava's failures are hangs, and so are most ways to stop it. It leaves its outcome in the folder and is
-killed.
+With sim.lava_stepper and sim.lava_conv the only file that imports Lava. It uses stock processes only, and never ends
+Lava in an orderly way: most of Lava's failures are hangs, and so are most ways to stop it. It leaves its outcome in the
+folder and is killed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ from lava.proc.lif.process import LIF
 
 from netx import limits
 from sim import lava_job
-from sim.lava_job import IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.lava_conv import FastConvModel
+from sim.lava_job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
 from sim.supervise import die_with_parent, report_failure
 
 Process: TypeAlias = Any
 """A Lava process; Lava has no types of its own."""
 
-RUN_CONFIG = {
+RUN_CONFIG: dict[str, Any] = {
     "select_tag": "fixed_pt",  # without it Lava silently takes the floating-point models
     "exception_proc_model_map": {Extractor: PyLoihiExtractorModel},  # the one model of it, which bears no tag
 }
@@ -159,7 +160,7 @@ def simulate(folder: Path, job: LavaJob) -> None:
     latency = max(block.depth for block in blocks.values())
     probes = {name: _Probe(block, job.frame_count) for name, block in blocks.items()}
     for source in sources:
-        source.create_runtime(run_cfg=Loihi2SimCfg(**RUN_CONFIG), compile_config=COMPILE_CONFIG)
+        source.create_runtime(run_cfg=_run_config(job.conv), compile_config=COMPILE_CONFIG)
     _watch_processes(folder, sources)
     for step in range(1, job.frame_count + latency + 1):
         for source in sources:
@@ -168,6 +169,11 @@ def simulate(folder: Path, job: LavaJob) -> None:
             probe.read(step)
         lava_job.write_progress(folder, max(0, step - latency))
     lava_job.write_outcome(folder, {name: probe.outcome() for name, probe in probes.items()})
+
+
+def _run_config(conv: ConvModel) -> Loihi2SimCfg:
+    models = {**RUN_CONFIG["exception_proc_model_map"], **({Conv: FastConvModel} if conv == "fast" else {})}
+    return Loihi2SimCfg(**RUN_CONFIG | {"exception_proc_model_map": models})
 
 
 def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:

@@ -309,7 +309,7 @@ def test_the_width_of_a_message_covers_its_range():
 
 def test_an_exception_in_a_lava_model_reaches_the_caller_with_its_text(monkeypatch):
     # Without the limit of 127, Lava's own model pads by a width that has overflowed its 8 bits, and raises.
-    monkeypatch.setattr(lava_plan, "MAX_INT8", 1000)
+    monkeypatch.setitem(lava_plan.LARGEST, "stock", 1000)
     network = one_layer(Conv2d(np.ones((1, 1, 1, 1)), padding=130), source=(1, 2, 2))
     with pytest.raises(lava.LavaError, match=r"Lava failed: Exception: Found output x dimension \(=-250\)") as error:
         lava.run(network, {"image": np.zeros((1, 1, 2, 2))})
