@@ -21,12 +21,14 @@ from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
 from netx.hdf5 import Group, check_agrees, opened
+from netx.lava_dl import DIRECT_RANGE, lava_dl_layers
 from netx.lowering import Plain, plain, raised, raised_bias
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron
 from netx.record import Record, Value, link_values, recorded_layers, recorded_synapse
-from netx.synapses import Conv2d, Dense, Flatten
-from netx.types import SPIKES, Range, Shape, as_pair
+from netx.stored import Stored, stored
+from netx.synapses import Conv2d, Dense
+from netx.types import SPIKES, Range, Shape
 
 _VERSION = 1
 
@@ -46,18 +48,6 @@ class _StockLayer:
 
     datasets: Mapping[str, Any]
     record: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What one ``conv`` or ``dense`` group of a file says; a dense weight as a kernel as large as what it reads."""
-
-    kind: str
-    synapse: Conv2d
-    bias: IntArray
-    threshold: int
-    current_decay: int
-    voltage_decay: int
 
 
 def write_net(network: Network, path: Path) -> None:
@@ -84,25 +74,31 @@ def write_net(network: Network, path: Path) -> None:
         raise FormatError(f"{path}: cannot be written ({error})") from None
 
 
-def read_net(path: Path, input_shape: Shape | None = None, input_range: Range = SPIKES) -> Network:
+def read_net(
+    path: Path, input_shape: Shape | None = None, input_range: Range | None = None, layers: int | None = None
+) -> Network:
     """The network in a ``.net`` file: equal to the one ``write_net`` was given, or what lava-dl exported.
 
     input_shape: (channel, height, width), for a file without an ``input`` layer. input_range: for a file that does not
-    record it; lava-dl's never do. Raises FormatError, with the file and the place in it, when it is anything else.
+    record it; lava-dl's never do; None for spikes, or for what the neurons of an input layer can take. layers: read
+    only as many groups of a lava-dl file, for one that goes on with layers which are not supported. Raises FormatError,
+    with the file and the place in it, when it is anything else.
     """
     path = Path(path)
     with opened(path) as root:
         own = root.group("monospike") if "monospike" in root else None
-        layers = root.group("layer")
-        count = _layer_count(layers)
-        source = _input(layers, own, input_shape, input_range)
-        found = _own_layers(layers, count, source) if own else _foreign_layers(layers, count, source)
+        groups = root.group("layer")
+        count = _layer_count(groups)
+        source = _input(groups, own, input_shape, input_range)
+        found = (
+            _own_layers(groups, count, source) if own else lava_dl_layers(groups, min(count, layers or count), source)
+        )
         try:
             network = Network((source,), tuple(found), (found[-1].name,) if found else ())
         except NetworkError as error:
-            raise layers.error(str(error)) from None
+            raise groups.error(str(error)) from None
         if own:
-            _check_record(layers, count, network)
+            _check_record(groups, count, network)
         return network
 
 
@@ -199,7 +195,7 @@ def _layer_count(layers: Group) -> int:
     return len(names)
 
 
-def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_range: Range) -> Input:
+def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_range: Range | None) -> Input:
     """The input that the file describes, with what it leaves out from the arguments."""
     first = layers.group("0")
     name = "input"
@@ -211,12 +207,12 @@ def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_ra
             name, input_range = record.text("input"), record.span("input_range")
         if first.text("type") == "input":
             if "neuron" in first:
-                raise first.error("an input layer with neurons is not supported: encode frames before the network")
+                input_range = input_range or DIRECT_RANGE
             sizes = first.integers("shape").ravel().tolist()
             input_shape = Shape(*sizes, *([1] * (3 - len(sizes)))) if 1 <= len(sizes) <= 3 else None
         if input_shape is None:
             raise NetworkError("does not say the shape of its input: pass input_shape=(channel, height, width)")
-        return Input(name, input_shape, input_range)
+        return Input(name, input_shape, input_range or SPIKES)
     except NetworkError as error:
         raise (own or layers).error(str(error)) from None
 
@@ -229,91 +225,20 @@ def _own_layers(layers: Group, count: int, source: Input) -> list[Layer]:
         group = layers.group(str(index))
         if group.text("type") == "flatten":
             continue
-        stored = _stored(group, shape)
+        one = stored(group, shape)
         record = Record(group.attributes())
         try:
             exponent = record.integer("bias_exponent") if "bias_exponent" in record else None
-            neuron = _neuron(group, stored, exponent)
-            synapse = raised(recorded_synapse(record), stored.synapse)
+            neuron = _neuron(group, one, exponent)
+            synapse = raised(recorded_synapse(record), one.synapse)
             found += recorded_layers(record, found[-1].name if found else source.name, synapse, neuron)
-            shape = stored.synapse.output_shape((shape,))
+            shape = one.synapse.output_shape((shape,))
         except NetworkError as error:
             raise group.error(str(error)) from None
     return found
 
 
-def _foreign_layers(layers: Group, count: int, source: Input) -> list[Layer]:
-    """The layers of a file that lava-dl wrote, named after their type and place."""
-    found: list[Layer] = []
-    shape, before = source.shape, source.name
-    for index in range(count):
-        group = layers.group(str(index))
-        kind = group.text("type")
-        if kind == "input" and index == 0:
-            continue
-        name = f"{kind}{index}"
-        if kind == "flatten":
-            found.append(Layer(name, (before,), Flatten()))
-        else:
-            stored = _stored(group, shape)
-            conv = stored.synapse
-            synapse = Dense(conv.weight.reshape(len(conv.weight), -1)) if stored.kind == "dense" else conv
-            found.append(Layer(name, (before,), synapse, _neuron(group, stored, None)))
-            shape = _checked_shape(group, conv, shape)
-        before = name
-    return found
-
-
-def _stored(group: Group, source: Shape) -> _Stored:
-    """One ``conv`` or ``dense`` group; ``source`` is the shape of what it reads, before any flattening."""
-    kind = group.text("type")
-    if kind not in ("conv", "dense"):
-        raise group.error(f"layer type {kind!r} is not supported here: expected conv, dense or flatten")
-    if "delay" in group and group.integers("delay").any():
-        raise group.error("axonal delays are not supported: export with delay=False", "delay")
-    try:
-        synapse = _stored_conv(group, source) if kind == "conv" else _stored_dense(group, source)
-    except NetworkError as error:
-        raise group.error(str(error)) from None
-    out = synapse.weight.shape[0]
-    bias = group.integers("bias", (out,)) if "bias" in group else np.empty(0, np.int32)
-    return _Stored(kind, synapse, bias, *_stored_neuron(group))
-
-
-def _stored_conv(group: Group, source: Shape) -> Conv2d:
-    out = _positive(group, "outChannels")
-    groups = _positive(group, "groups")
-    kernel = _stored_pair(group, "kernelSize", 1)
-    ins = _positive(group, "inChannels")
-    if ins != source.channel or ins % groups:
-        raise group.error(f"is {ins} in {groups} groups, but its input has {source.channel} channels", "inChannels")
-    weight = group.integers("weight", (out, ins // groups, *kernel))
-    window = (_stored_pair(group, "stride", 1), _stored_pair(group, "padding", 0), _stored_pair(group, "dilation", 1))
-    return Conv2d(weight, *window, groups)
-
-
-def _stored_dense(group: Group, source: Shape) -> Conv2d:
-    out, ins = _positive(group, "outFeatures"), _positive(group, "inFeatures")
-    if ins != source.size:
-        raise group.error(f"is {ins}, but its input is {source}", "inFeatures")
-    return Conv2d(group.integers("weight", (out, ins)).reshape(out, *source))
-
-
-def _stored_neuron(group: Group) -> tuple[int, int, int]:
-    """Threshold, current decay and voltage decay."""
-    if "neuron" not in group:
-        raise group.error("is missing: the stock loader would integrate for ever; export with dynamics=True", "neuron")
-    neuron = group.group("neuron")
-    kind = neuron.text("type")
-    if kind not in ("CUBA", "LOIHI"):
-        raise neuron.error(f"{kind!r} neurons are not supported: expected CUBA", "type")
-    for name in ("gradedSpike", "messageBits", "weight_exp"):
-        if name in neuron and neuron.numbers(name).any():
-            raise neuron.error("is not supported: expected binary spikes without weight scaling", name)
-    return neuron.integer("vThMant"), neuron.integer("iDecay"), neuron.integer("vDecay")
-
-
-def _neuron(group: Group, stored: _Stored, bias_exponent: int | None) -> Neuron:
+def _neuron(group: Group, stored: Stored, bias_exponent: int | None) -> Neuron:
     """The stored neurons, with the recorded bias exponent where there is one."""
     decays = stored.current_decay, stored.voltage_decay
     try:
@@ -326,18 +251,6 @@ def _neuron(group: Group, stored: _Stored, bias_exponent: int | None) -> Neuron:
         raise group.error(str(error), "neuron") from None
 
 
-def _checked_shape(group: Group, conv: Conv2d, source: Shape) -> Shape:
-    """The output shape, once the file agrees with it."""
-    try:
-        shape = conv.output_shape((source,))
-    except NetworkError as error:
-        raise group.error(str(error)) from None
-    stored = tuple(group.integers("shape").ravel().tolist())
-    if stored not in (tuple(shape), (shape.channel,)) or (len(stored) == 1 and shape.size != shape.channel):
-        raise group.error(f"is {stored}, but the layer's output is {shape}", "shape")
-    return shape
-
-
 def _check_record(layers: Group, count: int, network: Network) -> None:
     """Raises FormatError unless writing ``network`` again would give the file's datasets."""
     try:
@@ -348,18 +261,3 @@ def _check_record(layers: Group, count: int, network: Network) -> None:
         raise layers.error(f"has {count} members, but the recorded layers need {len(expected)}")
     for index, layer in enumerate(expected):
         check_agrees(layers.group(str(index)), layer.datasets)
-
-
-def _positive(group: Group, name: str) -> int:
-    value = group.integer(name)
-    if value < 1:
-        raise group.error(f"is {value}, expected at least 1", name)
-    return value
-
-
-def _stored_pair(group: Group, name: str, low: int) -> tuple[int, int]:
-    values = group.integers(name, (), (1,), (2,)).ravel()
-    try:
-        return as_pair(values.tolist() * (2 // len(values)), name, low)
-    except NetworkError as error:
-        raise group.error(str(error)) from None

@@ -154,6 +154,20 @@ class Network:
             outputs=outputs,
         )
 
+    def with_reset(self, interval: int, offset: int = 0) -> Network:
+        """The network whose LIF neurons all forget before every frame t with ``t % interval == offset % interval``.
+
+        In lava-dl's loader it is ``reset_interval`` with ``reset_offset`` as here for a file whose input layer has
+        neurons, and with one more than here for any other file (lava-dl 0.6.0 ``netx/hdf5.py``, ``_create``).
+        """
+        layers = [
+            replace(layer, neuron=replace(layer.neuron, reset_interval=interval, reset_offset=offset))
+            if isinstance(layer.neuron, LIF)
+            else layer
+            for layer in self.layers
+        ]
+        return Network(self.inputs, tuple(layers), self.outputs)
+
     def correlations(self) -> tuple[Layer, ...]:
         """The layers whose synapses are a template's spikes, and have to be programmed before they can run."""
         return tuple(layer for layer in self.layers if isinstance(layer.synapse, Correlation))

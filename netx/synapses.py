@@ -78,7 +78,7 @@ class Dense(ArrayEquality):
     """Full connection of flat layers, shape (channel, 1, 1).
 
     weight: mantissas -256..255, shape (out, in). weight_exponent: as in Conv2d.
-    weight_bits: None, and every mantissa counts as it is, which is how lava-dl loads its files; or 1..9, the
+    weight_bits: None, and every mantissa counts as it is, which is how lava-dl loads its files; or 0..9, the
         ``num_weight_bits`` of lava-nc's own ``Dense``, which then drops low bits (see ``effective_weight``).
     delay: 0..62 steps by which each synapse's effect is late, in a shape that broadcasts to that of the weight: (out,
         1) is lava-dl's axonal delay, one for each neuron of this layer. Each delay's sum is shifted by the exponent on
@@ -93,8 +93,8 @@ class Dense(ArrayEquality):
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", _checked_weight(self.weight, 2, "(out, in)"))
         _check_exponent(self.weight_exponent)
-        if self.weight_bits is not None and not (isinstance(self.weight_bits, int) and 1 <= self.weight_bits <= 9):
-            raise NetworkError(f"weight bits: expected an integer in 1..9 or None, got {self.weight_bits!r}")
+        if self.weight_bits is not None and not (isinstance(self.weight_bits, int) and 0 <= self.weight_bits <= 9):
+            raise NetworkError(f"weight bits: expected an integer in 0..9 or None, got {self.weight_bits!r}")
         object.__setattr__(self, "delay", _checked_delay(self.delay, self.weight.shape))
 
     @property

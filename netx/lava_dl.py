@@ -1,0 +1,166 @@
+"""What lava-dl wrote into a ``.net`` file, as its own loader understands it (lava-dl 0.6.0 ``netx/hdf5.py``).
+
+Beyond ``conv`` and ``dense`` with binary CUBA neurons that are: input layers with neurons, layers with feedback
+(``dense_rec``), delays, sigma-delta neurons, and dense layers without neurons, which integrate for ever.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netx import limits
+from netx.arrays import IntArray
+from netx.errors import NetworkError
+from netx.hdf5 import Group
+from netx.network import Input, Layer
+from netx.neurons import LIF, Accumulator, Delta, Neuron, Sigma, SigmaDelta
+from netx.stored import checked_shape, positive, stored_conv, stored_dense, stored_lif
+from netx.synapses import Conv2d, Dense, Direct, Flatten, Recurrent, Synapse
+from netx.types import Range, Shape
+
+DIRECT_RANGE = Range(limits.BIAS_MIN, limits.BIAS_MAX)
+"""What the neurons of an input layer take: frames are set as their bias, which has 16 bits."""
+
+_NO_NEURON = LIF(limits.THRESHOLD_MAX + 1, current_decay=0)
+"""Of a ``dense`` without neurons: ``1 << 18 - 1``, which is 131072, and an ``iDecay`` of 0 (``create_dense``)."""
+
+
+def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
+    """The first ``count`` layers, named after their type and place.
+
+    Raises FormatError, with the file and the place in it, at what lava-dl does not load, or loads to mean another thing
+    than it says.
+    """
+    found: list[Layer] = []
+    shape, before = source.shape, source.name
+    for index in range(count):
+        group = layers.group(str(index))
+        kind = group.text("type")
+        if kind == "input" and (index or "neuron" not in group):
+            if index:
+                raise group.error("an input layer after the first is not supported")
+            continue
+        name = f"{kind}{index}"
+        try:
+            layer, shape = _layer(group, kind, name, before, shape)
+        except NetworkError as error:
+            raise group.error(str(error)) from None
+        found.append(layer)
+        before = name
+    return found
+
+
+def loaded_dense(weight: IntArray) -> Dense:
+    """The Dense as which lava-dl's loader runs a weight of shape (out, in), and lava-nc then truncates it.
+
+    It scales weights up to use all their bits (lava-dl 0.6.0 ``netx/utils.py``, ``optimize_weight_bits``). That is
+    exact, and the weights are returned as they are, but for those that are all negative or zero or reach -256.
+    """
+    return _plain_where_exact(_scaled(weight))
+
+
+def _scaled(weight: IntArray) -> Dense:
+    low, high = int(weight.min()), int(weight.max())
+    if low == high == 0:
+        return Dense(weight)
+    if high > 254 and low < 0:
+        weight = np.clip(weight, -256, 254)
+        low, high = int(weight.min()), 254
+    mixed = low < 0 <= high
+    scale = _scale_bits(low, high, mixed)
+    zeros = next(n for n in range(8, -1, -1) if not (weight % (1 << n)).any()) - mixed
+    return Dense(weight << scale, -scale, 8 - scale - zeros)
+
+
+def _plain_where_exact(scaled: Dense) -> Dense:
+    exact = np.array_equal(scaled.effective_weight, scaled.weight)
+    return Dense(scaled.weight >> -scaled.weight_exponent) if exact else scaled
+
+
+def _scale_bits(low: int, high: int, mixed: bool) -> int:
+    """Bits by which weights are shifted left: the whole part of the binary logarithm of the head-room."""
+    scales = [255 / high] if low >= 0 else [-256 / low]
+    if mixed:
+        scales = [-128 / low, *([127 / high] if high else [])]
+    return int(np.floor(np.log2(min(scales)))) + mixed
+
+
+def _layer(group: Group, kind: str, name: str, before: str, shape: Shape) -> tuple[Layer, Shape]:
+    """One layer that reads ``before``, of ``shape``, and the shape of what the next reads, before any flattening."""
+    if kind == "flatten":
+        return Layer(name, (before,), Flatten()), shape
+    if kind == "input":
+        return Layer(name, (before,), Direct(), _neuron(group, _bias(group, 0), is_input=True)), shape
+    if kind not in ("conv", "dense", "dense_rec"):
+        raise group.error(f"layer type {kind!r} is not supported here: expected input, conv, dense, dense_rec, flatten")
+    conv = stored_conv(group, shape) if kind == "conv" else stored_dense(group, shape)
+    neuron = _neuron(group, _bias(group, len(conv.weight)), is_input=False)
+    synapse = _synapse(group, kind, conv)
+    return Layer(name, (before,), synapse, neuron), checked_shape(group, conv, shape)
+
+
+def _synapse(group: Group, kind: str, conv: Conv2d) -> Synapse:
+    if kind == "conv":
+        if "delay" in group and group.numbers("delay").any():
+            raise group.error(
+                "axonal delays of a conv are ignored by lava-dl's loader: export with delay=False", "delay"
+            )
+        return conv
+    weight = conv.weight.reshape(len(conv.weight), -1)
+    if kind == "dense":
+        return _delayed(group, loaded_dense(weight))
+    if "delay" in group and group.numbers("delay").any():
+        raise group.error("delays together with feedback are not supported", "delay")
+    out = len(weight)
+    feedback = group.integers("weight_rec", (out, out), (out * out,)).reshape(out, out)
+    # Scaled together, but truncated each by the signs of its own weights.
+    both = _scaled(np.hstack([weight, feedback]))
+    halves = np.split(both.weight, [weight.shape[1]], axis=1)
+    return Recurrent(*(_plain_where_exact(Dense(half, both.weight_exponent, both.weight_bits)) for half in halves))
+
+
+def _delayed(group: Group, dense: Dense) -> Dense:
+    if "delay" not in group:
+        return dense
+    # Longer delays are clamped, fractions dropped (``create_dense``).
+    delay = np.clip(group.numbers("delay"), 0, limits.DELAY_MAX).astype(np.int32)
+    out, ins = dense.weight.shape
+    if delay.size == 1:
+        delay = delay.reshape(1, 1)
+    elif delay.shape == (out,):
+        delay = delay[:, None]
+    elif delay.shape == (ins,):
+        delay = delay[None]
+    return Dense(dense.weight, dense.weight_exponent, dense.weight_bits, delay)
+
+
+def _bias(group: Group, channels: int) -> IntArray:
+    """In weight units; that of an input layer is how pixels are to be scaled, and is left to who makes the frames."""
+    if "bias" not in group or not channels:
+        return np.empty(0, np.int32)
+    return group.integers("bias", (channels,), *([()] if channels == 1 else [])).reshape(-1)
+
+
+def _neuron(group: Group, bias: IntArray, is_input: bool) -> Neuron:
+    if "neuron" not in group:
+        if group.text("type") != "dense":
+            raise group.error("is missing", "neuron")
+        return LIF(_NO_NEURON.threshold, bias, current_decay=_NO_NEURON.current_decay)
+    neuron = group.group("neuron")
+    if neuron.text("type") == "SDNN":
+        return _sigma_delta(neuron, bias, is_input)
+    threshold, current_decay, voltage_decay = stored_lif(group)
+    if (threshold, current_decay, voltage_decay) == (limits.READOUT_THRESHOLD, limits.DECAY_ONE, limits.DECAY_ONE):
+        return Accumulator(bias)
+    # An input's neurons are driven by their bias, not by their current, which so never decays.
+    decay = limits.DECAY_ONE if is_input else current_decay
+    return LIF(threshold, bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, decay, voltage_decay)
+
+
+def _sigma_delta(neuron: Group, bias: IntArray, is_input: bool) -> Neuron:
+    bits = positive(neuron, "messageBits") if "messageBits" in neuron else limits.MESSAGE_BITS_DEFAULT
+    if is_input:
+        return Delta(neuron.integer("vThMant"), message_bits=bits)
+    if "sigma_output" in neuron:
+        return Sigma()
+    return SigmaDelta(neuron.integer("vThMant"), bias, message_bits=bits)
