@@ -53,10 +53,11 @@ class Runner:
     device: str
     _steps: tuple[_Step, ...]
 
-    def run(self, frames: Mapping[str, npt.ArrayLike]) -> Recording:
+    def run(self, frames: Mapping[str, npt.ArrayLike], watch: Callable[[str], None] | None = None) -> Recording:
         """What the network does with each frame, the same bits as ``sim.engine.run``.
 
         frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
+        watch: called with the name of each layer that is done.
         A runner compiled without ``record`` leaves out all but the spikes, or read-outs, of the network's outputs.
         Raises NetworkError when frames do not fit.
         """
@@ -66,10 +67,10 @@ class Runner:
         with exact_arithmetic():
             for first in range(0, count, self.batch):
                 now = slice(first, first + self.batch)
-                self._run({name: array[now].to(self.device) for name, array in values.items()}, result, now)
+                self._run({name: array[now].to(self.device) for name, array in values.items()}, result, now, watch)
         return result
 
-    def _run(self, values: Values, result: Recording, now: slice) -> None:
+    def _run(self, values: Values, result: Recording, now: slice, watch: Callable[[str], None] | None) -> None:
         """Run the frames ``now`` and put down what they did."""
         for step in self._steps:
             name = step.layer.name
@@ -83,6 +84,8 @@ class Runner:
             values[name] = output
             for unneeded in step.unneeded:
                 del values[unneeded]
+            if watch is not None:
+                watch(name)
 
     def _empty(self, frames: int) -> Recording:
         """Room for what is recorded."""

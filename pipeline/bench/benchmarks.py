@@ -1,0 +1,28 @@
+"""All measurements, by letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.bench.engine import against_float32, against_kernels, over_many_frames, peak_memory
+from pipeline.bench.lava import against_lava, convolution_against_lava
+from pipeline.bench.measure import Measure
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """title: in words. measure: what runs it, given the number of runs."""
+
+    title: str
+    measure: Callable[[int], Measure]
+
+
+BENCHMARKS = {
+    "a": Benchmark("engine against float32 PyTorch, times faster", against_float32),
+    "b": Benchmark("engine against stock Lava, times faster", against_lava),
+    "c": Benchmark("engine against its bare kernels, times slower", against_kernels),
+    "e": Benchmark("fast convolution against Lava's own, times faster", convolution_against_lava),
+    "f": Benchmark("100 frames against 100 times one frame", over_many_frames),
+    "g": Benchmark("peak memory in GiB", peak_memory),
+}

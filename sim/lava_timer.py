@@ -1,0 +1,64 @@
+"""The process that times Lava's stock convolution: ``python -m sim.lava_timer FOLDER``, started by sim.lava_timing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from lava.proc.conv.utils import conv
+
+from sim import lava_job
+from sim.exact_convolution import ExactConvolution
+from sim.lava_timing import CASES, TIMES
+from sim.lava_worker import guard, report_exception
+
+
+def main(folder: Path) -> None:
+    """Time every case in ``folder``, leave the seconds there, and end at once."""
+    try:
+        guard(folder)
+        (folder / TIMES).write_text(json.dumps(_times(folder)))
+    except Exception as error:
+        # The last stop before the process ends: whatever it is has to reach the user, with its text.
+        report_exception(folder, error)
+        os._exit(1)
+    os._exit(0)
+
+
+def _times(folder: Path) -> dict[str, dict[str, list[float]]]:
+    with np.load(folder / CASES, allow_pickle=False) as file:
+        arrays = dict(file)
+    runs = int(arrays.pop("runs"))
+    names = list(dict.fromkeys(key.partition("/")[0] for key in arrays))
+    times = {}
+    for done, name in enumerate(names, start=1):
+        weight, values, windows = (arrays[f"{name}/{kind}"] for kind in ("weight", "values", "windows"))
+        times[name] = _alternating(weight, values, windows.tolist(), runs)
+        lava_job.write_progress(folder, done)
+    return times
+
+
+def _alternating(weight: np.ndarray, values: np.ndarray, windows: list[list[int]], runs: int) -> dict[str, list[float]]:
+    stride, padding, dilation = ((pair[0], pair[1]) for pair in windows[:3])
+    groups = windows[3][0]
+    fast = ExactConvolution(weight, stride, padding, dilation, groups)
+    fast(values)
+    times: dict[str, list[float]] = {"stock": [], "fast": []}
+    for _ in range(runs):
+        start = time.perf_counter()
+        ours = fast(values)
+        between = time.perf_counter()
+        theirs = conv(values, weight, weight.shape[1:3], stride, padding, dilation, groups)
+        times["stock"].append(time.perf_counter() - between)
+        times["fast"].append(between - start)
+        if not np.array_equal(ours, theirs):
+            raise ValueError("the fast convolution and Lava's own give different sums")
+    return times
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""Measurements compare the same work, and land in their file letter by letter."""
+
+import json
+
+import numpy as np
+import pytest
+
+from netx import FormatError, MonospikeError, prove_headroom
+from pipeline.bench.backbone import Float32Reference, backbone, random_frames
+from pipeline.bench.measure import Pairs, alternate
+from pipeline.bench.run import bench_to_file
+from pipeline.progress import Progress
+from sim import engine
+
+
+def test_the_backbone_has_the_sizes_of_alexnet_and_provable_head_room():
+    network = backbone()
+    sizes = [network.shape(layer.name) for layer in network.layers]
+    assert sizes == [
+        (96, 147, 147),
+        (96, 73, 73),
+        (256, 69, 69),
+        (256, 34, 34),
+        (384, 32, 32),
+        (384, 30, 30),
+        (256, 28, 28),
+    ]
+    assert all(bound.proven for bound in prove_headroom(network))
+
+
+def test_the_float32_reference_spikes_as_the_engine_does():
+    network, frames = backbone(), random_frames(1)
+    assert frames["image"].mean() == pytest.approx(0.15, abs=0.005)
+    spikes = engine.run(network, frames).spikes["conv5"]
+    assert 0.1 < spikes.mean() < 0.2
+    np.testing.assert_array_equal(Float32Reference(network).run(frames), spikes)
+
+
+def test_runs_take_turns_and_the_ratio_is_of_pairs():
+    order = []
+    pairs = alternate(lambda: order.append("ours"), lambda: order.append("theirs"), runs=3)
+    assert order == ["ours", "theirs"] * 4
+    assert len(pairs.ours) == len(pairs.theirs) == 3
+    disturbed = Pairs(ours=(1.0, 10.0, 2.0), theirs=(3.0, 30.0, 8.0))
+    assert (disturbed.times_faster, disturbed.times_slower) == (3.0, 1 / 3)
+    assert (disturbed.ours_s, disturbed.theirs_s) == (2.0, 8.0)
+
+
+def test_an_entry_has_its_keys_and_others_stay(tmp_path):
+    path = tmp_path / "bench" / "bench.json"
+    path.parent.mkdir()
+    path.write_text('{"z": {"ratio": 1.0}}')
+    bench_to_file(["c"], 1, path, Progress())
+    entries = json.loads(path.read_text())
+    assert list(entries) == ["c", "z"]
+    assert {"ratio", "ours_s", "theirs_s", "runs", "goal", "note"} <= set(entries["c"])
+    assert entries["c"]["runs"] == 1
+    assert entries["c"]["ratio"] == entries["c"]["ours_s"] / entries["c"]["theirs_s"]
+
+
+def test_an_unknown_letter_is_answered_with_those_there_are(tmp_path):
+    with pytest.raises(MonospikeError, match=r"no measurement 'q'; there are a: engine against float32"):
+        bench_to_file(["a", "q"], 1, tmp_path / "bench.json", Progress())
+    assert not (tmp_path / "bench.json").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_another_file_is_not_overwritten(tmp_path, content):
+    path = tmp_path / "bench.json"
+    path.write_text(content)
+    with pytest.raises(FormatError, match=r"bench\.json: is not a file of measurements"):
+        bench_to_file(["c"], 1, path, Progress())
+    assert path.read_text() == content
