@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from netx.errors import FormatError
@@ -80,7 +80,8 @@ def save_checkpoint(student: Student, path: Path, notes: Mapping[str, str]) -> N
     """Write the student's weights and configuration as safetensors; the file appears whole or not at all."""
     metadata = {"student": student.config.model_dump_json(), **notes}
     with write_whole(path) as temporary:
-        save_file({name: value.contiguous() for name, value in student.state_dict().items()}, temporary, metadata)
+        tensors = {name: value.contiguous() for name, value in student.state_dict().items()}
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_checkpoint(path: Path, config: StudentConfig) -> Student:
@@ -146,7 +147,7 @@ def _save_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, 
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
     with write_whole(path) as temporary:
-        save_file(tensors, temporary, {"step": str(step), "fingerprint": fingerprint})
+        temporary.write_bytes(save(tensors, {"step": str(step), "fingerprint": fingerprint}))
 
 
 def _resume(path: Path, student: Student, optimizer: torch.optim.Optimizer, fingerprint: str) -> int:
