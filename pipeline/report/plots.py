@@ -19,17 +19,17 @@ from pipeline.report.figures import TrackedSequence
 BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
 """After Okabe and Ito (Color universal design, 2008), shifted to be readable on white and on black."""
 
-_INK = "#010203"
+INK = "#010203"
 """Stands for the page's text colour until the SVG is written: no plot has this colour otherwise."""
 _WIDTH = 5.2
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -52,12 +52,12 @@ def overlap(sequences: Sequence[TrackedSequence]) -> str:
             ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
             ax.set_title(sequence.name, loc="left", fontsize=10)
-            ax.grid(axis="y", color=_INK, alpha=0.15)
+            ax.grid(axis="y", color=INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
     shown = sequences[:MAX_SEQUENCES]
-    return _svg("overlap", 0.7 + 1.35 * len(shown), draw)
+    return svg("overlap", 0.7 + 1.35 * len(shown), draw)
 
 
 def headroom(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -71,11 +71,11 @@ def headroom(rows: Sequence[Mapping[str, Any]]) -> str:
         ax.barh(
             places, worst, color=[BLUE if row["worst_case"] <= row["limit"] else ORANGE for row in rows], alpha=0.75
         )
-        ax.plot([row["observed"] for row in rows], places, "D", color=_INK, markersize=5)
+        ax.plot([row["observed"] for row in rows], places, "D", color=INK, markersize=5)
         ax.vlines([row["limit"] for row in rows], np.array(places) - 0.5, np.array(places) + 0.5, color=ORANGE, lw=2)
         ax.set(xscale="log", xlim=(1, max(limit, *worst) * 2), xlabel="magnitude (weight units)")
 
-    return _svg("headroom", _height(rows), draw)
+    return svg("headroom", _height(rows), draw)
 
 
 def activity(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +93,7 @@ def activity(rows: Sequence[Mapping[str, Any]]) -> str:
         ax.set_xlabel("operations per frame")
         figure.legend(loc="outside upper center", ncols=2)
 
-    return _svg("activity", _height(rows) + 0.3, draw)
+    return svg("activity", _height(rows) + 0.3, draw)
 
 
 def energy_totals(energies: Mapping[str, Mapping[str, Any]]) -> str:
@@ -110,7 +110,7 @@ def energy_totals(energies: Mapping[str, Mapping[str, Any]]) -> str:
         for joules, place in conventional:
             ax.plot(joules, place, "s", color=ORANGE, markersize=7, fillstyle="none", markeredgewidth=1.8)
 
-    return _svg("energy", _height(energies), draw)
+    return svg("energy", _height(energies), draw)
 
 
 def energy_layers(name: str, layers: Mapping[str, Mapping[str, float]]) -> str:
@@ -119,7 +119,7 @@ def energy_layers(name: str, layers: Mapping[str, Mapping[str, float]]) -> str:
     def draw(figure: Figure) -> None:
         _ranges(_layer_axes(figure, list(layers)), list(layers.values()))
 
-    return _svg(f"energy-{name}", _height(layers), draw)
+    return svg(f"energy-{name}", _height(layers), draw)
 
 
 def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
@@ -140,7 +140,7 @@ def _layer_axes(figure: Figure, names: Sequence[str]) -> Axes:
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x", color=_INK, alpha=0.15)
+    ax.grid(axis="x", color=INK, alpha=0.15)
     ax.set_axisbelow(True)
     return ax
 
@@ -149,7 +149,7 @@ def _height(rows: Sequence[Any] | Mapping[str, Any]) -> float:
     return 0.75 + 0.3 * len(rows)
 
 
-def _svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
+def svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
     """The drawing as an SVG element that fits its place on the page, and is the same every time."""
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
@@ -167,4 +167,4 @@ def _inline(svg: str, name: str) -> str:
     # Identifiers of several plots share one page.
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = svg.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    return svg.replace(_INK, "currentColor")
+    return svg.replace(INK, "currentColor")
