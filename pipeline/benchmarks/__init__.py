@@ -1,0 +1,29 @@
+"""Tracking benchmarks in their public layouts, read lazily."""
+
+from pipeline.benchmarks.otb import GROUND_TRUTHS, otb_folders, otb_video
+from pipeline.benchmarks.registry import (
+    BENCHMARKS,
+    SHARED,
+    AbsentFrames,
+    Benchmark,
+    Protocol,
+    find_benchmark,
+    open_benchmark,
+)
+from pipeline.benchmarks.video import Boxes, Entry, Video
+
+__all__ = [
+    "BENCHMARKS",
+    "GROUND_TRUTHS",
+    "SHARED",
+    "AbsentFrames",
+    "Benchmark",
+    "Boxes",
+    "Entry",
+    "Protocol",
+    "Video",
+    "find_benchmark",
+    "open_benchmark",
+    "otb_folders",
+    "otb_video",
+]
