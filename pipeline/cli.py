@@ -14,6 +14,7 @@ from rich.console import Console
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
+from pipeline.commands.evaluate import evaluate
 from pipeline.config import RunConfig, load_config
 from pipeline.progress import Progress
 from pipeline.stages import STAGES, run_stage, select
@@ -44,6 +45,9 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command."""
+
+
+app.command()(evaluate)
 
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
@@ -110,6 +114,71 @@ def bench(
     from pipeline.bench.run import bench_to_file
 
     bench_to_file(only.split(",") if only else None, runs, out, Progress())
+
+
+@app.command()
+def simulate(
+    net: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--input", help=".npy (frame, channel, height, width), or .npz with one such array for each input."
+        ),
+    ],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps to run; a single frame is held for all of them.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Recording to write (.npz).")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse what only a simulator would let pass.")] = False,
+    reset: Annotated[int | None, typer.Option(min=1, help="Frames after which LIF neurons forget all.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")] = None,
+    lava_order: Annotated[bool, typer.Option(help="The input is (column, row, channel, step), as Lava's are.")] = False,
+) -> None:
+    """Run a network on an input in the exact engine and print what each layer did.
+
+    Interrupted, it still writes what it has finished, and ends with 1.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline import simulate as command
+
+    progress = Progress()
+    network = command.read_network(net, layers, reset)
+    simulated = command.simulate(network, command.read_input(source, network, steps, lava_order), strict, progress)
+    for line in command.summary(simulated):
+        progress.say(line)
+    if out is not None and simulated.recording is not None:
+        simulated.recording.save(out)
+        progress.say(f"{simulated.done} of {simulated.frames} frames are in {out}")
+    if simulated.done < simulated.frames:
+        raise typer.Exit(1)
+
+
+@app.command()
+def selfcheck(
+    networks: Annotated[int, typer.Option(min=1, help="How many networks to draw.")] = 1000,
+    first: Annotated[int, typer.Option("--first", min=0, help="Number of the first one.")] = 0,
+    simulated: Annotated[
+        int, typer.Option(min=0, help="How many of them also run in Lava's runtime, at 1 s each.")
+    ] = 20,
+    folder: Annotated[Path, typer.Option(help="Where the state and a counterexample are kept.")] = Path(
+        "runs/selfcheck"
+    ),
+) -> None:
+    """Compare the engine with Lava's stock processes on drawn networks, in every variable at every step.
+
+    Ten thousand take some minutes; stopped, the same command goes on. Ends with 1 at the first network that differs,
+    which is left in the folder with its input.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline import selfcheck as command
+
+    progress = Progress()
+    result = command.selfcheck(networks, first, min(simulated, networks), folder, progress)
+    if not isinstance(result, command.State):
+        progress.say(f"{result}\nthe network and its input are in {folder / command.COUNTEREXAMPLE}")
+        raise typer.Exit(1)
+    refused = f"; {result.refused} more leave 32 bits and are refused" if result.refused else ""
+    progress.say(f"{result.compared} networks agree in {result.values} values{refused}")
 
 
 def _deployment(config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> Deployment:

@@ -1,0 +1,134 @@
+"""``monospike simulate``: a network's file and an input's file in, a recording out."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import FormatError, Network, NetworkError
+from netx.bundle import load
+from netx.net_file import read_net
+from pipeline.progress import Progress
+from sim import engine
+from sim.recording import Recording
+
+_VALUES_A_PART = 1 << 25
+"""Neurons times frames that are run at a time: some hundred MiB, and a second or so between two looks at Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What was run. frames: how many there were to run; fewer are recorded when it was interrupted."""
+
+    network: Network
+    recording: Recording | None
+    frames: int
+
+    @property
+    def done(self) -> int:
+        """Frames that were run."""
+        return 0 if self.recording is None else self.recording.frames
+
+
+def read_network(path: Path, layers: int | None = None, reset: int | None = None) -> Network:
+    """The network in a ``.net`` or ``.nir`` file or a folder of them.
+
+    layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
+    Raises FormatError, with the file and the place in it, and NetworkError for an impossible ``reset``.
+    """
+    network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
+    return network if reset is None else network.with_reset(reset)
+
+
+def read_input(path: Path, network: Network, steps: int | None, lava_order: bool) -> dict[str, npt.NDArray]:
+    """The frames of every input: an ``.npy`` for the only one, or an ``.npz`` with an array for each, by name.
+
+    An array is (frame, channel, height, width), or one frame, which is then held for all ``steps``; what is flat may
+    leave its last axes out. lava_order: it is (column, row, channel, step) instead, or (channel, step).
+    Raises FormatError for what is no such file, NetworkError for what does not fit.
+    """
+    arrays = _arrays(path, network)
+    return {
+        source.name: _shaped(arrays[source.name], tuple(source.shape), source.name, steps, lava_order)
+        for source in network.inputs
+        if source.name in arrays
+    }
+
+
+def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], strict: bool, progress: Progress) -> Simulated:
+    """Run the engine, part by part, until the frames are done or the user interrupts it.
+
+    Raises NetworkError when the frames do not fit or, where ``strict``, the chip's ranges are left.
+    """
+    total = max((len(np.asarray(array)) for array in frames.values()), default=0)
+    neurons = sum(network.shape(layer.name).size for layer in network.layers)
+    parts: list[Recording] = []
+    with progress.task("frames", total) as task:
+        try:
+            for part in engine.run_in_parts(network, frames, max(_VALUES_A_PART // neurons, 1), strict=strict):
+                parts.append(part)
+                task.reach(sum(part.frames for part in parts))
+        except KeyboardInterrupt:
+            progress.say(f"interrupted after {sum(part.frames for part in parts)} of {total} frames")
+    return Simulated(network, Recording.joined(parts) if parts else None, total)
+
+
+def summary(simulated: Simulated) -> list[str]:
+    """Spikes, messages or read-outs of every layer, a line each."""
+    if simulated.recording is None:
+        return []
+    lines = []
+    for name, membrane in simulated.recording.membranes.items():
+        shape = simulated.network.shape(name)
+        if name in simulated.recording.spikes:
+            spikes = simulated.recording.spikes[name]
+            said = f"{int(spikes.sum())} spikes, {spikes.mean():.2%} of neurons and frames"
+        elif name in simulated.recording.messages:
+            said = f"{np.count_nonzero(simulated.recording.messages[name])} messages"
+        else:
+            said = f"read-out {membrane.min()}..{membrane.max()}"
+        lines.append(f"{name:16} {shape!s:>14}  {said}")
+    return lines
+
+
+def _arrays(path: Path, network: Network) -> dict[str, npt.NDArray]:
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+        else:
+            arrays = {network.inputs[0].name: np.load(path, allow_pickle=False)}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{path}: is not an .npy or .npz file of numbers ({error})") from None
+    if missing := [source.name for source in network.inputs if source.name not in arrays]:
+        raise FormatError(f"{path}: holds {', '.join(arrays) or 'nothing'}, but there is an input {missing[0]!r}")
+    return arrays
+
+
+def _shaped(array: npt.NDArray, shape: tuple[int, ...], name: str, steps: int | None, lava_order: bool) -> npt.NDArray:
+    """(frame, channel, height, width), of ``steps`` frames where that is given."""
+    given = array.shape
+    if lava_order:
+        array = array.transpose()
+    size = int(np.prod(shape))
+    # A single frame, all of it or flat, has as many values as the input; then come any number of frames.
+    if array.size == size and array.ndim in (1, 3):
+        array = array[None]
+    if array.ndim not in (2, 4) or array[:1].size != size or (array.ndim == 4 and array.shape[1:] != shape):
+        order = "(column, row, channel, step)" if lava_order else "(frame, channel, height, width)"
+        raise NetworkError(f"input {name!r}: shape {given} does not fit {shape} as {order}")
+    array = array.reshape(len(array), *shape)
+    if steps is None or steps == len(array):
+        return array
+    if len(array) == 1:
+        return np.broadcast_to(array, (steps, *shape))
+    if steps > len(array):
+        raise NetworkError(f"input {name!r}: has {len(array)} frames, fewer than the {steps} steps asked for")
+    return array[:steps]
