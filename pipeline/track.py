@@ -58,6 +58,26 @@ def search_pixels(frame: Image, box: Box, geometry: Geometry, settings: TrackerC
     return to_pixels(crop(frame, centre(box), scale, geometry.search)[None], geometry.pixel_bits)
 
 
+class Siamese:
+    """A tracker of one target: a network, its crops, and the post-processing that turns score maps into boxes."""
+
+    def __init__(self, scorer: Scorer, geometry: Geometry, settings: TrackerConfig) -> None:
+        self._scorer, self._geometry, self._settings = scorer, geometry, settings
+        self._box: Box | None = None
+
+    def start(self, frame: Image, box: Box) -> None:
+        """Take what ``box`` marks in ``frame``, (height, width, 3) RGB, as the target."""
+        self._box = np.asarray(box, dtype=np.float64)
+        self._scorer.program(template_pixels(frame, self._box, self._geometry, self._settings))
+
+    def follow(self, frame: Image) -> Box:
+        """The target's box in the next frame."""
+        assert self._box is not None, "start() comes first"
+        result = self._scorer.score(search_pixels(frame, self._box, self._geometry, self._settings))
+        self._box = _next_box(result, self._box, frame.shape, self._geometry, self._settings)
+        return self._box
+
+
 def track(
     scorer: Scorer,
     frames: Image,
@@ -67,12 +87,12 @@ def track(
     progress: Callable[[], None] = lambda: None,
 ) -> npt.NDArray[np.float64]:
     """Boxes (frame, 4) of the target that ``first_box`` marks in the first of ``frames``; the first box is that one."""
-    scorer.program(template_pixels(frames[0], first_box, geometry, settings))
+    tracker = Siamese(scorer, geometry, settings)
+    tracker.start(frames[0], first_box)
     boxes = [np.asarray(first_box, dtype=np.float64)]
     progress()
     for frame in frames[1:]:
-        result = scorer.score(search_pixels(frame, boxes[-1], geometry, settings))
-        boxes.append(_next_box(result, boxes[-1], frame.shape, geometry, settings))
+        boxes.append(tracker.follow(frame))
         progress()
     return np.array(boxes)
 
