@@ -1,0 +1,98 @@
+"""``monospike evaluate``: a tracker on a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from netx.errors import MonospikeError
+from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+
+if TYPE_CHECKING:
+    from pipeline.benchmarks import AbsentFrames
+
+
+def evaluate(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout).",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")
+    ],
+    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None,
+    tracker: TrackerOption = "demo",
+    engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float",
+    absent: Annotated[
+        str | None,
+        typer.Option("--absent", help="Frames without the object: drop or failure.", show_default="the usual one"),
+    ] = None,
+    weights: WeightsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run a tracker on every sequence of a benchmark and write its scores.
+
+    Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
+    with 1 when a sequence could not be evaluated; the others' scores are written all the same.
+    """
+    from pipeline.benchmarks import find_benchmark, open_benchmark
+    from pipeline.evaluation import results_beside, run_all, summarise, write_summary
+    from pipeline.progress import Progress
+    from pipeline.trackers import engine_called, identity, open_tracker
+
+    chosen, form, settings = find_benchmark(benchmark), engine_called(engine), tracker_settings(config)
+    absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
+    if out.suffix != ".json":
+        raise MonospikeError(f"--out {out}: expected a .json file")
+    entries = open_benchmark(chosen, root)
+    made = open_tracker(tracker, form, settings, weights)
+    place = str((root or chosen.root or Path()).resolve())
+    what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
+    results = results_beside(out, tracker, engine, what)
+    progress = Progress()
+    finished, failed = run_all(chosen, entries, made, results, progress)
+    scores = summarise(chosen, finished, absent_frames)
+    named = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "absent_frames": absent_frames}
+    summary = {**named, **scores, "failed": failed}
+    page = write_summary(out, summary)
+    _show(summary)
+    progress.say(f"{out}, {page}; boxes in {results.folder}")
+    if failed:
+        progress.say(f"{len(failed)} of {len(entries)} sequences could not be evaluated; see 'failed' in {out}")
+        raise typer.Exit(1)
+
+
+def _absent_frames(name: str) -> AbsentFrames:
+    from pipeline.benchmarks import AbsentFrames
+
+    for convention in get_args(AbsentFrames):
+        if convention == name:
+            return convention
+    raise MonospikeError(f"--absent {name!r}: expected {' or '.join(get_args(AbsentFrames))}")
+
+
+def _show(summary: Mapping[str, Any]) -> None:
+    """A table of the sequences, and what they come to."""
+    from pipeline.evaluation import columns_of, score
+
+    columns = [column for column in columns_of(summary) if not column.startswith("normalised")]  # too wide for a screen
+    table = Table(title=f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}", show_footer=True)
+    table.add_column("sequence", footer="all", no_wrap=True)
+    for column in columns:
+        total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
+        value = summary.get(column, summary["scores"].get(column, total))
+        table.add_column(column.replace("_", " "), justify="right", footer="" if value is None else score(value))
+    for name, row in summary["sequences"].items():
+        table.add_row(name, *(score(row[column]) for column in columns))
+    console = Console()
+    console.print(table)
+    for name, value in summary["scores"].items():
+        console.print(f"{name.replace('_', ' ')}: {score(value)}", highlight=False)
