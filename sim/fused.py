@@ -1,14 +1,14 @@
-"""Networks without memory, compiled: convolution, threshold and OR pooling of a whole network without copies between.
+"""Networks compiled for many runs: convolution, threshold and OR pooling of a whole network without copies between.
 
 Weights are packed once. Spikes stay 8-bit integers with channels last, which is how the next kernel reads them, and
 nothing is recorded that was not asked for. Every sum is exact by the proof of ``sim.kernels``; the neurons are so by
-that of ``netx.prove_headroom``, within which they neither wrap nor saturate and are the step function
-``activation + bias > threshold``.
+that of ``netx.prove_headroom``, within which they neither wrap nor saturate. Those without memory are the step function
+``activation + bias > threshold``, the leaky ones are in ``sim.leaky``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from netx import LIF, Accumulator, Flatten, Layer, Network, NetworkError
+from netx import LIF, Accumulator, Correlation, Dense, Flatten, Layer, Network, NetworkError, Recurrent
 from netx.headroom import prove_headroom
 from sim import fused_layers
 from sim.frames import checked_frames
@@ -33,12 +33,13 @@ Compute: TypeAlias = Callable[[Sequence[Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class _Step:
-    """One layer. compute: its output from its inputs, or where membranes are recorded and ``fire`` makes spikes of
-    them, its membrane voltages. unneeded: whose values no later layer reads."""
+    """One layer. compute: its output from its inputs, or what ``fire`` makes spikes of: membrane voltages where they
+    are recorded, drives of leaky neurons. fire: makes that kernel anew for every run, because it may remember.
+    unneeded: whose values no later layer reads."""
 
     layer: Layer
     compute: Compute
-    fire: Kernel | None
+    fire: Callable[[], Kernel] | None
     unneeded: tuple[str, ...]
 
 
@@ -64,28 +65,29 @@ class Runner:
         values = {name: torch.from_numpy(array) for name, array in checked_frames(self.network, frames).items()}
         count = len(next(iter(values.values())))
         result = self._empty(count)
+        fire = {step.layer.name: step.fire() for step in self._steps if step.fire is not None}
         with exact_arithmetic():
             for first in range(0, count, self.batch):
                 now = slice(first, first + self.batch)
-                self._run({name: array[now].to(self.device) for name, array in values.items()}, result, now, watch)
+                part = {name: array[now].to(self.device) for name, array in values.items()}
+                for name, computed, output in self._layers(part, fire):
+                    if name in result.membranes:
+                        torch.from_numpy(result.membranes[name][now]).copy_(computed)
+                    if name in result.spikes:
+                        torch.from_numpy(result.spikes[name][now]).copy_(output)
+                    if watch is not None:
+                        watch(name)
         return result
 
-    def _run(self, values: Values, result: Recording, now: slice, watch: Callable[[str], None] | None) -> None:
-        """Run the frames ``now`` and put down what they did."""
+    def _layers(self, values: Values, fire: Mapping[str, Kernel]) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Run one layer after the other: its name, what it has computed, and what it sends."""
         for step in self._steps:
             name = step.layer.name
-            output = step.compute([values[source] for source in step.layer.inputs])
-            if name in result.membranes:
-                torch.from_numpy(result.membranes[name][now]).copy_(output)
-            if step.fire is not None:
-                output = step.fire(output)
-            if name in result.spikes:
-                torch.from_numpy(result.spikes[name][now]).copy_(output)
-            values[name] = output
+            computed = step.compute([values[source] for source in step.layer.inputs])
+            values[name] = fire[name](computed) if name in fire else computed
+            yield name, computed, values[name]
             for unneeded in step.unneeded:
                 del values[unneeded]
-            if watch is not None:
-                watch(name)
 
     def _empty(self, frames: int) -> Recording:
         """Room for what is recorded."""
@@ -114,22 +116,21 @@ def compile(
 
     record: whether runs record every spike and membrane voltage, or just the network's outputs. batch: how many frames
     go through together. types: what sums are computed in, of some layers or of all; the fastest exact type otherwise.
-    Raises NetworkError when the network remembers (``sim.engine`` runs those too), holds a correlation without its
-    template, or a type is not exact; HeadroomError where a neuron might wrap or saturate.
+    Raises NetworkError for what ``sim.engine`` runs and this does not (recordings of a network that remembers, delays,
+    feedback, refractory periods, sigma-delta layers), for a correlation without its template, and where a type is not
+    exact; HeadroomError where a neuron might wrap or saturate.
     """
-    if network.correlations():
-        name = network.correlations()[0].name
-        raise NetworkError(f"layer {name!r} is a correlation without its template: call Network.programmed first")
-    if not network.memoryless:
-        raise NetworkError("only a network whose neurons remember nothing can be compiled: use sim.engine.run")
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise NetworkError(f"{device}: torch finds no such device on this machine; leave it out to run on the CPU")
-    prove_headroom(network)
+    for layer in network.layers:
+        if why := _objection(layer, record):
+            raise NetworkError(f"layer {layer.name!r} {why}")
+    bounds = {bound.layer: bound.worst_case for bound in prove_headroom(network)}
     forced = {layer.name: types for layer in network.layers} if isinstance(types, str) else dict(types or {})
     for name in forced:
         network.layer(name)
     compiled = [
-        _compiled(network, position, record, batch, forced.get(layer.name), device)
+        _compiled(network, position, bounds, record, batch, forced.get(layer.name), device)
         for position, layer in enumerate(network.layers)
     ]
     choices = tuple(choice for choice, _ in compiled if choice is not None)
@@ -148,18 +149,42 @@ def _unneeded(network: Network, position: int) -> tuple[str, ...]:
     return tuple(here - later)
 
 
+def _objection(layer: Layer, record: bool) -> str:
+    """Why a layer cannot be compiled; empty when it can."""
+    synapse, neuron = layer.synapse, layer.neuron
+    if isinstance(synapse, Correlation):
+        return "is a correlation without its template: call Network.programmed first"
+    known = isinstance(neuron, (LIF, Accumulator)) and not isinstance(synapse, Recurrent)
+    delayed = isinstance(synapse, Dense) and bool(synapse.delay.any())
+    refractory = isinstance(neuron, LIF) and neuron.refractory > 0
+    recorded_memory = record and neuron is not None and not neuron.memoryless
+    if neuron is not None and (not known or delayed or refractory or recorded_memory):
+        return "remembers in a way that is not compiled: use sim.engine.run"
+    return ""
+
+
 def _compiled(
-    network: Network, position: int, record: bool, batch: int, forced: ExactType | None, device: str
+    network: Network,
+    position: int,
+    bounds: Mapping[str, int],
+    record: bool,
+    batch: int,
+    forced: ExactType | None,
+    device: str,
 ) -> tuple[Choice | None, _Step]:
     layer, unneeded = network.layers[position], _unneeded(network, position)
-    if layer.neuron is None:
+    neuron, source = layer.neuron, layer.inputs[0]
+    if neuron is None:
         return None, _Step(layer, _wire(layer), None, unneeded)
-    source = layer.inputs[0]
     sums = as_convolution(layer.synapse, network.shape(source), network.range(source), batch)
-    spiking = isinstance(layer.neuron, LIF)
-    make = fused_layers.spikes if spiking and not record else fused_layers.membranes
+    make, fire = fused_layers.membranes, None
+    if isinstance(neuron, LIF) and not neuron.memoryless:
+        make, fire = fused_layers.drive, fused_layers.leaky(neuron, network.shape(layer.name), bounds[layer.name])
+    elif isinstance(neuron, LIF) and record:
+        fire = fused_layers.step_function(layer, sums)
+    elif isinstance(neuron, LIF):
+        make = fused_layers.spikes
     choice, kernel = make(layer, sums, forced, device)
-    fire = fused_layers.step_function(layer, sums) if spiking and record else None
     return choice, _Step(layer, lambda inputs: kernel(inputs[0]), fire, unneeded)
 
 

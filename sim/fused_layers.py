@@ -1,18 +1,21 @@
-"""The layers of a network without memory as kernels: from the values of their inputs to membranes or spikes.
+"""The layers of a network as kernels: from the values of their inputs to membranes or spikes.
 
-Neurons are the step function ``activation + bias > threshold`` here, which they are where ``netx.prove_headroom`` holds
-and nothing is remembered.
+Neurons without memory are the step function ``activation + bias > threshold`` here, which they are where
+``netx.prove_headroom`` holds.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from netx import LIF, Layer, Pool, channel_bias, limits
+from netx import LIF, Layer, Pool, Shape, channel_bias, limits
 from sim.kernels import Choice, Convolution, ExactType, Kernel, choose, or_pool
+from sim.leaky import LeakyRun
 
 
 def membranes(layer: Layer, sums: Convolution, forced: ExactType | None, device: str) -> tuple[Choice, Kernel]:
@@ -23,20 +26,38 @@ def membranes(layer: Layer, sums: Convolution, forced: ExactType | None, device:
         return choose(layer.name, sums, offset=whole, forced=forced, device=device)
     choice, kernel = choose(layer.name, sums, forced=forced, device=device)
     bias = torch.from_numpy(whole)[:, None, None]
-
-    def shifted(values: Tensor) -> Tensor:
-        result = kernel(values).to(torch.int64)
-        return (result << exponent if exponent > 0 else result >> -exponent) + bias.to(result.device)
-
-    return choice, shifted
+    return choice, lambda values: (activation := _shifted(kernel(values), exponent)) + bias.to(activation.device)
 
 
-def step_function(layer: Layer, sums: Convolution) -> Kernel:
-    """Spikes, uint8, from membrane voltages that were rounded down."""
+def drive(layer: Layer, sums: Convolution, forced: ExactType | None, device: str) -> tuple[Choice, Kernel]:
+    """Activations in 1/64 weight unit: integers in float32, float64 or int64."""
+    exponent = getattr(layer.synapse, "weight_exponent", 0) + limits.STATE_SHIFT
+    if exponent >= limits.STATE_SHIFT:
+        finer = Convolution(sums.weight << exponent, sums.geometry, sums.values)
+        return choose(layer.name, finer, forced=forced, device=device)
+    choice, kernel = choose(layer.name, sums, forced=forced, device=device)
+    whole = exponent - limits.STATE_SHIFT
+    return choice, lambda values: _shifted(kernel(values), whole) << limits.STATE_SHIFT
+
+
+def _shifted(sums: Tensor, exponent: int) -> Tensor:
+    """``netx.synapses.shift`` of integers in any type, as int64."""
+    integers = sums.to(torch.int64)
+    return integers << exponent if exponent > 0 else integers >> -exponent
+
+
+def leaky(neuron: LIF, shape: Shape, worst_case: int) -> Callable[[], Kernel]:
+    """What makes, for every run, the kernel from drives to spikes that remembers. worst_case: see LeakyRun."""
+    bias = channel_bias(neuron, shape).astype(np.int64)
+    return lambda: LeakyRun(neuron, bias, worst_case)
+
+
+def step_function(layer: Layer, sums: Convolution) -> Callable[[], Kernel]:
+    """What makes the kernel from membrane voltages, rounded down, to spikes, uint8."""
     assert isinstance(layer.neuron, LIF)
     _, rest = _bias(layer, sums)
     least = torch.from_numpy(layer.neuron.threshold + 1 - (rest > 0))[:, None, None]
-    return lambda membrane: (membrane >= least.to(membrane)).view(torch.uint8)
+    return lambda: lambda membrane: (membrane >= least.to(membrane)).view(torch.uint8)
 
 
 def spikes(layer: Layer, sums: Convolution, forced: ExactType | None, device: str) -> tuple[Choice, Kernel]:

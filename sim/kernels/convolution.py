@@ -38,6 +38,12 @@ class Geometry(NamedTuple):
         return Shape(self.channels, height, width)
 
     @property
+    def pointwise(self) -> bool:
+        """True when every value is multiplied with one weight of its channel, and that is all."""
+        alone = self.weight_shape[1:] == (1, 1, 1) and self.groups == self.channels
+        return alone and self.stride == (1, 1) and self.padding == (0, 0)
+
+    @property
     def multiplications(self) -> int:
         """Of all frames together, those with padding included."""
         return self.batch * self.output.size * int(np.prod(self.weight_shape[1:]))

@@ -34,6 +34,8 @@ def _sums(geometry: Geometry, weight: Tensor, bias: Tensor, device: str) -> Kern
     if geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1:
         flat = weight.flatten(1)
         return lambda values: torch.addmm(bias, values.flatten(1), flat.T)[:, :, None, None]
+    if geometry.pointwise:
+        return lambda values: values * weight[:, 0] + bias[:, None, None]
     if device != "cpu":
         return lambda values: by_matrices(geometry, weight, bias, values)
     # oneDNN convolves directly and torch's own code by matrix products: plain sums both, in whatever order.
