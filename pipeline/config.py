@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,11 +15,16 @@ from netx.synapses import conv_output_size
 from pipeline.data import CompositionSpec
 
 
+AnySection = TypeVar("AnySection", bound="Section")
+
+
 class ConfigError(MonospikeError):
     """A configuration that cannot be run."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: unknown keys are refused, and nothing is converted silently."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -33,7 +38,7 @@ Threshold = Annotated[int, Field(ge=1, le=limits.THRESHOLD_MAX), AfterValidator(
 """In weight units."""
 
 
-class ConvConfig(_Section):
+class ConvConfig(Section):
     """One spiking convolution of the student."""
 
     channels: int = Field(ge=1, le=512)
@@ -43,7 +48,7 @@ class ConvConfig(_Section):
     threshold: Threshold
 
 
-class CorrelationConfig(_Section):
+class CorrelationConfig(Section):
     """Correlation of template spikes with search spikes."""
 
     gain: int = Field(ge=2, le=254, multiple_of=2, description="weight of one template spike")
@@ -51,7 +56,7 @@ class CorrelationConfig(_Section):
     threshold: Threshold
 
 
-class StudentConfig(_Section):
+class StudentConfig(Section):
     """Architecture of the student and geometry of its crops (pixels)."""
 
     template: int = Field(ge=16, le=127, description="side of the template crop")
@@ -88,7 +93,7 @@ class StudentConfig(_Section):
         return result
 
 
-class TrackerConfig(_Section):
+class TrackerConfig(Section):
     """Crops and post-processing of the tracking loop. Defaults are ours."""
 
     context: float = Field(0.25, ge=0, le=1, description="share of (width + height) added around the target")
@@ -97,7 +102,7 @@ class TrackerConfig(_Section):
     size_rate: float = Field(0.5, ge=0, le=1, description="how fast the box takes a new size")
 
 
-class PairConfig(_Section):
+class PairConfig(Section):
     """How training pairs are drawn from clips."""
 
     negative: float = Field(0.1, ge=0, le=1, description="share of pairs whose template shows another target")
@@ -106,7 +111,7 @@ class PairConfig(_Section):
     template_jitter: float = Field(0.05, ge=0, le=0.5, description="template shift and |log scale|, in target sizes")
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """How the student is trained."""
 
     checkpoint: str | None = Field(None, description="weights to use: a packaged name or a path; None trains from seed")
@@ -122,7 +127,7 @@ class TrainConfig(_Section):
     pairs: PairConfig = PairConfig()
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the sequences come from that the trackers are judged on."""
 
     pictures: str = Field("builtin", description='"builtin" (scikit-learn\'s two photographs) or a folder of pictures')
@@ -131,20 +136,20 @@ class DataConfig(_Section):
     composition: CompositionSpec = CompositionSpec()
 
 
-class SimulateConfig(_Section):
+class SimulateConfig(Section):
     """What every engine is run on."""
 
     frames: int = Field(24, ge=1, le=10_000, description="real frames, of the first sequence; at most its length - 1")
     lava_seconds: float = Field(300, gt=0, description="time limit of one Lava run")
 
 
-class ProfileConfig(_Section):
+class ProfileConfig(Section):
     """Energy tables to price the network with, by name."""
 
     energy: tuple[str, ...] = Field(("horowitz_45nm_fp32", "horowitz_45nm_int8", "loihi1_davies2018"), min_length=1)
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """One whole run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder is runs/NAME")
@@ -158,7 +163,12 @@ class RunConfig(_Section):
 
 
 def load_config(path: Path) -> RunConfig:
-    """Read and check a YAML configuration. Raises ConfigError that names the file and every key that is wrong."""
+    """Read and check the YAML configuration of a run. Raises ConfigError as ``read_config`` does."""
+    return read_config(path, RunConfig)
+
+
+def read_config(path: Path, kind: type[AnySection]) -> AnySection:
+    """Read a YAML configuration as ``kind``. Raises ConfigError that names the file and every key that is wrong."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -168,7 +178,7 @@ def load_config(path: Path) -> RunConfig:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, such as 'name: demo'")
     try:
-        return RunConfig.model_validate_json(json.dumps(values))
+        return kind.model_validate_json(json.dumps(values))
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg'].removeprefix('Value error, ')}"

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from pipeline.student import ReadOut
+from pipeline.config import Section
+
+
+class LossConfig(Section):
+    """Weights of the three terms, and the published code's peculiarities. Defaults are the demo's.
+
+    ``PUBLISHED`` has siamfcpp_alexnet-trn.yaml's values.
+    """
+
+    alpha: float = Field(0.25, ge=0, le=1, description="focal loss: weight of positives, the rest being negatives'")
+    gamma: float = Field(2.0, ge=0, description="focal loss: exponent")
+    class_weight: float = Field(1.0, ge=0)
+    centre_weight: float = Field(1.0, ge=0)
+    box_weight: float = Field(3.0, ge=0)
+    half_pixel: bool = Field(
+        False,
+        description="labels measure from centre to centre of pixels: a box's outermost half pixel is outside",
+    )
+    centre_on_negatives: bool = Field(
+        False, description="centre-ness is also learned inside the boxes of negative pairs, as in densebox_target.py"
+    )
+
+
+DEFAULT = LossConfig()
+PUBLISHED = LossConfig(half_pixel=True, centre_on_negatives=True)
 
 
 def distances_to_sides(box: Tensor, points: Tensor) -> Tensor:
@@ -46,26 +73,35 @@ def box_iou(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def tracking_loss(
-    readout: ReadOut, predicted: Tensor, box: Tensor, positive_pair: Tensor, points: Tensor
+    readout: Mapping[str, Tensor],
+    predicted: Tensor,
+    box: Tensor,
+    positive_pair: Tensor,
+    points: Tensor,
+    config: LossConfig = DEFAULT,
 ) -> dict[str, Tensor]:
-    """The three terms of SiamFC++, weighted 1, 1 and 3.
+    """The three terms of SiamFC++, weighted.
 
-    predicted: side distances in crop pixels, (frame, 4, row, column). box: the truth, as in ``distances_to_sides``.
-    positive_pair: (frame,) bool; where False the template shows something else, and only positions inside the box act,
-    as negatives.
+    readout: logits "class" and "centre", (frame, 1, row, column). predicted: side distances in crop pixels, (frame, 4,
+    row, column). box: the truth, as in ``distances_to_sides``. positive_pair: (frame,) bool; where False the template
+    shows something else, and only positions inside the box act, as negatives.
+
+    The IoU is of areas, which is what the published code's "+ 1" makes of distances between centres of pixels.
     """
     truth = distances_to_sides(box, points)
-    inside = (truth > 0).all(dim=1)
+    measured = truth - 0.5 * config.half_pixel
+    inside = (measured > 0).all(dim=1)
     positive = inside & positive_pair[:, None, None]
     counted = positive_pair[:, None, None] | inside
-    class_loss = focal(readout["class"][:, 0], positive.float())
+    class_loss = focal(readout["class"][:, 0], positive.float(), config.alpha, config.gamma)
     count = positive.sum().clamp(min=1)
-    centre_label = centreness(truth)
+    centred = inside if config.centre_on_negatives else positive
+    centre_label = centreness(measured)
     centre_loss = F.binary_cross_entropy_with_logits(readout["centre"][:, 0], centre_label, reduction="none")
     floor = F.binary_cross_entropy(centre_label, centre_label, reduction="none")
     overlap = box_iou(predicted, truth).clamp(min=1e-6)
     return {
-        "class": (class_loss * counted).sum() / count,
-        "centre": ((centre_loss - floor) * positive).sum() / count,
-        "box": 3 * (-torch.log(overlap) * positive).sum() / count,
+        "class": config.class_weight * (class_loss * counted).sum() / count,
+        "centre": config.centre_weight * ((centre_loss - floor) * centred).sum() / centred.sum().clamp(min=1),
+        "box": config.box_weight * (-torch.log(overlap) * positive).sum() / count,
     }

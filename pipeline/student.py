@@ -20,70 +20,16 @@ from torch import Tensor, nn
 
 from netx import limits
 from pipeline.config import StudentConfig
+from pipeline.models.quantised import ChannelBias as ChannelBias
+from pipeline.models.quantised import quantise_even as quantise_even
 from pipeline.slayer import slayer
 from quantize.slayer import WEIGHT_SCALE
-
-_STEP = 2 / WEIGHT_SCALE  # SLAYER's 8-bit weights are even integers
-
 
 READOUTS = {"class": 1, "centre": 1, "box": 4}
 """Read-outs and their channels: class and centre logits, and the raw box (``Student.distances``)."""
 
 ReadOut: TypeAlias = dict[str, Tensor]
 """Membranes by read-out, float tensors in SLAYER units (weight units / 64), (frame, channel, row, column)."""
-
-
-class _RoundEven(torch.autograd.Function):
-    """Rounding whose gradient is one. A sum with a detached difference would do, but is not exact when it clamps."""
-
-    @staticmethod
-    def forward(_: Any, values: Tensor, low: int, high: int) -> Tensor:
-        return (torch.round(values / _STEP) * _STEP).clamp(low / WEIGHT_SCALE, high / WEIGHT_SCALE)
-
-    @staticmethod
-    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return gradients[0], None, None
-
-
-def quantise_even(values: Tensor, low: int, high: int) -> Tensor:
-    """``values`` (SLAYER units) rounded to even integers in [low, high] over 64, with a straight-through gradient."""
-    return _RoundEven.apply(values, low, high)
-
-
-class ChannelBias(nn.Module):
-    """Bias of each channel: learned offset, less the running mean of the current where ``centred``.
-
-    It takes the place of SLAYER's MeanOnlyBatchNorm in a CUBA neuron, whose bias is clamped to 8 bits and has nothing
-    to learn. The chip's bias mantissa has 13 bits, and even integers keep every membrane even.
-    """
-
-    running_mean: Tensor
-
-    def __init__(self, channels: int, centred: bool, initial: float = 0.0, momentum: float = 0.05) -> None:
-        super().__init__()
-        self.centred, self.momentum = centred, momentum
-        self.quantised, self.frozen = True, False
-        self.offset = nn.Parameter(torch.full((channels,), initial))
-        self.register_buffer("running_mean", torch.zeros(channels))
-
-    @property
-    def value(self) -> Tensor:
-        """Bias with the running mean, shape (channel,), SLAYER units."""
-        return self._quantise(self.offset - self.running_mean)
-
-    def forward(self, current: Tensor) -> Tensor:
-        bias = self.value
-        if self.centred and self.training and not self.frozen:
-            mean = current.mean(dim=(0, 2, 3, 4))
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-            bias = self._quantise(self.offset - mean)
-        return current + bias.reshape(1, -1, 1, 1, 1)
-
-    def _quantise(self, bias: Tensor) -> Tensor:
-        if not self.quantised:
-            return bias
-        return quantise_even(bias, limits.LOIHI_BIAS_MIN, limits.LOIHI_BIAS_MAX - 1)
 
 
 def _neuron_parameters(threshold: int) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""The SiamFC++ teacher and its spiking students, in plain torch."""
