@@ -46,14 +46,15 @@ def read_conv(synapse: Any, name: str) -> Conv2d:
     )
 
 
-def read_lif(neuron: Any, bias: Tensor, name: str) -> LIF:
+def read_lif(neuron: Any, bias: Tensor, name: str, single_step: bool = False) -> LIF:
     """The memoryless LIF of a ``slayer.neuron.cuba.Neuron``; ``bias``: (channel,), SLAYER units.
 
+    single_step: the neuron only ever runs one step from rest, where decays change nothing, and any become one.
     The threshold becomes odd where the parity of even membranes makes that the same (see ``odd_threshold``).
     Raises QuantizeError, naming ``name``, when a decay is not one or the bias is not even integers of 13 bits.
     """
     current_decay, voltage_decay = int(neuron.cx_current_decay), int(neuron.cx_voltage_decay)
-    if (current_decay, voltage_decay) != (limits.DECAY_ONE, limits.DECAY_ONE):
+    if not single_step and (current_decay, voltage_decay) != (limits.DECAY_ONE, limits.DECAY_ONE):
         raise QuantizeError(
             f"layer {name!r}: decays are {current_decay} and {voltage_decay} of {limits.DECAY_ONE}, so it keeps state "
             "between frames; a single-step network needs current_decay = voltage_decay = 1.0"
