@@ -131,7 +131,10 @@ def _conv(draft: _Draft, source: str) -> Conv2d:
     groups = shape.channel if choose(0, 3) == 3 else 1
     out = groups * choose(1, 3)
     weight = _weights(draft, (out, shape.channel // groups, *kernel))
-    return Conv2d(weight, (choose(1, 3), choose(1, 3)), padding, dilation, groups)
+    exponent = choose(-3, 3) if choose(0, 3) == 3 else 0
+    # Lava's Conv has no exponent: what it runs is the weight with the exponent folded in, which has to be exact.
+    mantissa = weight >> abs(exponent) << max(-exponent, 0)
+    return Conv2d(mantissa, (choose(1, 3), choose(1, 3)), padding, dilation, groups, exponent)
 
 
 def _kernel(draft: _Draft, shape: Shape, padding: Pair, dilation: Pair) -> Pair:
