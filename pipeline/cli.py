@@ -15,6 +15,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
+from pipeline.commands.track import track
 from pipeline.config import RunConfig, load_config
 from pipeline.progress import Progress
 from pipeline.stages import STAGES, run_stage, select
@@ -48,6 +49,7 @@ def _options(
 
 
 app.command()(evaluate)
+app.command()(track)
 
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]

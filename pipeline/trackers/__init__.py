@@ -14,11 +14,15 @@ from pipeline.trackers.tracker import Tracker, check_box
 
 Engine = Literal["float", "integer"]
 
+REFERENCES = ("fixed", "nanotrack")
+"""Trackers that are no students."""
+
 NANOTRACK = SHARED / "weights" / "nanotrack"
 """Where NanoTrack's weights lie beside a checkout, on some machines."""
 
 __all__ = [
     "NANOTRACK",
+    "REFERENCES",
     "Engine",
     "FixedBox",
     "Tracker",

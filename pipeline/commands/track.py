@@ -1,0 +1,90 @@
+"""``monospike track``: a tracker on one sequence or video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from netx.errors import MonospikeError
+from netx.files import write_whole
+from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+
+if TYPE_CHECKING:
+    from pipeline.crop import Box
+    from pipeline.trackers import Tracker
+
+
+def track(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SEQUENCE_OR_VIDEO",
+            help="Folder in OTB's layout, folder of pictures, or a video OpenCV can decode.",
+        ),
+    ],
+    box: Annotated[
+        str | None,
+        typer.Option("--box", help="x,y,width,height of the object in the first frame; else its ground truth's."),
+    ] = None,
+    tracker: TrackerOption = "demo",
+    engine: Annotated[str, typer.Option("--engine", help="float, integer or both: the form of a student.")] = "both",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the boxes and the animation.")] = Path("runs/track"),
+    weights: WeightsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Follow an object and write its boxes (OTB's text format) and an annotated GIF.
+
+    Pixels count as in the ground truth's file.
+    """
+    from pipeline.animation import Animation
+    from pipeline.following import first_box, follow
+    from pipeline.footage import open_footage
+    from pipeline.progress import Progress
+
+    footage, progress, animation = open_footage(source), Progress(), Animation()
+    start = first_box(footage, _parsed(box))
+    trackers = _trackers(tracker, engine, config, weights)
+    followed = follow(footage, start, trackers, animation, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    for label, result in followed.items():
+        lines = [",".join(f"{value:.4f}" for value in values) for values in result.boxes]
+        _write(out / f"{footage.name}-{label}.txt", ("\n".join(lines) + "\n").encode())
+        truth = "" if footage.truth is None else f", mean IoU {result.mean_overlap(footage.truth):.3f}"
+        frames = len(result.boxes)
+        progress.say(f"{label}: {frames} frames, {result.frames_per_second:.1f} frames/s{truth}")
+    if footage.length > frames:
+        progress.say(f"{source}: announces {footage.length} frames, {frames} could be decoded")
+    _write(out / f"{footage.name}.gif", animation.gif())
+    progress.say(f"boxes and {footage.name}.gif are in {out}")
+
+
+def _trackers(name: str, engine: str, config: Path | None, weights: Path | None) -> dict[str, Tracker]:
+    """The trackers to run, by the label of their boxes."""
+    from pipeline.trackers import REFERENCES, engine_called, open_tracker
+
+    settings = tracker_settings(config)
+    if name in REFERENCES:
+        form = engine_called("float" if engine == "both" else engine)
+        return {name: open_tracker(name, form, settings, weights)}
+    engines = ("float", "integer") if engine == "both" else (engine,)
+    return {label: open_tracker(name, engine_called(label), settings, weights) for label in engines}
+
+
+def _parsed(box: str | None) -> Box | None:
+    if box is None:
+        return None
+    try:
+        values = np.array([float(word) for word in box.split(",")])
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (4,):
+        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
+    return values
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_bytes(content)

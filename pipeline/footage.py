@@ -1,0 +1,114 @@
+"""What ``monospike track`` follows an object through: a sequence's folder, a folder of pictures, or a video file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from netx.errors import FormatError
+from pipeline.benchmarks import GROUND_TRUTHS, Boxes, Video, otb_video
+from pipeline.benchmarks.reading import pictures_in
+from pipeline.data import DataError
+from pipeline.data.images import RGB
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """Frames to follow an object through, read one at a time.
+
+    frames: makes an iterator over them, uint8 RGB, (height, width, 3), all of one size. length: their number; of a
+    video what its header says, 0 where that says nothing. truth: true boxes (frame, 4), NaN where there is none; None
+    where nobody has drawn any.
+    """
+
+    name: str
+    frames: Callable[[], Iterator[RGB]]
+    length: int
+    truth: Boxes | None = None
+
+
+def open_footage(path: Path) -> Footage:
+    """The footage at ``path``; no frame is read yet.
+
+    path: a folder in OTB's layout (``img/``, ``groundtruth_rect.txt`` if there is one, or one of its ground-truth files
+    to say which target), a folder of pictures, or a video that OpenCV can decode.
+
+    Raises MonospikeError naming the file when it is missing, or is none of these.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if path.match(GROUND_TRUTHS) and path.is_file():
+        return _annotated(path.parent, path)
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such sequence or video")
+    return Footage(path.stem, lambda: _decoded(path), _announced(path))
+
+
+def _folder(path: Path) -> Footage:
+    truths = sorted(path.glob(GROUND_TRUTHS))
+    if len(truths) > 1:
+        raise DataError(f"{path}: has {len(truths)} targets; give the ground truth of one of them, such as {truths[0]}")
+    if truths:
+        return _annotated(path, truths[0])
+    pictures = tuple(pictures_in(path / "img" if (path / "img").is_dir() else path))
+    nobody = np.full((len(pictures), 4), np.nan)
+    video = Video(path.name, pictures, nobody, np.ones(len(pictures), dtype=np.bool_))
+    return Footage(path.name, video.frames, len(pictures))
+
+
+def _annotated(folder: Path, ground_truth: Path) -> Footage:
+    target = ground_truth.stem.removeprefix("groundtruth_rect")
+    video = otb_video(folder, ground_truth, folder.name + target)
+    return Footage(video.name, video.frames, len(video), video.boxes)
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    # FFmpeg alone: OpenCV's other readers would take a picture's name for a pattern of many.
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise FormatError(f"{path}: cannot be decoded as a video; give a video file or a folder of pictures")
+    return capture
+
+
+def _announced(path: Path) -> int:
+    capture = _capture(path)
+    try:
+        return max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+    finally:
+        capture.release()
+
+
+def _decoded(path: Path) -> Iterator[RGB]:
+    """The frames of a video. Raises FormatError, naming the frame, when none can be decoded or the size changes."""
+    capture, first, number = _capture(path), None, 0
+    try:
+        while True:
+            frame = _next_frame(capture, path, number)
+            if frame is None:
+                break
+            first = frame.shape if first is None else first
+            if frame.shape != first:
+                sizes = " but ".join(f"{shape[1]}x{shape[0]}" for shape in (frame.shape, first))
+                raise FormatError(f"{path}, frame {number}: is {sizes} in frame 0; a tracker needs frames of one size")
+            yield frame
+            number += 1
+    finally:
+        capture.release()
+    if number == 0:
+        raise FormatError(f"{path}, frame 0: cannot be decoded; the file is damaged or in a format OpenCV lacks")
+
+
+def _next_frame(capture: cv2.VideoCapture, path: Path, number: int) -> RGB | None:
+    try:
+        there, frame = capture.read()
+    except cv2.error as error:
+        raise FormatError(f"{path}, frame {number}: cannot be decoded ({error.err})") from None
+    if not there:
+        return None
+    colours: npt.NDArray[np.uint8] = np.asarray(frame, dtype=np.uint8)
+    return np.ascontiguousarray(colours[..., ::-1])
