@@ -96,18 +96,18 @@ def compare(
             if first is None and here.any():
                 first = _divergence(network, frames, layer.name, here, reference, other)
             differing |= here
-        spikes = int(expected[1].sum()) if expected[1] is not None else 0
+        spikes = int(np.count_nonzero(expected[1])) if expected[1] is not None else 0
         layers.append(LayerComparison(layer.name, spikes, differing.size, int(differing.sum()), by_engine))
     engines = (reference.engine, *(other.engine for other in others))
     return Comparison(engines, reference.frames, tuple(layers), first)
 
 
-def _values(
-    recording: Recording, layer: str, reference: Recording
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8] | None]:
+def _values(recording: Recording, layer: str, reference: Recording) -> tuple[npt.NDArray[np.int32], npt.NDArray | None]:
+    """Membranes, and spikes or messages where the layer sends any."""
     for kind, arrays, expected in (
         ("membrane voltages", recording.membranes, reference.membranes),
         ("spikes", recording.spikes, reference.spikes),
+        ("messages", recording.messages, reference.messages),
     ):
         if (layer in arrays) != (layer in expected):
             raise NetworkError(
@@ -117,7 +117,7 @@ def _values(
         if layer in arrays and arrays[layer].shape != expected[layer].shape:
             shapes = f"{arrays[layer].shape} in {recording.engine}, {expected[layer].shape} in {reference.engine}"
             raise NetworkError(f"layer {layer!r}: {kind} have shape {shapes}")
-    return recording.membranes[layer], recording.spikes.get(layer)
+    return recording.membranes[layer], recording.spikes.get(layer, recording.messages.get(layer))
 
 
 def _divergence(

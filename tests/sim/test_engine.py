@@ -25,6 +25,7 @@ from netx import (
     SigmaDelta,
 )
 from sim import engine
+from sim.compare import compare
 from sim.random_networks import seeded
 from sim.recording import Recording
 
@@ -309,3 +310,18 @@ def test_strictly_a_message_has_its_bits():
     engine.run(network, {"x": np.full((1, 1, 1, 1), 127)}, strict=True)
     with pytest.raises(NetworkError, match=r"layer 'n': message .* is 128"):
         engine.run(network, {"x": np.full((1, 1, 1, 1), 128)}, strict=True)
+
+
+def test_recordings_that_differ_in_a_message_only_are_not_identical():
+    network = alone(Delta(1))
+    frames = {"x": np.arange(4).reshape(4, 1, 1, 1)}
+    one = engine.run(network, frames)
+    changed = one.messages["n"].copy()
+    changed[2] += 1
+    other = Recording("other", {}, one.membranes, {"n": changed})
+    assert compare(network, frames, one, [Recording("same", {}, one.membranes, one.messages)]).identical
+    first = compare(network, frames, one, [other]).first_divergence
+    assert first is not None
+    assert (first.layer, first.frame) == ("n", 2)
+    with pytest.raises(NetworkError, match="do not both hold messages of layer 'n'"):
+        compare(network, frames, one, [Recording("none", {}, one.membranes)])

@@ -73,6 +73,23 @@ def test_pilotnet_lif_has_the_recorded_currents_voltages_and_spikes(file, pilotn
 
 @pytest.mark.lava
 @pytest.mark.usefixtures("traces")
+def test_pilotnet_lif_is_lavas_in_every_variable_also_where_the_recording_is_the_chips(pilotnet):
+    """The proof that Lava itself holds 0 where 128 was recorded: its stock models, all layers."""
+    network = read_net(NETX / "gts/pilotnet_lif/network.net").with_reset(17)
+    image = np.load(NETX / "gts/pilotnet_lif/image.npy")
+    [lava] = states([(network, {"input": held(image, 6)})])
+    assert list(lava) == list(pilotnet)
+    for layer, kinds in lava.items():
+        ours = {"activation": pilotnet[layer].activation, "output": pilotnet[layer].output, **pilotnet[layer].states}
+        for kind, values in kinds.items():
+            np.testing.assert_array_equal(ours[kind][:6], values, err_msg=f"{kind} of {layer}")
+    spiking = lava["conv1"]["output"] == 1
+    assert not lava["conv1"]["v"][spiking].any()
+    assert (recorded("pilotnet_lif/conv-0-v.npy")[:6][spiking] == 128).all()
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("traces")
 def test_pilotnet_lifs_last_recording_is_not_what_lava_makes_of_the_layer_before(pilotnet):
     """``fc-3`` does not follow from the recorded spikes of ``fc-2``, which the engine has too: Lava agrees with it."""
     network = read_net(NETX / "gts/pilotnet_lif/network.net").with_reset(17)
