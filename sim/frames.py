@@ -57,4 +57,6 @@ def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
             raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
     if array.min() < source.range.low or array.max() > source.range.high:
         raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
-    return np.ascontiguousarray(array, dtype=np.int32)
+    plain = np.ascontiguousarray(array, dtype=np.int32)
+    # An axis of length one may keep a negative stride, which torch does not take.
+    return plain if min(plain.strides) > 0 else plain.copy()

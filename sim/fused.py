@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from netx import LIF, Accumulator, Correlation, Dense, Flatten, Layer, Network, NetworkError, Recurrent
-from netx.headroom import prove_headroom
+from netx.headroom import headroom, prove_headroom
 from sim import fused_layers
 from sim.frames import checked_frames
 from sim.kernels import Choice, ExactType, Kernel, as_convolution, exact_arithmetic
@@ -135,6 +135,12 @@ def compile(
     ]
     choices = tuple(choice for choice, _ in compiled if choice is not None)
     return Runner(network, choices, record, batch, device, tuple(step for _, step in compiled))
+
+
+def suits(network: Network, record: bool = False) -> bool:
+    """Whether ``compile`` takes the network as it is: nothing it does not know, and head-room proven."""
+    known = not any(_objection(layer, record) for layer in network.layers)
+    return known and all(bound.proven for bound in headroom(network))
 
 
 def frames_together(network: Network) -> int:
