@@ -154,7 +154,13 @@ def _neuron(group: Group, bias: IntArray, is_input: bool) -> Neuron:
         return Accumulator(bias)
     # An input's neurons are driven by their bias, not by their current, which so never decays.
     decay = limits.DECAY_ONE if is_input else current_decay
-    return LIF(threshold, bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, decay, voltage_decay)
+    return LIF(threshold, bias, limits.BIAS_EXPONENT_WEIGHT_UNITS, decay, voltage_decay, refractory=_refractory(neuron))
+
+
+def _refractory(neuron: Group) -> int:
+    """Steps of silence: one less than the chip's refractory delay, which counts the spike's own (nengo-loihi
+    ``block.py``, ``configure_lif``). lava-dl exports a delay of 1, and its loader ignores any other."""
+    return positive(neuron, "refDelay") - 1 if "refDelay" in neuron else 0
 
 
 def _sigma_delta(neuron: Group, bias: IntArray, is_input: bool) -> Neuron:

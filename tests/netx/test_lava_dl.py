@@ -262,6 +262,12 @@ def test_what_lava_dl_would_not_load_is_refused_with_its_place(layer, message, t
         read_net(path)
 
 
+@pytest.mark.parametrize(("delay", "silent"), [(1, 0), (4, 3)])
+def test_a_refractory_delay_is_one_more_than_the_silent_steps(delay, silent, tmp_path):
+    layer = dense(2, 3, np.ones((2, 3)), neuron={**LIF_NEURON, "refDelay": delay})
+    assert read_net(write(tmp_path / "n.net", pixels([3]), layer)).layers[0].neuron.refractory == silent
+
+
 def test_a_file_may_be_read_up_to_a_layer(tmp_path):
     average = {"type": "average", "shape": [1, 1, 1]}
     path = write(tmp_path / "long.net", pixels([3]), dense(2, 3, np.ones((2, 3))), average)

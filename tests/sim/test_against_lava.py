@@ -1,11 +1,14 @@
 """The engine holds the same values as Lava's stock processes in every variable, at every step, on drawn networks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from netx import LIF, SPIKES, Conv2d, Dense, Input, Layer, Network, NetworkError, Range, Recurrent, SigmaDelta
+from netx import LIF, SPIKES, Conv2d, Dense, Direct, Input, Layer, Network, NetworkError, Range, Recurrent, SigmaDelta
 from sim import engine, random_networks
 from sim.lava_states import states
 from sim.random_networks import Drawn
@@ -149,3 +152,50 @@ def test_frames_of_spikes_are_all_that_lava_sees_of_a_binary_input():
     network = Network((Input("x", (1, 1, 1), SPIKES),), (Layer("a", ("x",), Dense(np.ones((1, 1))), LIF(0)),), ("a",))
     with pytest.raises(NetworkError, match=r"expected 0\.\.1"):
         engine.run(network, {"x": np.full((1, 1, 1, 1), 2)})
+
+
+REFRACTORY = """
+import os, sys
+import subprocess
+import sys
+
+import numpy as np
+from lava.proc.lif.models import PyLifRefractoryModelFloat
+
+class Port:
+    def recv(self):
+        return self.value
+    def send(self, value):
+        self.value = np.array(value)
+
+inputs, period, dv, threshold, bias = np.load(sys.argv[1]), *map(int, sys.argv[3:])
+model = PyLifRefractoryModelFloat({"refractory_period": period})
+shape = inputs.shape[1:]
+model.u, model.v, model.refractory_period_end = np.zeros(shape), np.zeros(shape), np.zeros(shape, int)
+model.bias_mant, model.du, model.dv, model.vth = np.full(shape, float(bias)), 1.0, float(dv), float(threshold)
+model.a_in, model.s_out = Port(), Port()
+rows = []
+for step, values in enumerate(inputs, 1):
+    model.time_step, model.a_in.value = step, values
+    model.run_spk()
+    rows.append((model.v.copy(), model.s_out.value))
+np.save(sys.argv[2], np.array(rows))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("period", "dv"), [(1, 0), (3, 0), (2, 1)])
+def test_the_refractory_period_is_that_of_lavas_floating_point_model(period, dv, tmp_path):
+    """The only model of it that Lava has; with decays of none and all it computes in whole numbers."""
+    inputs = np.random.default_rng(period).integers(-5, 20, (60, 7))
+    np.save(tmp_path / "in.npy", inputs.astype(float))
+    arguments = [str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), str(period), str(dv), "30", "2"]
+    subprocess.run([sys.executable, "-c", REFRACTORY, *arguments], check=True, timeout=200, start_new_session=True)
+    expected = np.load(tmp_path / "out.npy")
+    neuron = LIF(30, np.full(7, 2), voltage_decay=4096 * dv, refractory=period)
+    network = Network((Input("x", (7, 1, 1), Range(-5, 19)),), (Layer("n", ("x",), Direct(), neuron),), ("n",))
+    trace = engine.trace(network, {"x": inputs[..., None, None]})["n"]
+    np.testing.assert_array_equal(trace.output[..., 0, 0], expected[:, 1])
+    np.testing.assert_array_equal(trace.states["v"][..., 0, 0], expected[:, 0] * 64)
+    assert expected[:, 1].any() == (dv == 0)
