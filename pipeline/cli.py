@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,6 +119,15 @@ def bench(
     bench_to_file(only.split(",") if only else None, runs, out, Progress())
 
 
+class SumsOption(str, Enum):
+    """The exact types of sim.kernels, which loads torch and so is not imported for --help."""
+
+    int8 = "int8"
+    float32 = "float32"
+    float64 = "float64"
+    int64 = "int64"
+
+
 @app.command()
 def simulate(
     net: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")],
@@ -135,6 +145,10 @@ def simulate(
     reset: Annotated[int | None, typer.Option(min=1, help="Frames after which LIF neurons forget all.")] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")] = None,
     lava_order: Annotated[bool, typer.Option(help="The input is (column, row, channel, step), as Lava's are.")] = False,
+    sums: Annotated[
+        SumsOption | None, typer.Option(help="Compute all sums in this type; the fastest exact one otherwise.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda: the same bits.")] = "cpu",
 ) -> None:
     """Run a network on an input in the exact engine and print what each layer did.
 
@@ -145,7 +159,10 @@ def simulate(
 
     progress = Progress()
     network = command.read_network(net, layers, reset)
-    simulated = command.simulate(network, command.read_input(source, network, steps, lava_order), strict, progress)
+    how = command.How(strict, sums.value if sums else None, device)
+    for line in command.sums(network, how):
+        progress.say(line)
+    simulated = command.simulate(network, command.read_input(source, network, steps, lava_order), how, progress)
     for line in command.summary(simulated):
         progress.say(line)
     if out is not None and simulated.recording is not None:

@@ -15,6 +15,7 @@ from netx.bundle import load
 from netx.net_file import read_net
 from pipeline.progress import Progress
 from sim import engine
+from sim.kernels import ExactType
 from sim.recording import Recording
 
 _VALUES_A_PART = 1 << 25
@@ -60,7 +61,16 @@ def read_input(path: Path, network: Network, steps: int | None, lava_order: bool
     }
 
 
-def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], strict: bool, progress: Progress) -> Simulated:
+@dataclass(frozen=True)
+class How:
+    """How to run. strict: refuse what only a simulator lets pass. types, device: as ``sim.fused.compile`` says."""
+
+    strict: bool = False
+    types: ExactType | None = None
+    device: str = "cpu"
+
+
+def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], how: How, progress: Progress) -> Simulated:
     """Run the engine, part by part, until the frames are done or the user interrupts it.
 
     Raises NetworkError when the frames do not fit or, where ``strict``, the chip's ranges are left.
@@ -70,12 +80,23 @@ def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], strict: bool
     parts: list[Recording] = []
     with progress.task("frames", total) as task:
         try:
-            for part in engine.run_in_parts(network, frames, max(_VALUES_A_PART // neurons, 1), strict=strict):
+            size = max(_VALUES_A_PART // neurons, 1)
+            for part in engine.run_in_parts(
+                network, frames, size, strict=how.strict, types=how.types, device=how.device
+            ):
                 parts.append(part)
                 task.reach(sum(part.frames for part in parts))
         except KeyboardInterrupt:
             progress.say(f"interrupted after {sum(part.frames for part in parts)} of {total} frames")
     return Simulated(network, Recording.joined(parts) if parts else None, total)
+
+
+def sums(network: Network, how: How) -> list[str]:
+    """What the sums of every layer are computed in, and why, a line each."""
+    chosen = () if how.strict else engine.choices(network, types=how.types, device=how.device)
+    if not chosen:
+        return ["sums in float32, or float64 where what arrives may need it: the network is run step by step"]
+    return [f"{one.layer:16} sums in {one.type}, at most {one.bound}: {one.reason}" for one in chosen]
 
 
 def summary(simulated: Simulated) -> list[str]:

@@ -38,6 +38,7 @@ from sim import dynamics, fused, strict_limits
 from sim.accumulate import accumulate, delayed
 from sim.dynamics import States, Steps
 from sim.frames import checked_batches, checked_frames
+from sim.kernels import Choice, ExactType
 from sim.recording import Recording
 
 
@@ -98,7 +99,7 @@ def run(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool =
     leaves 32 bits, or, where ``strict``, the chip's ranges are left.
     """
     checked = checked_frames(network, frames)
-    if (recorder := _recorder(network, strict, checked)) is not None:
+    if (recorder := _recorder(network, strict, len(next(iter(checked.values()))))) is not None:
         return recorder.run(checked)
     values = {name: array[:, None] for name, array in checked.items()}
     return _recordings(*_advanced(_Setting(network, strict=strict), values, Memory())[:1])[0]
@@ -111,12 +112,22 @@ def run_batch(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: 
 
 
 def run_in_parts(
-    network: Network, frames: Mapping[str, npt.ArrayLike], size: int, *, strict: bool = False
+    network: Network,
+    frames: Mapping[str, npt.ArrayLike],
+    size: int,
+    *,
+    strict: bool = False,
+    types: ExactType | None = None,
+    device: str = "cpu",
 ) -> Iterator[Recording]:
-    """As ``run``, ``size`` frames at a time; the recordings joined are the same. What is done is kept by the caller."""
+    """As ``run``, ``size`` frames at a time; the recordings joined are the same. What is done is kept by the caller.
+
+    types, device: as ``sim.fused.compile`` takes them, which then has to take the network too.
+    """
     checked = checked_frames(network, frames)
-    recorder, memory = _recorder(network, strict, checked), Memory()
-    for start in range(0, len(next(iter(checked.values()))), size):
+    count = len(next(iter(checked.values())))
+    recorder, memory = _recorder(network, strict, min(size, count), types, device), Memory()
+    for start in range(0, count, size):
         now = {name: array[start : start + size] for name, array in checked.items()}
         if recorder is not None:
             yield recorder.run(now)
@@ -126,12 +137,26 @@ def run_in_parts(
         yield _recordings(answers)[0]
 
 
-def _recorder(network: Network, strict: bool, frames: Mapping[str, IntArray]) -> fused.Runner | None:
+def choices(network: Network, *, types: ExactType | None = None, device: str = "cpu") -> tuple[Choice, ...]:
+    """What ``run`` computes the sums of each layer in, and why; none where the network remembers or may overflow.
+
+    There every sum is in float32, or in float64, by the bound of the values that arrive (``sim.accumulate``).
+    """
+    recorder = _recorder(network, False, 1, types, device)
+    return () if recorder is None else recorder.choices
+
+
+def _recorder(
+    network: Network, strict: bool, frames: int, types: ExactType | None = None, device: str = "cpu"
+) -> fused.Runner | None:
     """The compiled network, for frames that do not depend on each other; None where there is more to it."""
-    if strict or not fused.suits(network, record=True):
+    wanted = types is not None or device != "cpu"
+    if strict and wanted:
+        raise NetworkError("strict runs watch every value: they go without types and devices of choice")
+    if not wanted and (strict or not fused.suits(network, record=True)):
         return None
-    count = len(next(iter(frames.values())))
-    return fused.compile(network, record=True, batch=min(count, fused.frames_together(network)))
+    batch = min(frames, fused.frames_together(network))
+    return fused.compile(network, record=True, batch=batch, types=types, device=device)
 
 
 def trace(network: Network, frames: Mapping[str, npt.ArrayLike], *, pipelined: bool = False) -> dict[str, Trace]:

@@ -29,7 +29,7 @@ _LAYERS = (
     ("conv4", 384, 384, 3, 1, 593),
     ("conv5", 384, 256, 3, 1, 545),
 )
-"""Name, channels in and out, kernel, stride, threshold: with these 15 % to 20 % of the inputs of each convolution spike."""
+"""Name, channels in and out, kernel, stride, threshold; with it 15 % to 20 % of each convolution's inputs spike."""
 
 
 def backbone(seed: int = 0) -> Network:

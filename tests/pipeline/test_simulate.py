@@ -10,7 +10,7 @@ from netx import LIF, Accumulator, Conv2d, Dense, Flatten, FormatError, Input, L
 from netx.bundle import save
 from pipeline import cli
 from pipeline.progress import Progress
-from pipeline.simulate import read_input, simulate, summary
+from pipeline.simulate import How, read_input, simulate, summary
 from sim import engine
 from sim.recording import Recording
 
@@ -76,12 +76,36 @@ def test_lavas_order_of_axes_and_named_arrays_are_taken(files):
     np.testing.assert_array_equal(read_input(files / "flat.npy", NETWORK, None, False)["image"], FRAMES)
 
 
+def test_the_type_of_the_sums_is_told_and_can_be_chosen(files, monkeypatch, capsys):
+    stateless = Network(
+        NETWORK.inputs,
+        (Layer("edges", ("image",), Conv2d(NETWORK.layer("edges").synapse.weight), LIF(7)), *NETWORK.layers[1:]),
+        NETWORK.outputs,
+    )
+    save(stateless, files / "stateless.net")
+    recordings = {}
+    for sums in ("", "int8", "float64"):
+        out = files / f"{sums}.npz"
+        chosen = ("--sums", sums) if sums else ()
+        arguments = (files / "stateless.net", "--input", files / "frames.npy", "--out", out, *chosen)
+        assert command(monkeypatch, *arguments) == 0
+        said = capsys.readouterr().out
+        assert f"sums in {sums or 'float32'}, at most" in said
+        recordings[sums] = Recording.load(out).membranes["score"]
+    np.testing.assert_array_equal(recordings["int8"], recordings["float64"])
+    np.testing.assert_array_equal(recordings[""], recordings["float64"])
+    assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy") == 0
+    assert "run step by step" in capsys.readouterr().out
+    assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy", "--sums", "int8") == 2
+    assert "'edges' remembers in a way that is not compiled" in capsys.readouterr().err
+
+
 def test_an_interrupted_run_keeps_what_it_has_finished(files, monkeypatch, capsys):
     parts = engine.run_in_parts
 
-    def interrupted(network, frames, size, *, strict):
+    def interrupted(network, frames, size, **how):
         del size
-        for done, part in enumerate(parts(network, frames, 2, strict=strict)):
+        for done, part in enumerate(parts(network, frames, 2, **how)):
             if done == 2:
                 raise KeyboardInterrupt
             yield part
@@ -102,7 +126,7 @@ def test_what_is_not_finished_at_all_is_not_written(files, monkeypatch):
     monkeypatch.setattr(engine, "run_in_parts", interrupted)
     assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy", "--out", files / "r.npz") == 1
     assert not (files / "r.npz").exists()
-    assert summary(simulate(NETWORK, {"image": FRAMES}, False, Progress(quiet=True))) == []
+    assert summary(simulate(NETWORK, {"image": FRAMES}, How(), Progress(quiet=True))) == []
 
 
 @pytest.mark.parametrize(
