@@ -109,6 +109,10 @@ class PairConfig(Section):
     shift: float = Field(0.55, ge=0, le=1, description="largest shift of the target, in halves of the search crop")
     scale_jitter: float = Field(0.25, ge=0, le=1, description="largest |log| of the search crop's scale error")
     template_jitter: float = Field(0.05, ge=0, le=0.5, description="template shift and |log scale|, in target sizes")
+    max_gap: int | None = Field(None, ge=0, description="most frames between template and search; None for any")
+    light: float = Field(0, ge=0, le=1, description="strength of changes of brightness, contrast and tint")
+    grey: float = Field(0, ge=0, le=1, description="share of crops that lose their colour")
+    blur: float = Field(0, ge=0, le=1, description="share of crops that are blurred")
 
 
 class TrainConfig(Section):

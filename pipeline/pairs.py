@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Clips
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pipeline.config import PairConfig, TrackerConfig
-from pipeline.crop import centre, context_side, crop, to_crop, to_pixels
+from pipeline.crop import Image, centre, context_side, crop, to_crop, to_pixels
 from pipeline.data import Sequence
 from pipeline.track import Geometry
+
+
+class Clip(Protocol):
+    """Frames of one target, and its boxes (frame, 4)."""
+
+    @property
+    def frames(self) -> Clips[Image] | npt.NDArray[np.uint8]: ...
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float64]: ...
+
+
+Pick: TypeAlias = Callable[[np.random.Generator], Clip]
+"""Draws a clip."""
 
 
 class Batch(NamedTuple):
@@ -27,6 +44,15 @@ class Batch(NamedTuple):
     same: Tensor
 
 
+class Crops(NamedTuple):
+    """template, search: RGB, uint8 (pair, side, side, 3). box: float64 (pair, 4). same: bool (pair,). As in Batch."""
+
+    template: npt.NDArray[np.uint8]
+    search: npt.NDArray[np.uint8]
+    box: npt.NDArray[np.float64]
+    same: npt.NDArray[np.bool_]
+
+
 def draw(
     clips: Clips[Sequence],
     count: int,
@@ -35,33 +61,69 @@ def draw(
     pairs: PairConfig,
     random: np.random.Generator,
 ) -> Batch:
-    """``count`` pairs from random frames of random clips, the search crop shifted and scaled at random."""
-    templates, searches, boxes, same = [], [], [], []
-    for _ in range(count):
-        clip = clips[int(random.integers(len(clips)))]
-        negative = random.random() < pairs.negative
-        shown = clips[int(random.integers(len(clips)))] if negative else clip
-        at, template_at = int(random.integers(len(clip.frames))), int(random.integers(len(shown.frames)))
-        box = shown.boxes[template_at]
-        jitter = np.exp(random.uniform(-pairs.template_jitter, pairs.template_jitter))
-        scale = geometry.template / context_side(box, tracker.context) * jitter
-        offset = random.uniform(-pairs.template_jitter, pairs.template_jitter, 2) * box[2:]
-        template = crop(shown.frames[template_at], centre(box) + offset, scale, geometry.template)
-        box = clip.boxes[at]
-        scale = geometry.template / context_side(box, tracker.context)
-        scale *= np.exp(random.uniform(-pairs.scale_jitter, pairs.scale_jitter))
-        middle = centre(box) + random.uniform(-pairs.shift, pairs.shift, 2) * geometry.search / 2 / scale
-        search = crop(clip.frames[at], middle, scale, geometry.search)
-        if random.random() < 0.5:  # a mirrored pair is as good a pair
-            template, search = template[:, ::-1], search[:, ::-1]
-            box = np.array([2 * middle[0] - box[0] - box[2], *box[1:]])
-        templates.append(template)
-        searches.append(search)
-        boxes.append(to_crop(box, middle, scale, geometry.search))
-        same.append(not negative)
-    return Batch(
-        torch.from_numpy(to_pixels(np.stack(templates), geometry.pixel_bits)).float(),
-        torch.from_numpy(to_pixels(np.stack(searches), geometry.pixel_bits)).float(),
-        torch.tensor(np.array(boxes), dtype=torch.float32),
-        torch.tensor(same),
+    """``count`` pairs from random frames of random clips, as the chip's input."""
+    crops = draw_crops(
+        lambda random: clips[int(random.integers(len(clips)))], count, geometry, tracker.context, pairs, random
     )
+    return Batch(
+        torch.from_numpy(to_pixels(crops.template, geometry.pixel_bits)).float(),
+        torch.from_numpy(to_pixels(crops.search, geometry.pixel_bits)).float(),
+        torch.tensor(crops.box, dtype=torch.float32),
+        torch.tensor(crops.same),
+    )
+
+
+def draw_crops(
+    pick: Pick, count: int, geometry: Geometry, context: float, pairs: PairConfig, random: np.random.Generator
+) -> Crops:
+    """``count`` pairs from random frames of clips that ``pick`` draws, the search crop shifted and scaled at random.
+
+    context: as in ``pipeline.crop.context_side``.
+    """
+    drawn = [_draw_pair(pick, geometry, context, pairs, random) for _ in range(count)]
+    template, search, box, same = zip(*drawn, strict=True)
+    return Crops(np.stack(template), np.stack(search), np.array(box), np.array(same))
+
+
+def _draw_pair(
+    pick: Pick, geometry: Geometry, context: float, pairs: PairConfig, random: np.random.Generator
+) -> tuple[Image, Image, npt.NDArray[np.float64], bool]:
+    clip = pick(random)
+    negative = random.random() < pairs.negative
+    shown = pick(random) if negative else clip
+    at = int(random.integers(len(clip.frames)))
+    template_at = _template_frame(len(shown.frames), None if negative else at, pairs, random)
+    box = shown.boxes[template_at]
+    jitter = np.exp(random.uniform(-pairs.template_jitter, pairs.template_jitter))
+    scale = geometry.template / context_side(box, context) * jitter
+    offset = random.uniform(-pairs.template_jitter, pairs.template_jitter, 2) * box[2:]
+    template = crop(shown.frames[template_at], centre(box) + offset, scale, geometry.template)
+    box = clip.boxes[at]
+    scale = geometry.template / context_side(box, context)
+    scale *= np.exp(random.uniform(-pairs.scale_jitter, pairs.scale_jitter))
+    middle = centre(box) + random.uniform(-pairs.shift, pairs.shift, 2) * geometry.search / 2 / scale
+    search = crop(clip.frames[at], middle, scale, geometry.search)
+    if random.random() < 0.5:  # a mirrored pair is as good a pair
+        template, search = template[:, ::-1], search[:, ::-1]
+        box = np.array([2 * middle[0] - box[0] - box[2], *box[1:]])
+    template, search = (_varied(image, pairs, random) for image in (template, search))
+    return template, search, to_crop(box, middle, scale, geometry.search), not negative
+
+
+def _template_frame(frames: int, search_at: int | None, pairs: PairConfig, random: np.random.Generator) -> int:
+    """Any frame, or one at most ``max_gap`` from that of the search crop."""
+    if pairs.max_gap is None or search_at is None:
+        return int(random.integers(frames))
+    return int(random.integers(max(search_at - pairs.max_gap, 0), min(search_at + pairs.max_gap + 1, frames)))
+
+
+def _varied(image: Image, pairs: PairConfig, random: np.random.Generator) -> Image:
+    """``image`` under another light and camera; nothing is drawn for what is off."""
+    if pairs.light:
+        gain, offset = np.exp(random.normal(0, 0.3 * pairs.light, 3)), random.normal(0, 20 * pairs.light)
+        image = np.clip(image * gain + offset, 0, 255).astype(np.uint8)
+    if pairs.grey and random.random() < pairs.grey:
+        image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    if pairs.blur and random.random() < pairs.blur:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(random.uniform(0.5, 2.0))), np.uint8)
+    return image

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from netx.errors import FormatError
 from netx.files import write_whole
+from pipeline.checkpoints import check_tensors, read_safetensors
 from pipeline.clips import ClipStream
 from pipeline.config import StudentConfig, TrackerConfig, TrainConfig
 from pipeline.crop import pixel_range, positions
@@ -89,44 +89,20 @@ def load_checkpoint(path: Path, config: StudentConfig) -> Student:
 
     Raises FormatError when the file is missing, unreadable, of another architecture or not finite.
     """
-    tensors, metadata = _read_safetensors(path)
+    tensors, metadata = read_safetensors(path)
     student = Student(config)
-    expected = student.state_dict()
-    stored = json.loads(metadata.get("student", "{}"))
-    _check_tensors(path, tensors, expected, stored, config)
+    _check_config(path, json.loads(metadata.get("student", "{}")), config)
+    check_tensors(path, tensors, student.state_dict())
     student.load_state_dict(tensors)
     return student.eval()
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such checkpoint")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        return load_file(path), metadata
-    except (safetensors.SafetensorError, OSError) as error:
-        raise FormatError(f"{path}: is not a complete safetensors file ({error})") from None
-
-
-def _check_tensors(
-    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], stored: object, config: StudentConfig
-) -> None:
+def _check_config(path: Path, stored: object, config: StudentConfig) -> None:
     wanted = json.loads(config.model_dump_json())
     if isinstance(stored, dict):
         for key, value in wanted.items():
             if key in stored and stored[key] != value:
                 raise FormatError(f"{path}: its student has {key} = {stored[key]}, the configuration says {value}")
-    for name, tensor in expected.items():
-        if name not in tensors:
-            raise FormatError(f"{path}: tensor {name!r} is missing: this is the checkpoint of another architecture")
-        if tensors[name].shape != tensor.shape:
-            shapes = f"{tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
-            raise FormatError(f"{path}: tensor {name!r} has shape {shapes}: this is another architecture's")
-        if not torch.isfinite(tensors[name]).all():
-            raise FormatError(f"{path}: tensor {name!r} holds NaN or infinity")
-    if unknown := sorted(set(tensors) - set(expected)):
-        raise FormatError(f"{path}: tensor {unknown[0]!r} belongs to no part of this architecture")
 
 
 def _schedule(step: int, config: TrainConfig) -> float:
@@ -152,7 +128,7 @@ def _save_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, 
 
 def _resume(path: Path, student: Student, optimizer: torch.optim.Optimizer, fingerprint: str) -> int:
     """Load a saved state and return the step to go on with: 0 when it is of another training."""
-    tensors, metadata = _read_safetensors(path)
+    tensors, metadata = read_safetensors(path)
     if metadata.get("fingerprint") != fingerprint:
         return 0
     student.load_state_dict({k.removeprefix("student/"): v for k, v in tensors.items() if k.startswith("student/")})
