@@ -190,7 +190,9 @@ def _neuron(draft: _Draft, synapse: Synapse, channels: int) -> Neuron:
 
 def _lif(draft: _Draft, channels: int) -> LIF:
     choose = draft.choose
-    decays = [(choose(0, limits.DECAY_ONE), 0, 1, 4095, limits.DECAY_ONE)[choose(0, 4)] for _ in range(2)]
+    decays = [limits.DECAY_ONE] * 2  # nothing is remembered
+    if choose(0, 2):
+        decays = [(choose(0, limits.DECAY_ONE), 0, 1, 4095, limits.DECAY_ONE)[choose(0, 4)] for _ in range(2)]
     return LIF(
         threshold=(choose(0, 30), choose(0, 3000), choose(-300, limits.THRESHOLD_MAX))[choose(0, 2)],
         bias=_bias(draft, channels, (30, 4096, limits.BIAS_MAX)[choose(0, 2)]),

@@ -12,7 +12,7 @@ from netx import LIF, SPIKES, Conv2d, Dense, Direct, Input, Layer, Network, Netw
 from sim import engine, random_networks
 from sim.lava_states import states
 from sim.random_networks import Drawn
-from sim.selfcheck import check, first_difference
+from sim.selfcheck import check, first_difference, recorded_difference
 
 pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("traces")]
 
@@ -75,6 +75,20 @@ def test_a_changed_weight_is_found_at_its_first_step():
     assert found is not None
     assert (found.layer, found.variable, found.step, found.neuron) == ("a", "activation", 3, (1, 0, 0))
     assert (found.engine, found.lava) == (30, 31)
+
+
+def test_a_recording_unlike_what_is_traced_is_found(monkeypatch):
+    network = Network((Input("x", (1, 1, 1)),), (Layer("a", ("x",), Dense([[3]]), LIF(2)),), ("a",))
+    drawn = Drawn(network, {"x": np.array([0, 1, 0, 1]).reshape(4, 1, 1, 1)})
+    assert recorded_difference(drawn) is None
+    run = engine.run
+    monkeypatch.setattr(engine, "run", lambda network, frames: run(network, {"x": 1 - frames["x"]}))
+    found = recorded_difference(drawn)
+    assert found is not None
+    assert (found.layer, found.variable, found.step, found.engine, found.lava) == ("a", "recorded", 0, 1, 0)
+    outcome = check([Drawn(network, {"x": np.zeros((1, 1, 1, 1), int)}), drawn])
+    assert outcome.first is not None
+    assert outcome.first[0] == 0
 
 
 @pytest.mark.parametrize("bits", [1, 3, 7, 8, 9])
