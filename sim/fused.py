@@ -183,14 +183,14 @@ def _compiled(
     if neuron is None:
         return None, _Step(layer, _wire(layer), None, unneeded)
     sums = as_convolution(layer.synapse, network.shape(source), network.range(source), batch)
-    make, fire = fused_layers.membranes, None
+    fire: Callable[[], Kernel] | None = None
     if isinstance(neuron, LIF) and not neuron.memoryless:
-        make, fire = fused_layers.drive, fused_layers.leaky(neuron, network.shape(layer.name), bounds[layer.name])
-    elif isinstance(neuron, LIF) and record:
-        fire = fused_layers.step_function(layer, sums)
-    elif isinstance(neuron, LIF):
-        make = fused_layers.spikes
-    choice, kernel = make(layer, sums, forced, device)
+        choice, kernel, fire = fused_layers.leaky(layer, sums, bounds[layer.name], forced, device)
+    elif isinstance(neuron, LIF) and not record:
+        choice, kernel = fused_layers.spikes(layer, sums, forced, device)
+    else:
+        choice, kernel = fused_layers.membranes(layer, sums, forced, device)
+        fire = fused_layers.step_function(layer, sums) if isinstance(neuron, LIF) else None
     return choice, _Step(layer, lambda inputs: kernel(inputs[0]), fire, unneeded)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from netx import LIF, Layer, Pool, Shape, channel_bias, limits
+from netx import LIF, Layer, Pool, channel_bias, limits
 from sim.kernels import Choice, Convolution, ExactType, Kernel, choose, or_pool
 from sim.leaky import LeakyRun
 
@@ -29,27 +29,38 @@ def membranes(layer: Layer, sums: Convolution, forced: ExactType | None, device:
     return choice, lambda values: (activation := _shifted(kernel(values), exponent)) + bias.to(activation.device)
 
 
-def drive(layer: Layer, sums: Convolution, forced: ExactType | None, device: str) -> tuple[Choice, Kernel]:
-    """Activations in 1/64 weight unit: integers in float32, float64 or int64."""
-    exponent = getattr(layer.synapse, "weight_exponent", 0) + limits.STATE_SHIFT
-    if exponent >= limits.STATE_SHIFT:
-        finer = Convolution(sums.weight << exponent, sums.geometry, sums.values)
-        return choose(layer.name, finer, forced=forced, device=device)
-    choice, kernel = choose(layer.name, sums, forced=forced, device=device)
-    whole = exponent - limits.STATE_SHIFT
-    return choice, lambda values: _shifted(kernel(values), whole) << limits.STATE_SHIFT
+def leaky(
+    layer: Layer, sums: Convolution, worst_case: int, forced: ExactType | None, device: str
+) -> tuple[Choice, Kernel, Callable[[], Kernel]]:
+    """Drives in 1/64 weight unit, integers in any type, and what makes the kernel from them to spikes for every run.
+
+    worst_case: see LeakyRun. The bias is part of the drive where it can be.
+    """
+    neuron = layer.neuron
+    assert isinstance(neuron, LIF)
+    bias = channel_bias(neuron, sums.geometry.output).astype(np.int64)
+    exponent = getattr(layer.synapse, "weight_exponent", 0)
+    if exponent < 0:
+        choice, coarse = choose(layer.name, sums, forced=forced, device=device)
+        return (
+            choice,
+            lambda values: _shifted(coarse(values), exponent) << limits.STATE_SHIFT,
+            _runs(neuron, bias, worst_case),
+        )
+    finer = Convolution(sums.weight << (exponent + limits.STATE_SHIFT), sums.geometry, sums.values)
+    apart = neuron.current_decay < limits.DECAY_ONE
+    choice, kernel = choose(layer.name, finer, offset=None if apart else bias, forced=forced, device=device)
+    return choice, kernel, _runs(neuron, bias if apart else bias[:0], worst_case)
+
+
+def _runs(neuron: LIF, bias: npt.NDArray[np.int64], worst_case: int) -> Callable[[], Kernel]:
+    return lambda: LeakyRun(neuron, bias, worst_case)
 
 
 def _shifted(sums: Tensor, exponent: int) -> Tensor:
     """``netx.synapses.shift`` of integers in any type, as int64."""
     integers = sums.to(torch.int64)
     return integers << exponent if exponent > 0 else integers >> -exponent
-
-
-def leaky(neuron: LIF, shape: Shape, worst_case: int) -> Callable[[], Kernel]:
-    """What makes, for every run, the kernel from drives to spikes that remembers. worst_case: see LeakyRun."""
-    bias = channel_bias(neuron, shape).astype(np.int64)
-    return lambda: LeakyRun(neuron, bias, worst_case)
 
 
 def step_function(layer: Layer, sums: Convolution) -> Callable[[], Kernel]:
