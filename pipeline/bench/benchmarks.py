@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.bench.engine import against_float32, against_kernels, over_many_frames, peak_memory
 from pipeline.bench.lava import against_lava, convolution_against_lava
 from pipeline.bench.measure import Measure
+from pipeline.bench.pilotnet import pilotnet_against_lava
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "a": Benchmark("engine against float32 PyTorch, times faster", against_float32),
     "b": Benchmark("engine against stock Lava, times faster", against_lava),
     "c": Benchmark("engine against its bare kernels, times slower", against_kernels),
+    "d": Benchmark("PilotNet-LIF, 16 steps, against stock Lava, times faster", pilotnet_against_lava),
     "e": Benchmark("fast convolution against Lava's own, times faster", convolution_against_lava),
     "f": Benchmark("100 frames against 100 times one frame", over_many_frames),
     "g": Benchmark("peak memory in GiB", peak_memory),

@@ -17,8 +17,9 @@ from pipeline.progress import Progress
 def bench_to_file(letters: Sequence[str] | None, runs: int, path: Path, progress: Progress) -> None:
     """Measure what the letters stand for, or everything, and put it into the JSON file ``path``, letter by letter.
 
-    Entries of other letters stay. Raises MonospikeError for an unknown letter or when a measurement fails, FormatError
-    when the file is there and is something else, or cannot be written.
+    Entries of other letters stay; without letters, a measurement that fails is left out with a word. Raises
+    MonospikeError for an unknown letter or when a measurement that was asked for fails, FormatError when the file is
+    there and is something else, or cannot be written.
     """
     chosen = list(BENCHMARKS) if letters is None else [letter.strip() for letter in letters]
     for letter in chosen:
@@ -29,7 +30,13 @@ def bench_to_file(letters: Sequence[str] | None, runs: int, path: Path, progress
     for letter in chosen:
         benchmark = BENCHMARKS[letter]
         progress.say(f"{letter}  {benchmark.title} ...")
-        measure = benchmark.measure(runs)
+        try:
+            measure = benchmark.measure(runs)
+        except MonospikeError as error:
+            if letters is not None:
+                raise
+            progress.say(f"{letter}  left out: {error}")
+            continue
         theirs = "" if measure.theirs_s is None else f", theirs {measure.theirs_s:.4g} s"
         progress.say(f"{letter}  {measure.ratio:.3g} (goal: {measure.goal}); ours {measure.ours_s:.4g} s{theirs}")
         entries[letter] = {key: value for key, value in asdict(measure).items() if value != {}}

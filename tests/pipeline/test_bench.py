@@ -7,7 +7,8 @@ import pytest
 
 from netx import FormatError, MonospikeError, prove_headroom
 from pipeline.bench.backbone import Float32Reference, backbone, random_frames
-from pipeline.bench.measure import Pairs, alternate
+from pipeline.bench.benchmarks import Benchmark
+from pipeline.bench.measure import Measure, Pairs, alternate
 from pipeline.bench.run import bench_to_file
 from pipeline.progress import Progress
 from sim import engine
@@ -71,3 +72,18 @@ def test_another_file_is_not_overwritten(tmp_path, content):
     with pytest.raises(FormatError, match=r"bench\.json: is not a file of measurements"):
         bench_to_file(["c"], 1, path, Progress())
     assert path.read_text() == content
+
+
+def test_without_letters_what_cannot_be_measured_is_left_out_and_said(tmp_path, monkeypatch, capsys):
+    def fails(runs):
+        raise MonospikeError(f"there is no Lava for {runs} runs")
+
+    done = Measure(2.0, 1.0, 2.0, 3, "2", "a note")
+    known = {"y": Benchmark("fails", fails), "z": Benchmark("works", lambda _: done)}
+    monkeypatch.setattr("pipeline.bench.run.BENCHMARKS", known)
+    path = tmp_path / "bench.json"
+    bench_to_file(None, 3, path, Progress())
+    assert list(json.loads(path.read_text())) == ["z"]
+    assert "y  left out: there is no Lava for 3 runs" in capsys.readouterr().out
+    with pytest.raises(MonospikeError, match="there is no Lava"):
+        bench_to_file(["y"], 3, path, Progress())
