@@ -31,6 +31,8 @@ class Input:
         object.__setattr__(self, "range", Range(*self.range))
         if self.range.low >= self.range.high:
             raise NetworkError(f"input {self.name!r}: the range {self.range} is empty")
+        if self.range.low < limits.GRADED_MIN or self.range.high > limits.GRADED_MAX:
+            raise NetworkError(f"input {self.name!r}: the range {self.range} is beyond 32 bits")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ mantissa's end: below 2^24 in float32, below 2^53 in float64. Which one is used 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,10 +19,16 @@ _FLOAT32_EXACT, _FLOAT64_EXACT = 1 << 24, 1 << 53
 _INT32_MAX = limits.GRADED_MAX
 
 
-def accumulate(synapse: Conv2d | Dense | Pool, values: torch.Tensor, largest: int) -> torch.Tensor:
+def accumulate(
+    synapse: Conv2d | Dense | Pool,
+    values: torch.Tensor,
+    largest: int,
+    look: Callable[[torch.Tensor], None] | None = None,
+) -> torch.Tensor:
     """Activation in weight units of every frame: int32, shape (frame, channel, height, width).
 
     values: integers of any type, shape (frame, channel, height, width), none above ``largest`` in magnitude.
+    look: called with the sums before they wrap.
     Sums of Conv2d and Pool wrap at 24 bits as in Lava's Conv (lava-nc 0.10.0 ``proc/conv/utils.py``,
     ``signed_clamp``); a Dense does not wrap. Raises NetworkError where a sum may leave 53 bits or does leave 32, which
     Lava would lose in ways of its own.
@@ -34,6 +42,8 @@ def accumulate(synapse: Conv2d | Dense | Pool, values: torch.Tensor, largest: in
     else:
         total = total.to(torch.int32) << max(exponent, 0)
     total = total >> max(-exponent, 0)
+    if look is not None:
+        look(total)
     if not isinstance(synapse, Dense) and bound << max(exponent, 0) >= 1 << (limits.STATE_BITS - 1):
         half = 1 << (limits.STATE_BITS - 1)
         total = torch.remainder(total.to(torch.int64) + half, 2 * half) - half

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,16 +57,20 @@ class Trace:
     output: IntArray
 
 
+Pending: TypeAlias = Mapping[int, torch.Tensor]
+
+
 @dataclass(frozen=True)
 class Memory:
     """What a network remembers between two steps. frames: steps that have passed. The rest is by layer.
 
-    pending: for each delay the activations that have not arrived yet, shape (delay, batch, ...). states: of the
-    neurons. outputs: the last ones, where a layer feeds back.
+    pending: for each delay the activations that have not arrived yet, shape (delay, batch, ...); fed: the same of what
+    a layer feeds back to itself. states: of the neurons. outputs: the last ones of layers that feed back.
     """
 
     frames: int = 0
-    pending: Mapping[str, Mapping[int, torch.Tensor]] = field(default_factory=dict)
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+    fed: Mapping[str, Pending] = field(default_factory=dict)
     states: Mapping[str, States] = field(default_factory=dict)
     outputs: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
@@ -76,7 +81,8 @@ class _Answer:
 
     activation: torch.Tensor
     steps: Steps
-    pending: Mapping[int, torch.Tensor]
+    pending: Pending
+    fed: Pending = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def run(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool =
     if (recorder := _recorder(network, strict, len(next(iter(checked.values()))))) is not None:
         return recorder.run(checked)
     values = {name: array[:, None] for name, array in checked.items()}
-    return _recordings(*_advanced(_Setting(network, strict=strict), values, Memory())[:1])[0]
+    return _recordings(_advanced(_Setting(network, strict=strict), values, Memory())[0])[0]
 
 
 def run_batch(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool = False) -> list[Recording]:
@@ -225,8 +231,13 @@ def _advanced(setting: _Setting, frames: Mapping[str, IntArray], memory: Memory)
     return answers, Memory(
         memory.frames + len(next(iter(values.values()))),
         {name: answer.pending for name, answer in answers.items()},
+        {name: answer.fed for name, answer in answers.items()},
         {name: answer.steps.last for name, answer in answers.items()},
-        {name: answer.steps.output[-1:] for name, answer in answers.items()},
+        {
+            name: answer.steps.output[-1:]
+            for name, answer in answers.items()
+            if isinstance(network.layer(name).synapse, Recurrent)
+        },
     )
 
 
@@ -236,48 +247,39 @@ def _answer(setting: _Setting, layer: Layer, values: torch.Tensor, memory: Memor
     late = int(setting.pipelined and has_synapse(layer))
     synapse = layer.synapse
     if isinstance(synapse, Recurrent):
-        forward, pending = _activation(synapse.forward, values, largest, late, pending)
+        forward, pending = _activation(synapse.forward, values, largest, late, pending, setting.strict)
         return _fed_back(setting, layer, synapse.feedback, forward, pending, memory)
     assert isinstance(synapse, (Conv2d, Dense, Pool, Direct))
-    activation, pending = _activation(synapse, values, largest, late, pending)
+    activation, pending = _activation(synapse, values, largest, late, pending, setting.strict)
     steps = _neurons(setting, layer, activation, memory.states.get(layer.name, {}), memory.frames)
     return _Answer(activation, steps, pending)
 
 
 def _fed_back(
-    setting: _Setting,
-    layer: Layer,
-    feedback: Dense,
-    forward: torch.Tensor,
-    pending: Mapping[int, torch.Tensor],
-    memory: Memory,
+    setting: _Setting, layer: Layer, feedback: Dense, forward: torch.Tensor, pending: Pending, memory: Memory
 ) -> _Answer:
-    """A layer that reads its own spikes of the step before: one step after the other.
-
-    What its feedback has pending is kept under the negative of one more than its delays, apart from the forward part's.
-    """
-    own = {-1 - delay: late for delay, late in pending.items() if delay < 0}
+    """A layer that reads its own spikes of the step before: one step after the other."""
+    fed = memory.fed.get(layer.name, {})
     states = memory.states.get(layer.name, {})
     output = memory.outputs.get(layer.name, torch.zeros_like(forward[:1]))
     parts = []
     for step in range(len(forward)):
-        fed, own = _activation(feedback, output, 1, 0, own)
-        activation = forward[step : step + 1] + fed
+        back, fed = _activation(feedback, output, 1, 0, fed, setting.strict)
+        activation = forward[step : step + 1] + back
         steps = _neurons(setting, layer, activation, states, memory.frames + step)
         states, output = steps.last, steps.output
         parts.append(_Answer(activation, steps, {}))
-    kept = {delay: late for delay, late in pending.items() if delay >= 0}
-    return _joined(parts, kept | {-1 - delay: late for delay, late in own.items()})
+    return _joined(parts, pending, fed)
 
 
-def _joined(parts: list[_Answer], pending: Mapping[int, torch.Tensor]) -> _Answer:
+def _joined(parts: list[_Answer], pending: Pending, fed: Pending) -> _Answer:
     steps = Steps(
         torch.cat([part.steps.output for part in parts]),
         torch.cat([part.steps.membrane for part in parts]),
         {name: torch.cat([part.steps.states[name] for part in parts]) for name in parts[0].steps.states},
         parts[-1].steps.last,
     )
-    return _Answer(torch.cat([part.activation for part in parts]), steps, pending)
+    return _Answer(torch.cat([part.activation for part in parts]), steps, pending, fed)
 
 
 def _activation(
@@ -285,16 +287,21 @@ def _activation(
     values: torch.Tensor,
     largest: int,
     late: int,
-    pending: Mapping[int, torch.Tensor],
-) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    pending: Pending,
+    strict: bool,
+) -> tuple[torch.Tensor, Pending]:
     """Activations at each step, and those that arrive after the last; ``late`` is added to every delay."""
     if isinstance(synapse, Direct):
+        if strict:
+            strict_limits.check_sums(values)
         return values.to(torch.int32), {}
     parts = delayed(synapse) if isinstance(synapse, Dense) and synapse.delay.any() else {0: synapse}
     flat = values.flatten(0, 1)
     total, after = None, {}
     for delay, part in parts.items():
-        sums = accumulate(part, flat, largest).unflatten(0, values.shape[:2])
+        sums = accumulate(part, flat, largest, strict_limits.check_sums if strict else None).unflatten(
+            0, values.shape[:2]
+        )
         if steps := delay + late:
             waiting = pending.get(steps, torch.zeros((steps, *sums.shape[1:]), dtype=torch.int32))
             everything = torch.cat([waiting, sums])

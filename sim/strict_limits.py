@@ -35,6 +35,13 @@ def check(network: Network) -> None:
         raise NetworkError("only a simulator runs this network:\n" + "\n".join(violations))
 
 
+def check_sums(sums: torch.Tensor) -> None:
+    """Refuse sums of synapses beyond 24 bits: the current could have wrapped to any value."""
+    worst = int(sums.abs().max())
+    if worst > STATE_MAX:
+        raise NetworkError(f"a sum of {worst} leaves the chip's 24 bits")
+
+
 def watch(first: int) -> Watch:
     """A watch that refuses values beyond the 24 bits of a current or voltage; step 0 is frame ``first``."""
 

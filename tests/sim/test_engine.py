@@ -305,6 +305,22 @@ def test_strictly_an_accumulator_stays_within_24_bits(inputs, message):
         engine.run(network, frames, strict=True)
 
 
+@pytest.mark.parametrize("synapse", [Conv2d(np.full((1, 1, 1, 1), 1)), Dense([[1]]), Direct()])
+def test_strictly_a_sum_that_would_wrap_to_a_small_current_is_refused(synapse):
+    network = Network(
+        (Input("x", (1, 1, 1), Range(0, 1 << 26)),), (Layer("w", ("x",), synapse, LIF(1, voltage_decay=1)),), ("w",)
+    )
+    frames = {"x": np.full((1, 1, 1, 1), 1 << 26)}
+    assert not engine.run(network, frames).membranes["w"].any()
+    with pytest.raises(NetworkError, match="layer 'w': a sum of 67108864 leaves the chip's 24 bits"):
+        engine.run(network, frames, strict=True)
+
+
+def test_an_input_has_32_bits():
+    with pytest.raises(NetworkError, match=r"input 'x': the range 0\.\.4294967296 is beyond 32 bits"):
+        Input("x", (1, 1, 1), Range(0, 1 << 32))
+
+
 def test_strictly_a_message_has_its_bits():
     network = alone(Delta(0, 0, 0, message_bits=8), Range(-999, 999))
     engine.run(network, {"x": np.full((1, 1, 1, 1), 127)}, strict=True)
