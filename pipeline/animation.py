@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.crop import Box
 from pipeline.data.images import RGB
-from pipeline.report.pictures import FLOAT, INTEGER, TRUTH
+from pipeline.report.pictures import FLOAT, INTEGER, TRUTH, shared_palette
 
 COLOURS = {"truth": TRUTH, "integer": INTEGER}
 """By label; every other label has the colour of ``float``."""
@@ -18,12 +18,11 @@ COLOURS = {"truth": TRUTH, "integer": INTEGER}
 LARGEST = 320
 """Longer side of the pictures, in pixels."""
 
-MOST_FRAMES = 150
+MOST_FRAMES = 120
 """Of longer footage every second, fourth, ... frame is kept, so that memory and file stay small."""
 
 _BAND, _PAPER, _INK = 22, "#f4f4f2", "#16191d"
 _MILLISECONDS = 40
-_COLOURS = 128
 
 
 class Animation:
@@ -45,7 +44,8 @@ class Animation:
 
     def gif(self) -> bytes:
         """The animation as a GIF file; at least one frame must have been added."""
-        pictures = [picture.quantize(_COLOURS, dither=Image.Dither.NONE) for picture in self._pictures]
+        palette = shared_palette(self._pictures)
+        pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self._pictures]
         file = io.BytesIO()
         pictures[0].save(
             file, "GIF", save_all=True, append_images=pictures[1:], duration=_MILLISECONDS * self._step, loop=0
@@ -61,7 +61,7 @@ def _annotated(frame: RGB, boxes: Mapping[str, Box], number: int) -> Image.Image
     picture = Image.new("RGB", (size[0], size[1] + _BAND), _PAPER)
     draw = ImageDraw.Draw(shown)
     # Widest first: where boxes lie on each other, each still shows beside the next.
-    for line, (label, box) in zip((5, 3, 1), boxes.items(), strict=False):
+    for line, (label, box) in zip((3, 2, 1), boxes.items(), strict=False):
         if np.isfinite(box).all() and (box[2:] >= 0).all():
             x, y, w, h = (float(value) * scale for value in box)
             half = line // 2

@@ -40,7 +40,10 @@ def first_box(footage: Footage, given: Box | None) -> Box:
     if given is not None:
         return given
     if footage.truth is None:
-        raise DataError(f"{footage.name}: there is no ground truth to start from; give --box x,y,width,height")
+        raise DataError(
+            f"{footage.name}: there is no ground truth, or more than one; give --box x,y,width,height, or in place of "
+            "the folder the path of the groundtruth_rect file that is meant"
+        )
     return footage.truth[0]
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
 from netx.errors import FormatError
 from pipeline.benchmarks import GROUND_TRUTHS, Boxes, Video, otb_video
 from pipeline.benchmarks.reading import pictures_in
 from pipeline.data import DataError
 from pipeline.data.images import RGB
+
+_MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +55,8 @@ def open_footage(path: Path) -> Footage:
 
 
 def _folder(path: Path) -> Footage:
-    truths = sorted(path.glob(GROUND_TRUTHS))
-    if len(truths) > 1:
-        raise DataError(f"{path}: has {len(truths)} targets; give the ground truth of one of them, such as {truths[0]}")
-    if truths:
+    truths = list(path.glob(GROUND_TRUTHS))
+    if len(truths) == 1:  # of several nobody has said which target is meant
         return _annotated(path, truths[0])
     pictures = tuple(pictures_in(path / "img" if (path / "img").is_dir() else path))
     nobody = np.full((len(pictures), 4), np.nan)
@@ -85,30 +88,51 @@ def _announced(path: Path) -> int:
 
 def _decoded(path: Path) -> Iterator[RGB]:
     """The frames of a video. Raises FormatError, naming the frame, when none can be decoded or the size changes."""
-    capture, first, number = _capture(path), None, 0
-    try:
-        while True:
-            frame = _next_frame(capture, path, number)
-            if frame is None:
-                break
-            first = frame.shape if first is None else first
-            if frame.shape != first:
-                sizes = " but ".join(f"{shape[1]}x{shape[0]}" for shape in (frame.shape, first))
-                raise FormatError(f"{path}, frame {number}: is {sizes} in frame 0; a tracker needs frames of one size")
-            yield frame
-            number += 1
-    finally:
-        capture.release()
-    if number == 0:
+    first: tuple[int, int] | None = None
+    number = -1
+    for number, (frame, size) in enumerate(zip(_frames(path), _sizes(path), strict=False)):
+        size = size or (frame.shape[1], frame.shape[0])
+        first = first or size
+        if size != first:
+            change = f"{size[0]}x{size[1]} but {first[0]}x{first[1]} in frame 0"
+            raise FormatError(f"{path}, frame {number}: is {change}; a tracker needs frames of one size")
+        yield frame
+    if number < 0:
         raise FormatError(f"{path}, frame 0: cannot be decoded; the file is damaged or in a format OpenCV lacks")
 
 
-def _next_frame(capture: cv2.VideoCapture, path: Path, number: int) -> RGB | None:
+def _frames(path: Path) -> Iterator[RGB]:
+    capture = _capture(path)
+    try:
+        while (read := _next_frame(capture, path))[0]:
+            yield np.ascontiguousarray(read[1][..., ::-1])
+    finally:
+        capture.release()
+
+
+def _sizes(path: Path) -> Iterator[tuple[int, int] | None]:
+    """Width and height of each frame as its own header says, None where it has none.
+
+    OpenCV repeats or garbles frames when the size changes and says nothing. Motion JPEG is where that can be seen: each
+    of its packets is a whole picture.
+    """
+    capture = _capture(path)
+    try:
+        if int(capture.get(cv2.CAP_PROP_FOURCC)) == _MOTION_JPEG:
+            capture.set(cv2.CAP_PROP_FORMAT, -1)  # packets instead of frames
+            while (read := _next_frame(capture, path))[0]:
+                with Image.open(io.BytesIO(read[1].tobytes())) as picture:
+                    yield picture.size
+    except (OSError, UnidentifiedImageError):
+        pass  # a packet without a header of its own
+    finally:
+        capture.release()
+    yield from repeat(None)
+
+
+def _next_frame(capture: cv2.VideoCapture, path: Path) -> tuple[bool, npt.NDArray[np.uint8]]:
     try:
         there, frame = capture.read()
     except cv2.error as error:
-        raise FormatError(f"{path}, frame {number}: cannot be decoded ({error.err})") from None
-    if not there:
-        return None
-    colours: npt.NDArray[np.uint8] = np.asarray(frame, dtype=np.uint8)
-    return np.ascontiguousarray(colours[..., ::-1])
+        raise FormatError(f"{path}: cannot be decoded ({error.err})") from None
+    return there, np.asarray(frame, dtype=np.uint8) if there else np.empty(0, np.uint8)

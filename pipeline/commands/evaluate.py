@@ -81,7 +81,7 @@ def _absent_frames(name: str) -> AbsentFrames:
 
 def _show(summary: Mapping[str, Any]) -> None:
     """A table of the sequences, and what they come to."""
-    from pipeline.evaluation import columns_of, score
+    from pipeline.evaluation import columns_of, label, score
 
     columns = [column for column in columns_of(summary) if not column.startswith("normalised")]  # too wide for a screen
     table = Table(title=f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}", show_footer=True)
@@ -89,10 +89,10 @@ def _show(summary: Mapping[str, Any]) -> None:
     for column in columns:
         total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
         value = summary.get(column, summary["scores"].get(column, total))
-        table.add_column(column.replace("_", " "), justify="right", footer="" if value is None else score(value))
+        table.add_column(label(column), justify="right", footer="" if value is None else score(value))
     for name, row in summary["sequences"].items():
         table.add_row(name, *(score(row[column]) for column in columns))
     console = Console()
     console.print(table)
     for name, value in summary["scores"].items():
-        console.print(f"{name.replace('_', ' ')}: {score(value)}", highlight=False)
+        console.print(f"{label(name)}: {score(value)}", highlight=False)

@@ -31,7 +31,7 @@ def render(summary: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=score)
+    environment.filters.update(score=score, label=label)
     columns = columns_of(summary)
     return environment.get_template("page.html.j2").render(
         summary=summary,
@@ -45,6 +45,11 @@ def columns_of(summary: Mapping[str, Any]) -> list[str]:
     """Keys of the sequences' rows that hold something, in one order for screen and page."""
     rows = summary["sequences"].values()
     return [key for key in next(iter(rows)) if any(row[key] is not None for row in rows)]
+
+
+def label(key: str) -> str:
+    """A key of the summary in words."""
+    return {"mean_iou": "mean IoU", "fps": "frames/s"}.get(key, key.replace("_", " "))
 
 
 def score(value: float | None) -> str:

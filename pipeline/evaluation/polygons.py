@@ -48,8 +48,9 @@ def _spans(points: Corners, extent: Rows) -> tuple[Rows, Rows]:
     x, y = np.copysign(np.floor(np.abs(points) + 0.5), points).T
     ends_x, ends_y = np.roll(x, -1), np.roll(y, -1)
     rows = np.arange(extent[1] + 1)[:, None]
-    slope = np.divide(ends_x - x, ends_y - y, out=np.zeros(4), where=ends_y != y)
-    crossing = np.trunc(x + (rows - y) * slope)
+    # In region.c's order of operations: a crossing that is a whole number must not be cut to the one before.
+    rise = np.where(ends_y != y, ends_y - y, 1)
+    crossing = np.trunc(x + (rows - y) / rise * (ends_x - x))
     crosses = (rows >= np.minimum(y, ends_y)) & (rows <= np.maximum(y, ends_y)) & (ends_y != y)
     left = np.where(crosses, crossing, np.inf).min(axis=1)
     right = np.where(crosses, crossing, -np.inf).max(axis=1)

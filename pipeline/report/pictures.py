@@ -32,7 +32,7 @@ def tracking_gif(sequences: Sequence[TrackedSequence]) -> bytes:
     longest = max(len(sequence.frames) for sequence in shown)
     step = -(-longest // _GIF_FRAMES)
     pictures = [_side_by_side(shown, frame) for frame in range(0, longest, step)]
-    palette = _shared_palette(pictures)
+    palette = shared_palette(pictures)
     indexed = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     file = io.BytesIO()
     indexed[0].save(
@@ -121,7 +121,7 @@ def _box(draw: ImageDraw.ImageDraw, box: npt.NDArray[np.float64], colour: str, l
     draw.rectangle((left - half, top - half, left + width + half, top + height + half), None, colour, line)
 
 
-def _shared_palette(pictures: Sequence[Image.Image]) -> Image.Image:
+def shared_palette(pictures: Sequence[Image.Image]) -> Image.Image:
     """One palette for the whole animation: boxes and text keep their colours, and the background does not flicker."""
     own = [colour for name in (TRUTH, FLOAT, INTEGER, _INK, _PAPER) for colour in bytes.fromhex(name[1:])]
     sample = np.concatenate([np.asarray(picture)[::2, ::2].reshape(-1, 3) for picture in pictures[::4]])
