@@ -104,7 +104,7 @@ _ALL = (
         "one-pass",
         otb_folders,
         "drop",
-        "these sequences are research data that lies beside the checkout on the project's own machines; elsewhere use "
+        "work on one of the project's own machines, where this research data lies beside the checkout; elsewhere use "
         "'folder' with sequences of your own, or 'otb100'",
         root=SHARED / "tracking" / "test",
     ),

@@ -50,8 +50,8 @@ def evaluate(
 
     chosen, form, settings = find_benchmark(benchmark), engine_called(engine), tracker_settings(config)
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
-    if out.suffix != ".json":
-        raise MonospikeError(f"--out {out}: expected a .json file")
+    if out.suffix == ".html":
+        raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
     entries = open_benchmark(chosen, root)
     made = open_tracker(tracker, form, settings, weights)
     place = str((root or chosen.root or Path()).resolve())
