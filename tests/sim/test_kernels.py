@@ -52,16 +52,22 @@ def windows(geometry):
     return geometry.stride, geometry.padding, geometry.dilation, geometry.groups
 
 
+def sees_padding_alone(geometry):
+    extents = [d * (k - 1) + 1 for k, d in zip(geometry.kernel, geometry.dilation, strict=True)]
+    return any(p >= extent for p, extent in zip(geometry.padding, extents, strict=True))
+
+
 @settings(max_examples=60, deadline=None)
 @given(convolutions())
 def test_every_type_gives_the_sums_of_plain_integers(direct_sums, drawn):
     convolution, rng = drawn
     offset = rng.integers(-999, 1000, convolution.geometry.channels)
-    kernels = [choose("a", convolution, offset=offset, forced=name)[1] for name in EXACT_TYPES]
-    fires = [choose("a", convolution, offset=offset, spikes=True, forced=name)[1] for name in EXACT_TYPES]
+    names = [name for name in EXACT_TYPES if name != "int8" or not sees_padding_alone(convolution.geometry)]
+    kernels = [choose("a", convolution, offset=offset, forced=name)[1] for name in names]
+    fires = [choose("a", convolution, offset=offset, spikes=True, forced=name)[1] for name in names]
     for frames in frames_of(convolution, rng):
         expected = direct_sums(frames, convolution.weight, *windows(convolution.geometry)) + offset[:, None, None]
-        for name, kernel, fire in zip(EXACT_TYPES, kernels, fires, strict=True):
+        for name, kernel, fire in zip(names, kernels, fires, strict=True):
             np.testing.assert_array_equal(run(kernel, frames), expected, err_msg=name)
             np.testing.assert_array_equal(run(fire, frames), expected > 0, err_msg=f"{name} spikes")
 
@@ -130,6 +136,16 @@ def test_int8_is_refused_where_8_bits_are_not_enough(weight, values, why):
     with pytest.raises(NetworkError, match="layer 'a': int8 is not exact here: ") as caught:
         choose("a", convolution, forced="int8")
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [((5, 1), (0, 1)), ((2, 3), (2, 0))])
+def test_int8_is_refused_where_a_window_lies_in_the_padding_alone(kernel, padding):
+    """oneDNN's operator in torch 2.3.1 then reads outside its memory, and sometimes takes the process with it."""
+    layer = Conv2d(np.full((4, 3, *kernel), 2), padding=padding, stride=(3, 3))
+    convolution = as_convolution(layer, Shape(3, 9, 9), SPIKES)
+    with pytest.raises(NetworkError, match=r"int8 .*: a window of it lies in the padding alone"):
+        choose("a", convolution, forced="int8")
+    assert choose("a", convolution)[0].type == "float32"
 
 
 def big_layer():
