@@ -31,7 +31,8 @@ def build(
 
 
 def _sums(geometry: Geometry, weight: Tensor, bias: Tensor, device: str) -> Kernel:
-    if geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1:
+    unpadded = geometry.padding == (0, 0)
+    if geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1 and unpadded:
         flat = weight.flatten(1)
         return lambda values: torch.addmm(bias, values.flatten(1), flat.T)[:, :, None, None]
     if geometry.pointwise:

@@ -341,3 +341,15 @@ def test_recordings_that_differ_in_a_message_only_are_not_identical():
     assert (first.layer, first.frame) == ("n", 2)
     with pytest.raises(NetworkError, match="do not both hold messages of layer 'n'"):
         compare(network, frames, one, [Recording("none", {}, one.membranes)])
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "expected"), [(1, (1, 0), [0, 6, 0]), (3, (1, 0), [0]), (2, (0, 0), [6])]
+)
+def test_padding_around_a_single_value_is_summed_as_zeros(stride, padding, expected):
+    network = Network(
+        (Input("x", (2, 1, 1)),),
+        (Layer("y", ("x",), Conv2d([[[[4]], [[2]]]], stride=stride, padding=padding), Accumulator()),),
+        ("y",),
+    )
+    assert engine.run(network, {"x": np.ones((1, 2, 1, 1))}).membranes["y"].ravel().tolist() == expected
