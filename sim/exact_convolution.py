@@ -14,6 +14,9 @@ from netx.types import Pair
 _EXACT = ((np.float32, 1 << 24), (np.float64, 1 << 53))
 """Types of a BLAS, and the integer up to which all are exact (IEEE 754 significands of 24 and 53 bits)."""
 
+_CACHED = 1 << 18
+"""Values; 1 MiB of float32."""
+
 
 class ExactConvolution:
     """The weights of one convolution, packed, in Lava's shapes.
@@ -30,24 +33,30 @@ class ExactConvolution:
         taps = weight[:, ::-1, ::-1].reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
         self._taps = {kind: np.ascontiguousarray(taps, kind) for kind, _ in _EXACT}
 
-    def __call__(self, values: npt.NDArray) -> npt.NDArray[np.float64]:
-        """Sums over every window of integers (column, row, channel): integers in float64, (column, row, channel).
+    def __call__(self, values: npt.NDArray) -> npt.NDArray[np.floating]:
+        """Sums over every window of integers (column, row, channel): integers in floating point, of the same order.
 
         Computed in the narrowest type that no sum of these values can leave. Raises ValueError when none is exact.
         """
-        bound = self._gain * int(np.abs(values.astype(np.int64)).max())
+        bound = self._gain * max(int(values.max()), -int(values.min()))
         for kind, limit in _EXACT:
             if bound < limit:
                 return self._product(values.astype(kind), self._taps[kind])
         raise ValueError(f"sums of a convolution can reach {bound}, past the 53 bits in which they are exact")
 
-    def _product(self, values: npt.NDArray, taps: npt.NDArray) -> npt.NDArray[np.float64]:
+    def _product(self, values: npt.NDArray, taps: npt.NDArray) -> npt.NDArray[np.floating]:
         windows = self._windows(values)
-        columns, rows, channels = windows.shape[0], windows.shape[1], windows.shape[-1]
-        grouped = windows.reshape(columns * rows, -1, self._groups, channels // self._groups)
-        matrices = grouped.transpose(2, 0, 1, 3).reshape(self._groups, columns * rows, -1)
-        sums = matrices @ taps
-        return sums.swapaxes(0, 1).reshape(columns, rows, -1).astype(np.float64)
+        columns, rows = windows.shape[:2]
+        groups, terms, outs = taps.shape
+        sums = np.empty((columns, rows, groups, outs), values.dtype)
+        # As many columns at a time as lie in the cache once every window is written out.
+        step = max(1, _CACHED // (rows * groups * terms))
+        for first in range(0, columns, step):
+            part = windows[first : first + step]
+            apart = part.reshape(part.shape[0] * rows, -1, groups, part.shape[-1] // groups).transpose(2, 0, 1, 3)
+            product = apart.reshape(groups, -1, terms) @ taps
+            sums[first : first + step] = product.swapaxes(0, 1).reshape(-1, rows, groups, outs)
+        return sums.reshape(columns, rows, -1)
 
     def _windows(self, values: npt.NDArray) -> npt.NDArray:
         """A view of what each window sees: (column, row, kernel column, kernel row, channel)."""
