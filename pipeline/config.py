@@ -14,7 +14,6 @@ from netx.errors import MonospikeError
 from netx.synapses import conv_output_size
 from pipeline.data import CompositionSpec
 
-
 AnySection = TypeVar("AnySection", bound="Section")
 
 

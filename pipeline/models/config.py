@@ -18,7 +18,8 @@ STRIDE = 8
 class Width(Section):
     """Channels of every part, and the depth of the two towers."""
 
-    backbone: tuple[int, int, int, int, int] = Field(description="channels of the five convolutions")
+    # Not strict: a list is what files have.
+    backbone: tuple[int, int, int, int, int] = Field(strict=False, description="channels of the five convolutions")
     neck: int = Field(ge=1, le=512, description="channels that are correlated")
     head: int = Field(ge=1, le=512, description="channels of the towers")
     tower: int = Field(3, ge=1, le=4, description="convolutions in each tower")

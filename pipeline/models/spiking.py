@@ -170,6 +170,14 @@ class SpikingSiamFCpp(nn.Module):
         bits = self.config.pixel_bits
         return (crops >> (8 - bits)).float() + pixel_range(bits).low
 
+    def chip_input(self, crops: Tensor) -> Tensor:
+        """What enters the chip at the first step, (frame, channel, row, column): pixels, or the encoder's spikes."""
+        images = self.images(crops)
+        if self.config.encoder == "chip":
+            return images
+        spikes, _ = self.neurons["conv1"](self.synapses["conv1"](images[None]))
+        return spikes[0]
+
     def correlate(self, kernel: Tensor, search: Tensor) -> Tensor:
         """Current of the correlation's neurons: counts of coincidences times the gain, once for each copy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.losses import PUBLISHED, LossConfig, tracking_loss
-from pipeline.models.config import WIDTHS, ModelConfig, SiamFCppConfig
+from pipeline.models.config import WIDTHS, ModelConfig, SiamFCppConfig, Width
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.table import cost_table
 
@@ -208,7 +209,7 @@ def test_the_options_change_what_they_name():
         ({"search": 300}, r"300 is not 7 more than a multiple of 8, .* try 303"),
         ({"template": 127, "search": 143}, r"the score map has -3 rows: make the search crop larger"),
         ({"width": "wide"}, r"is none of alexnet, small, tiny"),
-        ({"width": {"backbone": (1, 2, 3, 4, 0), "neck": 2, "head": 2}}, r"channels must be 1 to 512"),
+        ({"width": {"backbone": [1, 2, 3, 4, 0], "neck": 2, "head": 2}}, r"channels must be 1 to 512"),
         ({"kind": "spiking", "conv5": "real"}, r'"head: chip" it has to be "spiking"'),
         ({"kind": "spiking", "thresholds": {"conv9": 3}}, r"'conv9' is none of conv1, conv2"),
         ({"kind": "spiking", "thresholds": {"conv1": 4}}, r"is even"),
@@ -217,4 +218,9 @@ def test_the_options_change_what_they_name():
 def test_a_model_that_cannot_be_is_refused(values, complaint):
     values = {"kind": "siamfcpp", **values}
     with pytest.raises(ValidationError, match=complaint):
-        TypeAdapter(ModelConfig).validate_python(values)
+        TypeAdapter(ModelConfig).validate_json(json.dumps(values))
+
+
+def test_an_architecture_survives_being_written():
+    config = SiamFCppConfig(width=Width(backbone=(1, 2, 3, 4, 5), neck=6, head=7, tower=2))
+    assert TypeAdapter(ModelConfig).validate_json(config.model_dump_json()) == config

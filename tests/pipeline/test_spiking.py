@@ -16,6 +16,7 @@ from pipeline.models.config import WIDTHS, NeuronConfig, SpikingConfig, Surrogat
 from pipeline.models.network import to_network
 from pipeline.models.plain import Neuron, derivative
 from pipeline.models.quantised import ChannelBias
+from pipeline.models.scorer import IntegerScorer, ModelScorer
 from pipeline.models.slayer_blocks import SlayerBlocks
 from pipeline.models.spiking import SpikingSiamFCpp
 from quantize.slayer import QuantizeError
@@ -171,21 +172,15 @@ def test_published_surrogates_are_among_them():
 
 
 def run_network(student: SpikingSiamFCpp, network: Network, z: torch.Tensor, x: torch.Tensor) -> list[Recording]:
-    """The engine on template and search: pixels, or the host encoder's spikes."""
-
-    def inputs(role: str, images: torch.Tensor) -> np.ndarray:
-        if student.config.encoder == "chip":
-            return student.images(images).numpy().astype(np.int64)
-        answer = student.program(images) if role == "template" else student._backbone(role, student.images(images))
-        return answer[f"spikes/{role}_conv1"][0].numpy().astype(np.int64)
-
+    """The engine on template and search."""
+    template, search = (student.chip_input(crop).numpy().astype(np.int64) for crop in (z, x))
     chip = student.config.head == "chip"
     templates = network.template_network() if chip else network.subnetwork(["template_conv5"])
-    recording = engine.run(templates, {"template": inputs("template", z)})
+    recording = engine.run(templates, {"template": template})
     searches = network.subnetwork(["search_conv5"])
     if chip:
         searches = network.programmed({name: recording.spikes[name][0] for name in templates.outputs})
-    return [recording, engine.run(searches, {"search": inputs("search", x)})]
+    return [recording, engine.run(searches, {"search": search})]
 
 
 @torch.no_grad()
@@ -209,6 +204,23 @@ def test_the_network_is_the_slayer_student_spike_by_spike(options):
                 np.testing.assert_array_equal(answer.numpy() * 64, membranes, err_msg=name)
                 compared += 1
     assert compared == len(network.layers)
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_on_the_engine_the_tracker_sees_what_the_student_sees(options):
+    student = used(tiny(**options))
+    template, search = (student_pixels(crops(seed, side, 1)) for seed, side in ((7, 103), (8, 143)))
+    maps = []
+    for scorer in (ModelScorer(student), IntegerScorer(student)):
+        scorer.program(template)
+        maps.append(scorer.score(search))
+    exact = 0 if student.config.head == "chip" else 1e-5  # the real-valued head may sum in another order
+    np.testing.assert_allclose(maps[0].score, maps[1].score, rtol=exact)
+    np.testing.assert_allclose(maps[0].distances, maps[1].distances, rtol=exact)
+
+
+def student_pixels(crop: torch.Tensor) -> np.ndarray:
+    return (crop.numpy().astype(np.int16) - 128).astype(np.int8)
 
 
 @torch.no_grad()
