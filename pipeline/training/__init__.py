@@ -1,0 +1,1 @@
+"""One training loop for teachers, students, pruning and distillation: a method is a list of loss terms."""

@@ -1,0 +1,86 @@
+"""The batches of a training, each drawn from (seed, rank, step) alone, by processes of their own where wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline.models.config import STRIDE
+from pipeline.pairs import draw_crops
+from pipeline.track import Geometry
+from pipeline.training.config import TrainingConfig
+from pipeline.training.sources import Mixture
+
+
+class CropBatch(NamedTuple):
+    """template, search: RGB, uint8, (pair, 3, side, side). box: float32 (pair, 4), x, y, width, height in search-crop
+    pixels. same: bool (pair,), False where the template shows another target."""
+
+    template: Tensor
+    search: Tensor
+    box: Tensor
+    same: Tensor
+
+    def to(self, device: torch.device) -> CropBatch:
+        """The batch on another device."""
+        return CropBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class _Steps(Dataset[CropBatch]):
+    """Batch by step. A step's batch depends on nothing that was drawn before."""
+
+    def __init__(self, config: TrainingConfig, rank: int) -> None:
+        self._config, self._rank = config, rank
+        self._sources: Mixture | None = None
+
+    def __len__(self) -> int:
+        return self._config.train.steps
+
+    def __getitem__(self, step: int) -> CropBatch:
+        config = self._config
+        if self._sources is None:  # in the process that uses them
+            cv2.setNumThreads(1)
+            self._sources = Mixture(config.data, config.seed)
+        sources, architecture = self._sources, next(iter(config.models.values())).architecture
+        crops = draw_crops(
+            lambda random: sources.pick(step, random),
+            config.train.batch,
+            Geometry(architecture.template, architecture.search, STRIDE, 8),
+            config.tracker.context,
+            config.train.pairs,
+            np.random.default_rng([config.seed, self._rank, step]),
+        )
+        return CropBatch(
+            torch.from_numpy(np.ascontiguousarray(crops.template.transpose(0, 3, 1, 2))),
+            torch.from_numpy(np.ascontiguousarray(crops.search.transpose(0, 3, 1, 2))),
+            torch.tensor(crops.box, dtype=torch.float32),
+            torch.tensor(crops.same),
+        )
+
+
+def batches(config: TrainingConfig, first: int, rank: int = 0) -> Iterator[CropBatch]:
+    """The batches of steps ``first`` and on, for the process ``rank`` of several."""
+    steps = _Steps(config, rank)
+    order = range(first, config.train.steps)
+    if not config.train.workers:
+        return (steps[step] for step in order)
+    return iter(
+        DataLoader(
+            steps,
+            batch_size=None,
+            sampler=order,
+            num_workers=config.train.workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+    )
+
+
+def first_batch(config: TrainingConfig) -> CropBatch:
+    """The first batch of the leading process."""
+    return _Steps(config, 0)[0]

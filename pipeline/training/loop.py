@@ -1,0 +1,111 @@
+"""The training loop. It knows models, terms and steps, and nothing of what the terms mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.checkpoint import Model
+from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.training import schedule
+from pipeline.training.batches import CropBatch
+from pipeline.training.config import TrainSettings
+from pipeline.training.place import Place
+from pipeline.training.terms import NamedTensors, Term, TrainingError
+
+AfterStep = Callable[[int, Mapping[str, float], float], None]
+"""Called with the number of steps done, the losses by name, and the learning rate."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is trained, beside what, by which terms. Both kinds of models answer under their names."""
+
+    trained: Mapping[str, Model]
+    fixed: Mapping[str, Model]
+    terms: Sequence[Term]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The optimiser and the parameters that it may change, by name."""
+
+    parameters: Mapping[str, nn.Parameter]
+    optimiser: torch.optim.Optimizer
+
+
+def learner_of(method: Method, settings: TrainSettings) -> Learner:
+    """A learner that has learned nothing yet."""
+    parameters = schedule.learning_parameters(method.trained)
+    return Learner(parameters, schedule.build_optimiser(parameters, settings.optimiser))
+
+
+def train(
+    method: Method,
+    learner: Learner,
+    settings: TrainSettings,
+    first: int,
+    stream: Iterator[CropBatch],
+    place: Place,
+    after_step: AfterStep,
+) -> None:
+    """Do the steps ``first`` to ``settings.steps``, on the batches of ``stream``, changing the trained models in place.
+
+    Raises TrainingError naming term and step when a loss is no number; nothing has then been learned from that step.
+    """
+    for model in method.trained.values():
+        model.train()
+    for step in range(first, settings.steps):
+        batch = next(stream).to(place.device)
+        _prepare(method, learner, settings, step)
+        losses = _losses(method, batch, settings.mixed_precision and place.device.type == "cuda")
+        _check(losses, step)
+        _learn(method, learner, torch.stack(list(losses.values())).sum(), settings, place)
+        rate = schedule.rate(step, settings.steps, settings.optimiser)
+        after_step(step + 1, {name: float(value.detach()) for name, value in losses.items()}, rate)
+
+
+def _prepare(method: Method, learner: Learner, settings: TrainSettings, step: int) -> None:
+    schedule.set_rate(learner.optimiser, schedule.rate(step, settings.steps, settings.optimiser))
+    schedule.thaw(learner.parameters, step, settings.steps, settings.optimiser)
+    if step >= settings.steps * (1 - settings.frozen_norms):
+        for model in method.trained.values():
+            if isinstance(model, SpikingSiamFCpp):
+                model.freeze_norms()
+
+
+def _losses(method: Method, batch: CropBatch, mixed_precision: bool) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    with torch.autocast(batch.search.device.type, torch.bfloat16, enabled=mixed_precision):
+        for name, model in method.trained.items():
+            tensors |= {f"{name}/{key}": value for key, value in model(batch.template, batch.search).items()}
+        with torch.no_grad():
+            for name, model in method.fixed.items():
+                tensors |= {f"{name}/{key}": value for key, value in model(batch.template, batch.search).items()}
+    named = NamedTensors(tensors)
+    return {name: value for term in method.terms for name, value in term(named, batch).items()}
+
+
+def _check(losses: Mapping[str, Tensor], step: int) -> None:
+    for name, value in losses.items():
+        if not math.isfinite(float(value.detach())):
+            raise TrainingError(
+                f"step {step + 1}: the loss {name!r} is {float(value.detach())}. The states saved before are as they "
+                "were; lower optimiser.rate or clip_norm, or leave out what is wrong with the term"
+            )
+
+
+def _learn(method: Method, learner: Learner, loss: Tensor, settings: TrainSettings, place: Place) -> None:
+    learner.optimiser.zero_grad()
+    loss.backward()
+    gradients = [parameter.grad for parameter in learner.parameters.values() if parameter.grad is not None]
+    place.average(gradients)
+    nn.utils.clip_grad_norm_(learner.parameters.values(), settings.optimiser.clip_norm)
+    learner.optimiser.step()
+    for model in method.trained.values():
+        if isinstance(model, SpikingSiamFCpp):
+            model.project()

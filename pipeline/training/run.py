@@ -1,0 +1,165 @@
+"""A whole training: from a configuration to checkpoints in the run's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netx.files import write_whole
+from pipeline.models.calibration import calibrate
+from pipeline.models.checkpoint import Model, build, save_model, start_from
+from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.progress import Progress
+from pipeline.provenance import versions
+from pipeline.stages import file_digest
+from pipeline.training.batches import CropBatch, batches, first_batch
+from pipeline.training.config import ModelEntry, TrainingConfig
+from pipeline.training.logs import Log
+from pipeline.training.loop import Learner, Method, learner_of, train
+from pipeline.training.place import Place
+from pipeline.training.state import SavedState, load_state, save_state
+from pipeline.training.terms import build_terms
+from pipeline.training.validation import Track, judge, validation_tracks
+
+STATE = "state.safetensors"
+METRICS = "metrics.json"
+
+
+def run_training(config: TrainingConfig, folder: Path, place: Place, progress: Progress) -> dict[str, Any]:
+    """Train, or go on where a training of the same configuration was stopped, or find that it is done.
+
+    Leaves NAME.safetensors for each trained model, metrics.json, log.jsonl and state.safetensors in ``folder``. Returns
+    what metrics.json holds: for each trained model what ``judge`` says after the last step.
+    """
+    saved = load_state(folder / STATE, _fingerprint(config))
+    first = saved.step if saved else 0
+    if saved and first >= config.train.steps and (folder / METRICS).exists():
+        progress.say(f"{config.name}: is trained already, in {folder}")
+        return dict(json.loads((folder / METRICS).read_text(encoding="utf-8")))
+    stream = batches(config, first, place.rank)
+    models, stream = _models(config, saved, stream, place)
+    method = Method(
+        {name: models[name] for name, entry in config.models.items() if entry.trained},
+        {name: models[name].eval() for name, entry in config.models.items() if not entry.trained},
+        build_terms(config.losses),
+    )
+    learner = learner_of(method, config.train)
+    if saved:
+        saved.restore(method.trained, learner.optimiser)
+    tracks = validation_tracks(config.validation, config.seed) if place.leads else []
+    session = _Session(config, folder, place, method, learner, tracks)
+    if place.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+        session.log = Log(folder, first)
+        at = f"from step {first}" if first else "afresh"
+        progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
+        if not session.log.has_tensorboard:
+            progress.say("  without TensorBoard's logs: they need monospike's extra 'train'")
+    with progress.task(config.name, config.train.steps) as task:
+
+        def after_step(step: int, losses: Mapping[str, float], rate: float) -> None:
+            session.after_step(step, losses, rate)
+            task.reach(step, ", ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+
+        train(method, learner, config.train, first, stream, place, after_step)
+    return session.finish()
+
+
+@dataclass
+class _Session:
+    """What happens between the steps: states, logs, validation."""
+
+    config: TrainingConfig
+    folder: Path
+    place: Place
+    method: Method
+    learner: Learner
+    tracks: list[Track]
+    log: Log | None = None
+
+    def after_step(self, step: int, losses: Mapping[str, float], rate: float) -> None:
+        settings, last = self.config.train, step == self.config.train.steps
+        if step % settings.save_every == 0 or last:
+            self.place.agree(self.method.trained.values())
+            if self.place.leads:
+                fingerprint = _fingerprint(self.config)
+                save_state(self.folder / STATE, self.method.trained, self.learner.optimiser, step, fingerprint)
+        if self.log is None:
+            return
+        if step % settings.log_every == 0 or last:
+            self.log.add(step, {**losses, "rate": rate})
+        if step % self.config.validation.every == 0 and not last:
+            for name, judged in self.judged().items():
+                self.log.add(
+                    step, {f"{name}/{key}": judged[key] for key in ("mean_iou", "spike_rate") if key in judged}
+                )
+
+    def judged(self) -> dict[str, Any]:
+        """What each trained model is worth by now."""
+        settings, device = self.config.tracker, self.place.device
+        return {name: judge(model, self.tracks, settings, device) for name, model in self.method.trained.items()}
+
+    def finish(self) -> dict[str, Any]:
+        """Judge and save the models. Processes that don't lead have nothing to say."""
+        metrics: dict[str, Any] = {}
+        if self.log is not None:
+            metrics = self.judged()
+            notes = {"training": self.config.model_dump_json(), "versions": json.dumps(versions())}
+            for name, model in self.method.trained.items():
+                save_model(model, self.folder / f"{name}.safetensors", {**notes, "metrics": json.dumps(metrics[name])})
+                self.log.add(self.config.train.steps, {f"{name}/mean_iou": metrics[name]["mean_iou"]})
+            with write_whole(self.folder / METRICS) as temporary:
+                temporary.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+            self.log.close()
+        self.place.wait()
+        return metrics
+
+
+def _models(
+    config: TrainingConfig, saved: SavedState | None, stream: Iterator[CropBatch], place: Place
+) -> tuple[dict[str, Model], Iterator[CropBatch]]:
+    """All models on their device, and the stream as it was before a batch of it was looked at."""
+    models: dict[str, Model] = {}
+    batch: CropBatch | None = None
+    for name, entry in config.models.items():
+        torch.manual_seed(config.seed)
+        if saved and entry.trained:
+            models[name] = build(saved.architectures[name])
+        elif entry.weights is not None:
+            models[name] = start_from(Path(entry.weights), entry.architecture)
+        else:
+            models[name] = build(entry.architecture)
+            if batch is None and _calibrates(entry):
+                # All processes look at the same batch, so that they start from the same thresholds.
+                batch = next(stream) if place.leads else first_batch(config)
+                stream = chain([batch], stream) if place.leads else stream
+            models[name] = _calibrated(models[name], entry, batch)
+        models[name].to(place.device)
+    return models, stream
+
+
+def _calibrates(entry: ModelEntry) -> bool:
+    return entry.calibrate and entry.architecture.kind == "spiking"
+
+
+def _calibrated(model: Model, entry: ModelEntry, batch: CropBatch | None) -> Model:
+    if batch is None or not isinstance(model, SpikingSiamFCpp) or not _calibrates(entry):
+        return model
+    return calibrate(model, batch.template, batch.search)
+
+
+def _fingerprint(config: TrainingConfig) -> str:
+    """Tells trainings apart whose weights may differ."""
+    train = {"save_every", "log_every", "workers"}
+    weights = [file_digest(Path(entry.weights)) for entry in config.models.values() if entry.weights is not None]
+    values = config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
+    return json.dumps([values, weights])

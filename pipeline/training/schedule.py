@@ -1,0 +1,55 @@
+"""What changes as a training goes on: the learning rate, and which parameters learn."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from pipeline.training.config import OptimiserConfig
+
+
+def rate(step: int, steps: int, config: OptimiserConfig) -> float:
+    """Learning rate of step ``step``, counted from 0: a line up to ``rate``, then half a cosine down."""
+    if step < config.warm_up:
+        return config.first_rate + (config.rate - config.first_rate) * (step + 1) / config.warm_up
+    done = (step - config.warm_up) / max(steps - config.warm_up, 1)
+    return config.last_rate + (config.rate - config.last_rate) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def learning_parameters(models: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
+    """The parameters that can learn, by names such as ``student.synapses.conv1.weight``."""
+    return {
+        f"{model_name}.{name}": parameter
+        for model_name, model in models.items()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def build_optimiser(parameters: Mapping[str, nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:
+    """SGD or Adam, with a group for each factor of the learning rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        factors = [factor.factor for factor in config.factors if re.search(factor.pattern, name)]
+        groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
+    described = [{"params": members, "factor": factor} for factor, members in groups.items()]
+    if config.kind == "sgd":
+        return torch.optim.SGD(described, config.rate, config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.Adam(described, config.rate, weight_decay=config.weight_decay)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """The learning rate of each group: ``value`` times its factor."""
+    for group in optimiser.param_groups:
+        group["lr"] = value * group["factor"]
+
+
+def thaw(parameters: Mapping[str, nn.Parameter], step: int, steps: int, config: OptimiserConfig) -> None:
+    """Let exactly those parameters learn that are not frozen at ``step``."""
+    for name, parameter in parameters.items():
+        frozen = any(step < rule.until * steps and re.search(rule.pattern, name) for rule in config.freeze)
+        parameter.requires_grad_(not frozen)

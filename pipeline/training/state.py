@@ -1,0 +1,73 @@
+"""The state of a training on disk: a stopped one goes on to the same weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from netx.errors import FormatError
+from netx.files import write_whole
+from pipeline.checkpoints import read_safetensors
+from pipeline.models.checkpoint import Model, parse_architecture
+from pipeline.models.config import SiamFCppConfig, SpikingConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SavedState:
+    """What a state file holds. step: steps that are done. architectures: of the trained models, by name."""
+
+    step: int
+    architectures: Mapping[str, SiamFCppConfig | SpikingConfig]
+    tensors: Mapping[str, Tensor]
+
+    def restore(self, models: Mapping[str, Model], optimiser: torch.optim.Optimizer) -> None:
+        """Give models and optimiser the tensors that were saved."""
+        for name, model in models.items():
+            prefix = f"model/{name}/"
+            model.load_state_dict({k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in self.tensors.items():
+            if name.startswith("optimiser/"):
+                _, index, key = name.split("/")
+                state.setdefault(int(index), {})[key] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def save_state(
+    path: Path, models: Mapping[str, Model], optimiser: torch.optim.Optimizer, step: int, fingerprint: str
+) -> None:
+    """Write the state after ``step`` steps; the file appears whole or not at all."""
+    tensors = {
+        f"model/{name}/{key}": value.detach().cpu().contiguous()
+        for name, model in models.items()
+        for key, value in model.state_dict().items()
+    }
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
+    architectures = {name: model.config.model_dump_json() for name, model in models.items()}
+    notes = {"step": str(step), "fingerprint": fingerprint, "architectures": json.dumps(architectures)}
+    with write_whole(path) as temporary:
+        save_file(tensors, temporary, notes)
+
+
+def load_state(path: Path, fingerprint: str) -> SavedState | None:
+    """The state of the training that ``fingerprint`` tells apart, or None where there is none.
+
+    Raises FormatError when the file is not a state.
+    """
+    if not path.exists():
+        return None
+    tensors, notes = read_safetensors(path)
+    if notes.get("fingerprint") != fingerprint:
+        return None
+    try:
+        step, stored = int(notes["step"]), dict(json.loads(notes["architectures"]))
+    except (KeyError, ValueError) as error:
+        raise FormatError(f"{path}: is no state of a training ({error})") from None
+    return SavedState(step, {name: parse_architecture(text, path) for name, text in stored.items()}, tensors)

@@ -1,0 +1,286 @@
+"""The training loop: stopping and going on, several processes, what learns when, and what stops it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from netx import FormatError
+from pipeline.checkpoints import read_safetensors
+from pipeline.config import ConfigError, read_config
+from pipeline.models.checkpoint import load_model, save_model, start_from
+from pipeline.models.config import WIDTHS, SpikingConfig
+from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.progress import Progress
+from pipeline.pruning import prune
+from pipeline.training import loop, schedule
+from pipeline.training.batches import batches
+from pipeline.training.config import Freeze, OptimiserConfig, RateFactor, TrainingConfig
+from pipeline.training.place import Place
+from pipeline.training.run import run_training
+from pipeline.training.terms import NamedTensors, TrainingError
+
+CONFIG = """\
+name: tiny
+seed: 3
+models:
+  student:
+    architecture: {kind: spiking, width: tiny, template: 103, search: 143, box_shift: 1.4}
+losses:
+  - {kind: tracking, model: student}
+data:
+  - kind: composed
+    clips: 3
+    composition: {frames: 3, height: 96, width: 128, object_size: [20, 30]}
+train: {steps: 6, batch: 2, save_every: 2, log_every: 1, workers: 0, optimiser: {warm_up: 2}}
+validation:
+  sequences: 1
+  every: 4
+  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
+"""
+
+CPU = Place(torch.device("cpu"))
+
+
+def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
+    text = CONFIG
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "training.yaml"
+    path.write_text(text)
+    return read_config(path, TrainingConfig)
+
+
+def run(config: TrainingConfig, folder: Path) -> dict:
+    return run_training(config, folder, CPU, Progress(quiet=True))
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    theirs = load_file(second)
+    for name, tensor in load_file(first).items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Sums in another order are other sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    run(configuration(folder), folder)
+    return folder
+
+
+def test_a_training_leaves_model_metrics_and_log(unbroken):
+    metrics = json.loads((unbroken / "metrics.json").read_text())["student"]
+    assert 0 <= metrics["mean_iou"] <= 1
+    assert 0 < metrics["spike_rate"] < 1
+    assert set(metrics["layers"]) >= {"search_conv1", "class_tower1", "box_correlation"}
+    lines = [json.loads(line) for line in (unbroken / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in lines if "student/mean_iou" in line] == [4, 6]
+    model = load_model(unbroken / "student.safetensors")
+    assert isinstance(model, SpikingSiamFCpp)
+    assert set(model.config.thresholds) == set(model.config.spiking_layers), "thresholds come from the first batch"
+    assert "monospike" in read_safetensors(unbroken / "student.safetensors")[1]["versions"]
+
+
+def test_a_finished_training_is_not_done_again(unbroken):
+    before = (unbroken / "student.safetensors").stat().st_mtime_ns
+    assert run(configuration(unbroken), unbroken) == json.loads((unbroken / "metrics.json").read_text())
+    assert (unbroken / "student.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_training_that_was_killed_goes_on_to_the_weights_of_an_unbroken_one(unbroken, tmp_path):
+    configuration(tmp_path)
+    command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    state = tmp_path / "tiny" / "state.safetensors"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at = int(read_safetensors(state)[1]["step"])
+    assert stopped_at >= 2
+    run(configuration(tmp_path), tmp_path / "tiny")
+    assert_same_weights(tmp_path / "tiny" / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_a_stopped_training_repeats_no_step(unbroken, tmp_path, monkeypatch):
+    seen: list[int] = []
+    real = schedule.set_rate
+
+    def stopping(optimiser, value):
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        seen.append(len(seen))
+        real(optimiser, value)
+
+    monkeypatch.setattr(schedule, "set_rate", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(configuration(tmp_path), tmp_path)
+    monkeypatch.setattr(schedule, "set_rate", real)
+    run(configuration(tmp_path), tmp_path)
+    assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_another_seed_is_another_training(unbroken, tmp_path):
+    run(configuration(tmp_path, ("seed: 3", "seed: 4"), ("steps: 6", "steps: 2")), tmp_path)
+    first, second = (load_file(folder / "student.safetensors") for folder in (tmp_path, unbroken))
+    assert not torch.equal(first["synapses.conv2.weight"], second["synapses.conv2.weight"])
+
+
+def test_batches_are_the_same_with_any_number_of_processes_and_from_any_step(tmp_path):
+    alone = list(batches(configuration(tmp_path), 0))
+    helped = list(batches(configuration(tmp_path, ("workers: 0", "workers: 2")), 3))
+    assert len(alone) == 6
+    for left, right in zip(alone[3:], helped, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+    assert not torch.equal(next(batches(configuration(tmp_path), 0, rank=1)).search, alone[0].search)
+
+
+def test_several_processes_train_one_model(tmp_path):
+    configuration(tmp_path, ("steps: 6", "steps: 2"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "pipeline", "train", "training.yaml", "--runs", ".", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("afresh on 2 x cpu") == 1
+    assert load_model(tmp_path / "tiny" / "student.safetensors").time_steps == 1
+
+
+def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken, tmp_path, monkeypatch):
+    def broken(method, batch, mixed_precision):
+        losses = real(method, batch, mixed_precision)
+        calls.append(None)
+        return {**losses, "student/box": losses["student/box"] * math.nan} if len(calls) == 4 else losses
+
+    calls: list[None] = []
+    real = loop._losses
+    monkeypatch.setattr(loop, "_losses", broken)
+    with pytest.raises(TrainingError, match=r"step 4: the loss 'student/box' is nan"):
+        run(configuration(tmp_path), tmp_path)
+    assert read_safetensors(tmp_path / "state.safetensors")[1]["step"] == "2"
+    run(configuration(tmp_path), tmp_path)
+    assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_a_loss_that_names_no_tensor_is_told_which_there_are():
+    with pytest.raises(TrainingError, match=r"names the tensor 'student/neck'; there are student/box, student/class"):
+        NamedTensors({"student/class": torch.zeros(1), "student/box": torch.zeros(1)})["student/neck"]
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_a_cosine():
+    config = OptimiserConfig(rate=0.08, first_rate=1e-6, last_rate=1e-6, warm_up=10)
+    rates = [schedule.rate(step, 110, config) for step in range(110)]
+    assert rates[9] == pytest.approx(0.08)
+    assert rates[4] == pytest.approx(1e-6 + (0.08 - 1e-6) / 2)
+    assert rates[10] == pytest.approx(0.08)
+    assert rates[60] == pytest.approx(0.04, abs=1e-6)
+    assert rates[109] == pytest.approx(1e-6 + 0.08 * (1 - math.cos(math.pi / 100)) / 2, rel=1e-3)
+
+
+def test_parameters_are_frozen_and_slowed_by_name():
+    student = SpikingSiamFCpp(SpikingConfig(width=WIDTHS["tiny"]))
+    config = OptimiserConfig(
+        kind="sgd",
+        rate=1.0,
+        factors=(RateFactor(pattern=r"conv[12]\.", factor=0.1),),
+        freeze=(Freeze(pattern=r"conv3\.weight", until=0.5), Freeze(pattern=r"decoder", until=1.0)),
+    )
+    parameters = schedule.learning_parameters({"student": student})
+    assert not any("decay" in name for name in parameters), "leaks are not learned unless asked for"
+    optimiser = schedule.build_optimiser(parameters, config)
+    schedule.set_rate(optimiser, 0.5)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert rates[id(student.synapses["conv1"].weight)] == pytest.approx(0.05)
+    assert rates[id(student.synapses["conv3"].weight)] == 0.5
+    for step, frozen in ((4, {"conv3", "decoder"}), (5, {"decoder"})):
+        schedule.thaw(parameters, step, 10, config)
+        still = {name for name, parameter in parameters.items() if not parameter.requires_grad}
+        assert {part for part in ("conv3", "decoder", "conv4") if any(part in name for name in still)} == frozen
+
+
+def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_path):
+    config = configuration(
+        tmp_path,
+        ("steps: 6", "steps: 2"),
+        ("box_shift: 1.4", "box_shift: 1.4, neurons: {learn_decays: true}"),
+        ("name: tiny", "name: tiny\npruning: {model: student, time_steps: [3, 2, 1], steps: [2, 2, 1]}"),
+    )
+    record = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    assert [stage["time_steps"] for stage in record] == [3, 2, 1]
+    assert all({"mean_iou", "spike_rate", "spikes_per_neuron"} <= stage.keys() for stage in record)
+    assert json.loads((tmp_path / "pruning.json").read_text()) == record
+    last = load_model(tmp_path / "T1" / "student.safetensors")
+    assert last.time_steps == 1
+    # At one step nothing teaches the leaks: they are the second stage's, and are kept.
+    before = load_file(tmp_path / "T2" / "student.safetensors")
+    assert torch.equal(last.state_dict()["neurons.conv1.voltage_decay"], before["neurons.conv1.voltage_decay"])
+    assert before["neurons.conv1.voltage_decay"] != 2048
+    assert last.config.thresholds == load_model(tmp_path / "T3" / "student.safetensors").config.thresholds
+    again = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    assert again == record
+
+
+def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp_path):
+    path = unbroken / "student.safetensors"
+    config = load_model(path).config
+    assert start_from(path, config.model_copy(update={"time_steps": 4, "thresholds": {}})).time_steps == 4
+    with pytest.raises(
+        FormatError, match=r"student.safetensors: its model has pixel_bits = 5, the configuration says 4"
+    ):
+        start_from(path, config.model_copy(update={"pixel_bits": 4}))
+    with pytest.raises(FormatError, match=r"demo.safetensors: does not say which model it holds"):
+        load_model(Path(__file__).parents[2] / "pipeline" / "weights" / "demo.safetensors")
+    save_model(load_model(path), tmp_path / "it.safetensors", {})
+    assert_same_weights(tmp_path / "it.safetensors", path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (
+            "{kind: tracking, model: student}",
+            "{kind: tracking, model: pupil}",
+            r"there is no model 'pupil', only student",
+        ),
+        ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
+        ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
+        ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
+        ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
+        ("warm_up: 2", "freeze: [{pattern: '('}]", r"is no regular expression"),
+        ("kind: composed", "kind: videos", r"data.0.*videos"),
+    ],
+)
+def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new, complaint):
+    with pytest.raises(ConfigError, match=rf"training.yaml: .*{complaint}"):
+        configuration(tmp_path, (old, new))
+
+
+@pytest.mark.parametrize("name", ["teacher_small", "s4_small", "pruning_small", "teacher_alexnet"])
+def test_the_configurations_that_come_along_are_valid(name):
+    config = read_config(Path(__file__).parents[2] / "configs" / f"{name}.yaml", TrainingConfig)
+    assert config.name == name
