@@ -19,7 +19,10 @@ CASES, TIMES = "cases.npz", "times.json"
 
 @dataclass(frozen=True)
 class ConvolutionTimes:
-    """Seconds of each run of one convolution. stock: ``lava.proc.conv.utils.conv``. fast: sim.exact_convolution."""
+    """Seconds of each run of one convolution.
+
+    stock: ``lava.proc.conv.utils.conv``. fast: sim.exact_convolution, the median of some calls.
+    """
 
     stock: tuple[float, ...]
     fast: tuple[float, ...]
