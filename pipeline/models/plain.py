@@ -6,6 +6,7 @@ parameters, and what ``quantize.slayer`` reads off a block, are those of lava-dl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -109,13 +110,8 @@ class Neuron(nn.Module):
         """(spikes, voltages before the reset) of each step of ``current``."""
         current = self._accumulated_current(self._to_grid(current))
         current = self._to_grid(self.norm(current.movedim(0, -1)).movedim(-1, 0))
-        spikes: list[Tensor] = []
-        voltages: list[Tensor] = []
-        for step in current:
-            voltage = step if not voltages else _Leak.apply(self._after_reset(voltages[-1]), self._voltage_decay) + step
-            voltages.append(voltage)
-            spikes.append(_Spike.apply(voltage, self.threshold, self.surrogate))
-        return torch.stack(spikes), torch.stack(voltages)
+        voltages = current if len(current) == 1 else torch.stack(list(self._voltages(current)))
+        return _Spike.apply(voltages, self.threshold, self.surrogate), voltages
 
     @property
     def cx_current_decay(self) -> int:
@@ -132,10 +128,6 @@ class Neuron(nn.Module):
         """Threshold in weight units."""
         return round(self.threshold * WEIGHT_SCALE)
 
-    @property
-    def _voltage_decay(self) -> Tensor:
-        return self.voltage_decay.clamp(0, limits.DECAY_ONE)
-
     def _to_grid(self, values: Tensor) -> Tensor:
         return values if self.on_grid else _Truncate.apply(values)
 
@@ -147,6 +139,14 @@ class Neuron(nn.Module):
         for step in inputs[1:]:
             currents.append(_Leak.apply(currents[-1], decay) + step)
         return torch.stack(currents)
+
+    def _voltages(self, current: Tensor) -> Iterator[Tensor]:
+        decay = self.voltage_decay.clamp(0, limits.DECAY_ONE)
+        voltage = current[0]
+        yield voltage
+        for step in current[1:]:
+            voltage = _Leak.apply(self._after_reset(voltage), decay) + step
+            yield voltage
 
     def _after_reset(self, voltage: Tensor) -> Tensor:
         """No gradient passes through the reset itself."""
