@@ -143,6 +143,9 @@ class SimulateConfig(Section):
     """What every engine is run on."""
 
     frames: int = Field(24, ge=1, le=10_000, description="real frames, of the first sequence; at most its length - 1")
+    lava_convolution: Literal["stock", "fast"] = Field(
+        "stock", description="Lava's own model, or a drop-in of matrix products that is tested to give the same bits"
+    )
     lava_seconds: float = Field(300, gt=0, description="time limit of one Lava run")
 
 

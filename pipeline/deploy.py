@@ -161,8 +161,9 @@ class Deployment:
             yield "norse", verification.run_norse(self._exported("nir"), target)
             task.advance()
         with self.progress.task("Lava", len(target.frames["search"])) as task:
-            limit = self.config.simulate.lava_seconds
-            yield "lava", verification.run_lava(self._exported("net"), target, limit, lambda done, _: task.reach(done))
+            settings = self.config.simulate
+            reach = lambda done, _: task.reach(done)  # noqa: E731
+            yield "lava", verification.run_lava(self._exported("net"), target, settings, reach)
 
     def verify(self) -> str:
         """Compare what ``simulate`` recorded."""

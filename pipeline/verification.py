@@ -16,7 +16,7 @@ from netx import Network, Shape
 from netx.bundle import load, parts
 from netx.difference import first_difference
 from netx.types import Range
-from pipeline.config import TrackerConfig
+from pipeline.config import SimulateConfig, TrackerConfig
 from pipeline.convert import record_search, record_template
 from pipeline.data import Sequence
 from pipeline.student import Student
@@ -98,9 +98,9 @@ def run_norse(files: Mapping[str, Path], target: Target) -> dict[str, Recording]
 
 
 def run_lava(
-    files: Mapping[str, Path], target: Target, timeout: float, progress: Progress | None
+    files: Mapping[str, Path], target: Target, settings: SimulateConfig, progress: Progress
 ) -> dict[str, Recording]:
-    """Lava's stock processes, made from the exported ``.net`` files by lava-dl's own loader, by branch."""
+    """Lava's processes, made from the exported ``.net`` files by lava-dl's own loader, by branch."""
     result = {}
     for name, path in files.items():
         network = target.networks[name]
@@ -109,7 +109,11 @@ def run_lava(
             for part in parts(path)
         ]
         result[name] = sim.lava.run_net_files(
-            chain, {name: target.frames[name]}, timeout=timeout, progress=progress if name == "search" else None
+            chain,
+            {name: target.frames[name]},
+            conv=settings.lava_convolution,
+            timeout=settings.lava_seconds,
+            progress=progress if name == "search" else None,
         )
     return result
 
@@ -144,7 +148,7 @@ def judge(
     return {
         "identical": first is None and not differences,
         "frames": sum(comparison.frames for comparison in comparisons),
-        "engines": list(ENGINES),
+        "engines": list(comparisons[0].engines),
         "layers": [_layer(layer) for comparison in comparisons for layer in comparison.layers],
         "first_divergence": None if first is None else _divergence(first),
         "file_differences": differences,

@@ -192,3 +192,14 @@ def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, t
 def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
     (tmp_path / "runs").write_text("a file where the folder should be")
     assert "runs" in refused(monospike("deploy", tiny_run, cwd=tmp_path))
+
+
+def test_a_run_certified_with_the_drop_in_convolution_says_so(run, tiny_run, tmp_path):
+    config = tmp_path / "fast.yaml"
+    config.write_text(tiny_run.read_text().replace("lava_seconds: 120", "lava_seconds: 120, lava_convolution: fast"))
+    result = monospike("deploy", config, "--from", "simulate", cwd=run.parents[1])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "identical in slayer, engine, lava-fast, norse: 9 layers" in result.stdout
+    report = json.loads((run / "report.json").read_text())
+    assert report["verification"]["engines"] == ["slayer", "engine", "lava-fast", "norse"]
+    assert "drop-in model" in (run / "report.html").read_text()
