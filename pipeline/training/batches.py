@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from netx.errors import MonospikeError
 from pipeline.models.config import STRIDE
 from pipeline.pairs import draw_crops
 from pipeline.track import Geometry
@@ -32,24 +33,27 @@ class CropBatch(NamedTuple):
         return CropBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class _Steps(Dataset[CropBatch]):
-    """Batch by step. A step's batch depends on nothing that was drawn before."""
+class _Steps(Dataset[CropBatch | MonospikeError]):
+    """Batch by step, or what kept it from being made. A step's batch depends on nothing that was drawn before."""
 
     def __init__(self, config: TrainingConfig, rank: int) -> None:
         self._config, self._rank = config, rank
-        self._sources: Mixture | None = None
+        self._sources = Mixture(config.data, config.seed)
 
     def __len__(self) -> int:
         return self._config.train.steps
 
-    def __getitem__(self, step: int) -> CropBatch:
-        config = self._config
-        if self._sources is None:  # in the process that uses them
-            cv2.setNumThreads(1)
-            self._sources = Mixture(config.data, config.seed)
-        sources, architecture = self._sources, next(iter(config.models.values())).architecture
+    def __getitem__(self, step: int) -> CropBatch | MonospikeError:
+        cv2.setNumThreads(1)  # one process prepares one batch
+        try:
+            return self._drawn(step)
+        except MonospikeError as error:
+            return error  # raised here, it would reach the user with a process's traceback in it
+
+    def _drawn(self, step: int) -> CropBatch:
+        config, architecture = self._config, next(iter(self._config.models.values())).architecture
         crops = draw_crops(
-            lambda random: sources.pick(step, random),
+            lambda random: self._sources.pick(step, random),
             config.train.batch,
             Geometry(architecture.template, architecture.search, STRIDE, 8),
             config.tracker.context,
@@ -65,22 +69,36 @@ class _Steps(Dataset[CropBatch]):
 
 
 def batches(config: TrainingConfig, first: int, rank: int = 0) -> Iterator[CropBatch]:
-    """The batches of steps ``first`` and on, for the process ``rank`` of several."""
-    steps = _Steps(config, rank)
-    order = range(first, config.train.steps)
-    if not config.train.workers:
+    """The batches of steps ``first`` and on, for the process ``rank`` of several.
+
+    Raises DataError at once where a root is missing or bad, and FormatError at the step that meets a bad picture.
+    """
+    return _good(_prepared(_Steps(config, rank), range(first, config.train.steps), config.train.workers))
+
+
+def first_batch(config: TrainingConfig) -> CropBatch:
+    """The first batch of the leading process."""
+    return next(_good(iter([_Steps(config, 0)[0]])))
+
+
+def _prepared(steps: _Steps, order: range, workers: int) -> Iterator[CropBatch | MonospikeError]:
+    if not workers:
         return (steps[step] for step in order)
+    # Forked, the processes share what is opened already.
     return iter(
         DataLoader(
             steps,
             batch_size=None,
             sampler=order,
-            num_workers=config.train.workers,
+            num_workers=workers,
+            multiprocessing_context="fork",
             pin_memory=torch.cuda.is_available(),
         )
     )
 
 
-def first_batch(config: TrainingConfig) -> CropBatch:
-    """The first batch of the leading process."""
-    return _Steps(config, 0)[0]
+def _good(items: Iterator[CropBatch | MonospikeError]) -> Iterator[CropBatch]:
+    for item in items:
+        if isinstance(item, MonospikeError):
+            raise item
+        yield item

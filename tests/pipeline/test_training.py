@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from netx import FormatError
 from pipeline.checkpoints import read_safetensors
 from pipeline.config import ConfigError, read_config
+from pipeline.data import DataError
 from pipeline.models.checkpoint import load_model, save_model, start_from
 from pipeline.models.config import WIDTHS, SpikingConfig
 from pipeline.models.spiking import SpikingSiamFCpp
@@ -158,6 +159,20 @@ def test_batches_are_the_same_with_any_number_of_processes_and_from_any_step(tmp
     for left, right in zip(alone[3:], helped, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
     assert not torch.equal(next(batches(configuration(tmp_path), 0, rank=1)).search, alone[0].search)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_wrong_with_the_data_reaches_the_user_as_one_message(tmp_path, workers):
+    pictures = f"kind: photos\n    root: {tmp_path}"
+    old = CONFIG[CONFIG.index("kind: composed") : CONFIG.index("train:")].rstrip()
+    changes = (old, pictures), ("workers: 0", f"workers: {workers}")
+    config = configuration(tmp_path, *changes)
+    with pytest.raises(DataError, match=r"holds no picture"):
+        next(batches(config, 0))
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(FormatError, match=r"a.jpg: cannot be read as a picture") as error:
+        next(batches(config, 0))
+    assert "Traceback" not in str(error.value)
 
 
 def test_several_processes_train_one_model(tmp_path):
