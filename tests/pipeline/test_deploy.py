@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -177,12 +176,15 @@ def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, t
     long.write_text(tiny_run.read_text().replace("steps: 6", "steps: 60000"))
     command = [sys.executable, "-m", "pipeline", "deploy", str(long)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    state = tmp_path / "runs" / "tiny" / "train" / "state.safetensors"
-    deadline = time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.kill(process.pid, signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    try:
+        state = tmp_path / "runs" / "tiny" / "train" / "state.safetensors"
+        deadline = time.monotonic() + 120
+        while not state.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, message
     assert "stopped; the same command goes on from here" in message
     assert "Traceback" not in message
