@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
+
+_SECONDS_TO_LET_GO = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,4 +60,7 @@ def this_place(device: str = "auto") -> Iterator[Place]:
     try:
         yield Place(where, rank, world)
     finally:
+        # In torch 2.3 this joins gloo's threads while it holds Python's lock; one that is still letting go of a tensor
+        # needs that lock, and both wait for ever. Asleep, this thread lends it.
+        time.sleep(_SECONDS_TO_LET_GO)
         distributed.destroy_process_group()
