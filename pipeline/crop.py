@@ -35,7 +35,7 @@ def crop(frame: Image, middle: npt.NDArray[np.float64], scale: float, side: int)
     """
     shift = side / 2 - 0.5 - scale * (np.asarray(middle) - 0.5)
     matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-    border = tuple(float(value) for value in frame.mean(axis=(0, 1)))
+    border = cv2.mean(frame)[:3]
     cropped = cv2.warpAffine(
         frame, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
     )
