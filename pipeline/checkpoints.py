@@ -15,12 +15,20 @@ from netx.errors import FormatError
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(tensors, metadata) of a file. Raises FormatError when it is missing or not complete."""
+    metadata = read_metadata(path)
+    try:
+        return load_file(path), metadata
+    except (safetensors.SafetensorError, OSError) as error:
+        raise FormatError(f"{path}: is not a complete safetensors file ({error})") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a file says of itself. Raises FormatError when it is missing or not complete."""
     if not path.is_file():
         raise FormatError(f"{path}: there is no such checkpoint")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        return load_file(path), metadata
+            return file.metadata() or {}
     except (safetensors.SafetensorError, OSError) as error:
         raise FormatError(f"{path}: is not a complete safetensors file ({error})") from None
 

@@ -17,8 +17,8 @@ from netx.arrays import IntArray
 from sim import engine
 from sim.engine import Trace
 from sim.lava import Progress
-from sim.lava_blocks import LayerStates
-from sim.lava_states import states
+from sim.lava.blocks import LayerStates
+from sim.lava.states import states
 from sim.random_networks import Drawn
 
 
@@ -62,7 +62,7 @@ def check(
 ) -> Outcome:
     """Run every network in the engine, pipelined, and in Lava, and compare all that happens in them.
 
-    simulated, timeout, progress: see ``sim.lava_states.states``, also for the errors.
+    simulated, timeout, progress: see ``sim.lava.states.states``, also for the errors.
     """
     cases: list[int] = []
     traces: list[Mapping[str, Trace]] = []

@@ -12,7 +12,7 @@ from netx import Conv2d, MonospikeError
 from pipeline.bench.backbone import backbone, random_frames
 from pipeline.bench.measure import Measure, Pairs, seconds
 from sim import fused, lava
-from sim.lava_timing import convolution_times
+from sim.lava.timing import convolution_times
 
 _TIMEOUT = 1800.0
 """Seconds for stock Lava, which takes minutes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from netx.errors import FormatError
 from netx.files import write_whole
@@ -33,7 +33,7 @@ def save_model(model: Model, path: Path, notes: Mapping[str, str]) -> None:
     """Write weights and architecture; the file appears whole or not at all."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with write_whole(path) as temporary:
-        save_file(tensors, temporary, {KEY: model.config.model_dump_json(), **notes})
+        temporary.write_bytes(save(tensors, {KEY: model.config.model_dump_json(), **notes}))
 
 
 def load_model(path: Path, time_steps: int | None = None) -> Model:

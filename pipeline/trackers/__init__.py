@@ -59,10 +59,17 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
         from pipeline.trackers.nanotrack import NanoTrack
 
         return NanoTrack(weights or NANOTRACK)
-    from pipeline.trackers.student import student_tracker
+    from pipeline.checkpoints import read_metadata
     from pipeline.weights import checkpoint_path
 
-    return student_tracker(checkpoint_path(name), engine, settings)
+    path = checkpoint_path(name)
+    if "model" in read_metadata(path):
+        from pipeline.trackers.model import model_tracker
+
+        return model_tracker(path, engine, settings)
+    from pipeline.trackers.student import student_tracker
+
+    return student_tracker(path, engine, settings)
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from netx.errors import FormatError
@@ -53,7 +53,7 @@ def save_state(
     architectures = {name: model.config.model_dump_json() for name, model in models.items()}
     notes = {"step": str(step), "fingerprint": fingerprint, "architectures": json.dumps(architectures)}
     with write_whole(path) as temporary:
-        save_file(tensors, temporary, notes)
+        temporary.write_bytes(save(tensors, notes))
 
 
 def load_state(path: Path, fingerprint: str) -> SavedState | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netx import LIF, SPIKES, Conv2d, Dense, Direct, Input, Layer, Network, NetworkError, Range, Recurrent, SigmaDelta
 from sim import engine, random_networks
-from sim.lava_states import states
+from sim.lava.states import states
 from sim.random_networks import Drawn
 from sim.selfcheck import check, first_difference, recorded_difference
 

@@ -13,7 +13,7 @@ import pytest
 from netx import LIF, Conv2d, Delta, Dense, Direct, Input, Layer, Network, Range, Sigma, SigmaDelta
 from netx.net_file import read_net
 from sim import engine
-from sim.lava_states import states
+from sim.lava.states import states
 
 WHEELS = Path(sysconfig.get_paths()["purelib"]) / "tests" / "lava"
 NETX = WHEELS / "lib" / "dl" / "netx"

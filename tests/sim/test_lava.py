@@ -30,8 +30,9 @@ from netx import (
 )
 from netx.chain import chain_network, chains
 from netx.net_file import write_net
-from sim import engine, lava, lava_plan
-from sim.lava_plan import message_bits
+from sim import engine, lava
+from sim.lava import plan as lava_plan
+from sim.lava.plan import message_bits
 from sim.supervise import JOB_VARIABLE
 
 pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("traces")]

@@ -21,7 +21,7 @@ from netx.types import Pair
 IntArray = npt.NDArray[np.int32]
 
 ConvModel: TypeAlias = Literal["stock", "fast"]
-"""Who computes convolutions in Lava's Conv processes: Lava's own model, or sim.lava_conv's, with the same bits."""
+"""Who computes convolutions in Lava's Conv processes: Lava's own model, or sim.lava.conv's, with the same bits."""
 
 _DESCRIPTION, _ARRAYS, _OUTCOME, _PROGRESS = "job.json", "job.npz", "outcome.npz", "progress"
 

@@ -1,6 +1,6 @@
 """Any network in the terms of Lava's stock processes, one block a layer, and the files in which it travels.
 
-Unlike sim.lava_plan, which lays a network out to be simulated frame by frame, this is every process with its own
+Unlike sim.lava.plan, which lays a network out to be simulated frame by frame, this is every process with its own
 parameters, so that all of its variables can be followed step by step. No Lava in here. Shapes are Lava's, (column, row,
 channel), or (channel,) where a Dense is read or fed.
 """
@@ -37,8 +37,8 @@ from netx import (
 from netx.arrays import IntArray
 from netx.files import write_whole
 from netx.lowering import lowered
-from sim.lava_job import in_lava_order
-from sim.lava_plan import MAX_INT8, check_sizes, check_source_sends, message_bits, source_of
+from sim.lava.job import in_lava_order
+from sim.lava.plan import MAX_INT8, check_sizes, check_source_sends, message_bits, source_of
 
 Parameters: TypeAlias = Mapping[str, Any]
 """Of a process: integers, booleans, tuples of integers and integer arrays."""

@@ -1,6 +1,6 @@
 """A process model of Lava's ``Conv`` that can stand in for the stock one: the same bits, sooner.
 
-Imported by sim.lava_worker only, as it imports Lava. The process itself stays Lava's own.
+Imported by sim.lava.worker only, as it imports Lava. The process itself stays Lava's own.
 """
 
 from __future__ import annotations

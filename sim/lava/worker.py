@@ -1,8 +1,7 @@
-"""The process that runs Lava: ``python -m sim.lava_worker FOLDER``, started by sim.lava under sim.supervise.
+"""The process that runs Lava: ``python -m sim.lava.worker FOLDER``, started by sim.lava under sim.supervise.
 
-With sim.lava_stepper and sim.lava_conv the only file that imports Lava. It uses stock processes only, and never ends
-Lava in an orderly way: most of Lava's failures are hangs, and so are most ways to stop it. It leaves its outcome in the
-folder and is killed.
+It uses stock processes only, and never ends Lava in an orderly way: most of Lava's failures are hangs, and so are most
+ways to stop it. It leaves its outcome in the folder and is killed.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
 
 from netx import limits
-from sim import lava_job
-from sim.lava_conv import FastConvModel
-from sim.lava_job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.lava import job as lava_job
+from sim.lava.conv import FastConvModel
+from sim.lava.job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
 from sim.supervise import die_with_parent, report_failure
 
 Process: TypeAlias = Any

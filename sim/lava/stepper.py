@@ -1,6 +1,6 @@
-"""The process that follows Lava's variables step by step: ``python -m sim.lava_stepper FOLDER``.
+"""The process that follows Lava's variables step by step: ``python -m sim.lava.stepper FOLDER``.
 
-With sim.lava_worker and sim.lava_conv the only file that imports Lava. Started by sim.lava_states under sim.supervise.
+Started by sim.lava.states under sim.supervise.
 It makes stock processes and runs them in one of two ways. Simulated: in Lava's runtime, a system process each, which
 takes seconds a network. Stepped: the same stock process models, built by Lava's own builder, called one after the other
 in this process; only the channels between them are ours, arrays of the sender's type as in Lava
@@ -32,10 +32,10 @@ from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sdn.models import PyDeltaModelFixed, PySigmaDeltaModelFixed, PySigmaModelFixed
 from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
-from sim import lava_job
-from sim.lava_blocks import STATES, Block, BlockJob, Part, read_jobs, write_states
-from sim.lava_job import IntArray
-from sim.lava_worker import COMPILE_CONFIG, RUN_CONFIG, guard, report_exception
+from sim.lava import job as lava_job
+from sim.lava.blocks import STATES, Block, BlockJob, Part, read_jobs, write_states
+from sim.lava.job import IntArray
+from sim.lava.worker import COMPILE_CONFIG, RUN_CONFIG, guard, report_exception
 
 Process: TypeAlias = Any
 """A Lava process; Lava has no types of its own."""

@@ -29,7 +29,7 @@ from netx.arrays import IntArray
 from netx.lowering import lowered
 from netx.neurons import GRADED
 from netx.types import Pair
-from sim.lava_job import ConvModel, LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
+from sim.lava.job import ConvModel, LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
 from sim.recording import Recording
 
 MAX_INT8 = 127
@@ -37,7 +37,7 @@ MAX_INT8 = 127
 in them (lava-nc 0.10.0 ``proc/conv/models.py``); beyond it sends zeros or raises."""
 
 LARGEST: dict[ConvModel, int] = {"stock": MAX_INT8, "fast": (1 << 31) - 1}
-"""What the models of Conv can hold: those of sim.lava_conv have 32 bits."""
+"""What the models of Conv can hold: those of sim.lava.conv have 32 bits."""
 
 
 def plan(network: Network, conv: ConvModel = "stock") -> tuple[LavaLayer, ...]:
@@ -138,7 +138,7 @@ def _check_laid_out(layer: Layer) -> None:
     if late or resets or isinstance(synapse, (Direct, Recurrent)) or isinstance(neuron, GRADED):
         raise NetworkError(
             "delays, truncated weights, resets, feedback, direct inputs and sigma-delta neurons are followed step by "
-            "step: use sim.lava_states"
+            "step: use sim.lava.states"
         )
 
 

@@ -1,6 +1,6 @@
 """Runs a network in Lava's CPU simulator, from which nothing can hang, leak or stay behind.
 
-Lava itself runs in another process (sim.lava_worker) under a supervisor (sim.supervise); this file does not import it.
+Lava itself runs in another process (sim.lava.worker) under a supervisor (sim.supervise); this file does not import it.
 One new frame enters at every time step, and each layer is read as many steps later as it is deep.
 """
 
@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from netx import FormatError, MonospikeError, Network, NetworkError
 from sim.frames import checked_frames
-from sim.lava_job import ConvModel, LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
-from sim.lava_plan import plan, recording
+from sim.lava.job import ConvModel, LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
+from sim.lava.plan import plan, recording
 from sim.recording import Recording
 from sim.supervise import Ending, job_folder, supervise
 
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 Outcome = TypeVar("Outcome")
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Lava forks a process a layer and more; threads in them would only compete, and some libraries' hang after a fork."""
 
@@ -61,11 +61,11 @@ def run(
     """Run ``network`` on one frame a time step in Lava's stock fixed-point processes.
 
     frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
-    conv: ``fast`` has sim.lava_conv compute the convolutions, hundreds of times as fast and with the same bits; the
+    conv: ``fast`` has sim.lava.conv compute the convolutions, hundreds of times as fast and with the same bits; the
     recording then says so in its ``engine``. It holds any kernel and number of groups, where Lava's own has limits.
     timeout: seconds for all of it. progress: called with the frames done and their number.
     Spikes, and the membranes of accumulators, are read from Lava; for those of spiking layers see
-    sim.lava_plan.recording. Raises NetworkError when frames do not fit or Lava cannot run a layer with the same bits,
+    sim.lava.plan.recording. Raises NetworkError when frames do not fit or Lava cannot run a layer with the same bits,
     LavaError when Lava fails, and LavaTimeout.
     """
     layers = plan(network, conv)
@@ -103,7 +103,7 @@ def run_net_files(
 
 def _run_job(job: LavaJob, timeout: float, progress: Progress | None) -> Recording:
     return run_worker(
-        "sim.lava_worker",
+        "sim.lava.worker",
         lambda folder: write_job(folder, job),
         lambda folder: recording(read_outcome(folder), job.conv),
         Work(job.frame_count, timeout, progress),

@@ -1,4 +1,4 @@
-"""The process that times Lava's stock convolution: ``python -m sim.lava_timer FOLDER``, started by sim.lava_timing."""
+"""The process that times Lava's stock convolution: ``python -m sim.lava.timer FOLDER``, started by sim.lava.timing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from lava.proc.conv.utils import conv
 
-from sim import lava_job
 from sim.exact_convolution import ExactConvolution
-from sim.lava_timing import CASES, TIMES
-from sim.lava_worker import guard, report_exception
+from sim.lava import job as lava_job
+from sim.lava.timing import CASES, TIMES
+from sim.lava.worker import guard, report_exception
 
 _FAST_CALLS = 5
 """For each of the stock one, which takes seconds: a moment's disturbance would count a hundredfold."""

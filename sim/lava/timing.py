@@ -49,4 +49,4 @@ def convolution_times(
         times = json.loads((folder / TIMES).read_text())
         return {name: ConvolutionTimes(tuple(times[name]["stock"]), tuple(times[name]["fast"])) for name in cases}
 
-    return run_worker("sim.lava_timer", write, read, Work(len(cases), timeout, None, "convolutions"))
+    return run_worker("sim.lava.timer", write, read, Work(len(cases), timeout, None, "convolutions"))

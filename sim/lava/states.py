@@ -1,6 +1,6 @@
 """Every variable of Lava's stock processes at every step: what sim.engine's ``trace`` is measured against.
 
-Lava itself runs in another process (sim.lava_stepper) under a supervisor; this file does not import it. Steps are
+Lava itself runs in another process (sim.lava.stepper) under a supervisor; this file does not import it. Steps are
 Lava's own: a layer answers as many steps late as synapses lie on its way (``trace`` with ``pipelined``).
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from netx import Network
 from sim.frames import checked_frames
 from sim.lava import Progress, Work, run_worker
-from sim.lava_blocks import LayerStates, block_job, read_states, write_jobs
+from sim.lava.blocks import LayerStates, block_job, read_states, write_jobs
 
 Case = tuple[Network, Mapping[str, npt.ArrayLike]]
 """A network and the frames of its inputs, shape (frame, channel, height, width)."""
@@ -31,7 +31,7 @@ def states(
     """
     jobs = [block_job(network, checked_frames(network, frames)) for network, frames in cases]
     return run_worker(
-        "sim.lava_stepper",
+        "sim.lava.stepper",
         lambda folder: write_jobs(folder, jobs, simulated),
         lambda folder: read_states(folder, len(jobs)),
         Work(len(jobs), timeout, progress, unit="networks"),
