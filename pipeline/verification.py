@@ -23,7 +23,7 @@ from pipeline.student import Student
 from pipeline.track import Geometry, search_pixels, template_pixels
 from sim import engine
 from sim.compare import Divergence, LayerComparison, compare
-from sim.lava.job import NetPart
+from sim.lava import NetPart
 from sim.lava.plan import message_bits
 from sim.recording import Recording
 

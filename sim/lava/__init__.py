@@ -3,7 +3,7 @@ of its own does: ``worker`` simulates, ``stepper`` follows every variable, ``tim
 convolution that they offer it.
 """
 
-from sim.lava.job import ConvModel
+from sim.lava.job import ConvModel, NetPart
 from sim.lava.runner import LavaError, LavaTimeout, Progress, Work, run, run_net_files, run_worker
 
-__all__ = ["ConvModel", "LavaError", "LavaTimeout", "Progress", "Work", "run", "run_net_files", "run_worker"]
+__all__ = ["ConvModel", "LavaError", "LavaTimeout", "NetPart", "Progress", "Work", "run", "run_net_files", "run_worker"]

@@ -33,7 +33,7 @@ from netx.net_file import write_net
 from sim import engine, lava
 from sim.lava import plan as lava_plan
 from sim.lava.plan import message_bits
-from sim.supervise import JOB_VARIABLE
+from sim.supervise import JOB_VARIABLE, job_folder
 
 pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("traces")]
 
@@ -399,6 +399,6 @@ def test_lava_dies_even_when_caller_and_supervisor_are_both_killed(traces):
     caller.communicate()
     supervisor.kill()
     traces.wait_until(lambda: not traces.processes())
-    with lava.job_folder():
+    with job_folder():
         pass
     assert traces.left() == []
