@@ -29,7 +29,7 @@ from pipeline.data import Sequence, compose, open_pictures, open_sequences
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.report import Figures, TrackedSequence, write_report
-from pipeline.stages import STAGES, Stage, file_digest, read_record, write_json
+from pipeline.stages import STAGES, Stage, StageError, file_digest, read_record, write_json
 from pipeline.student import Student
 from pipeline.train import geometry_of, load_checkpoint, save_checkpoint, train
 from pipeline.weights import checkpoint_path
@@ -286,7 +286,11 @@ class Deployment:
         return [Sequence.load(path) for path in self._sequence_files()]
 
     def _sequence_files(self) -> list[Path]:
-        return sorted((self.folder / "data").glob("*.npz"))
+        folder = self.folder / "data"
+        files = sorted(folder.glob("*.npz"))
+        if not files:
+            raise StageError(f"{folder}: holds no sequences; run monospike deploy first, or again with --from data")
+        return files
 
     def _exported(self, format_: str) -> dict[str, Path]:
         """Where the branches lie in one format: the template branch is a chain, the search branch has read-outs."""

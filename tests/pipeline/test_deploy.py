@@ -104,6 +104,13 @@ def test_verify_runs_everything_anew_and_ends_with_0(run):
     assert result.stdout.splitlines()[-1].startswith("identical in slayer, engine, lava, norse: ")
 
 
+def test_a_run_that_has_not_been_made_is_not_verified(tiny_run, tmp_path):
+    assert "tiny/data: holds no sequences; run monospike deploy first" in refused(
+        monospike("verify", tiny_run, cwd=tmp_path)
+    )
+    assert "nowhere: cannot be read" in refused(monospike("verify", "nowhere", cwd=tmp_path))
+
+
 def change_weight(path: Path, dataset: str, index: tuple[int, ...], by: float) -> float:
     """Add to one stored weight; return what it was."""
     with h5py.File(path, "r+") as file:
