@@ -92,7 +92,10 @@ def _layer(group: Group, kind: str, name: str, before: str, shape: Shape) -> tup
     if kind == "input":
         return Layer(name, (before,), Direct(), _neuron(group, _bias(group, 0), is_input=True)), shape
     if kind not in ("conv", "dense", "dense_rec"):
-        raise group.error(f"layer type {kind!r} is not supported here: expected input, conv, dense, dense_rec, flatten")
+        raise group.error(
+            f"layer type {kind!r} is not supported here: expected input, conv, dense, dense_rec, flatten; "
+            "those before it can be read alone (monospike simulate --layers N, read_net(layers=N))"
+        )
     conv = stored_conv(group, shape) if kind == "conv" else stored_dense(group, shape)
     neuron = _neuron(group, _bias(group, len(conv.weight)), is_input=False)
     synapse = _synapse(group, kind, conv)

@@ -133,6 +133,11 @@ def _arrays(path: Path, network: Network) -> dict[str, npt.NDArray]:
     return arrays
 
 
+def _fits(frames: npt.NDArray, shape: tuple[int, ...]) -> bool:
+    """True for whole frames of ``shape``, flat or not."""
+    return frames.shape[1:] in (shape, (int(np.prod(shape)),))
+
+
 def _shaped(array: npt.NDArray, shape: tuple[int, ...], name: str, steps: int | None, lava_order: bool) -> npt.NDArray:
     """(frame, channel, height, width), of ``steps`` frames where that is given."""
     given = array.shape
@@ -142,9 +147,12 @@ def _shaped(array: npt.NDArray, shape: tuple[int, ...], name: str, steps: int | 
     # A single frame, all of it or flat, has as many values as the input; then come any number of frames.
     if array.size == size and array.ndim in (1, 3):
         array = array[None]
-    if array.ndim not in (2, 4) or array[:1].size != size or (array.ndim == 4 and array.shape[1:] != shape):
+    if not _fits(array, shape):
         order = "(column, row, channel, step)" if lava_order else "(frame, channel, height, width)"
-        raise NetworkError(f"input {name!r}: shape {given} does not fit {shape} as {order}")
+        advice = (
+            f"; it fits {'without' if lava_order else 'with'} --lava-order" if _fits(array.transpose(), shape) else ""
+        )
+        raise NetworkError(f"input {name!r}: shape {given} does not fit {shape} as {order}{advice}")
     array = array.reshape(len(array), *shape)
     if steps is None or steps == len(array):
         return array
