@@ -11,7 +11,6 @@ With ``quantised = False`` the same modules run on the real-valued weights: that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeAlias
 
 import torch
@@ -20,8 +19,7 @@ from torch import Tensor, nn
 
 from netx import limits
 from pipeline.config import StudentConfig
-from pipeline.models.quantised import ChannelBias as ChannelBias
-from pipeline.models.quantised import quantise_even as quantise_even
+from pipeline.models.quantised import ChannelBias, QuantisedModule
 from pipeline.slayer import slayer
 from quantize.slayer import WEIGHT_SCALE
 
@@ -62,7 +60,7 @@ def _fresh(neuron: nn.Module) -> nn.Module:
     return neuron
 
 
-class Student(nn.Module):
+class Student(QuantisedModule):
     """The tracker's network. Images are ``pipeline.crop.to_pixels``' integers, (frame, channel, height, width)."""
 
     def __init__(self, config: StudentConfig) -> None:
@@ -146,15 +144,6 @@ class Student(nn.Module):
         """Left, top, right and bottom distance from each position to the box's sides, in search-crop pixels."""
         return torch.exp((box * self.box_scale + self.box_shift).clamp(max=6.0)) * self.config.stride
 
-    @contextmanager
-    def float_weights(self) -> Iterator[Student]:
-        """Within the block the student runs on its real-valued weights: the float reference."""
-        self._set_quantised(False)
-        try:
-            yield self
-        finally:
-            self._set_quantised(True)
-
     def _set_quantised(self, quantised: bool) -> None:
         hook = self.correlation.quantize_8bit if quantised else None
         for module in self.modules():
@@ -162,12 +151,6 @@ class Student(nn.Module):
                 module._pre_hook_fx = hook
             elif isinstance(module, ChannelBias):
                 module.quantised = quantised
-
-    def freeze_norms(self) -> None:
-        """From now on training sees the biases that the chip will have, not those of the batch."""
-        for module in self.modules():
-            if isinstance(module, ChannelBias):
-                module.frozen = True
 
     @torch.no_grad()
     def project_weights(self, pixel_magnitude: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -65,3 +68,26 @@ class ChannelBias(nn.Module):
         if not self.quantised:
             return bias
         return quantise_even(bias, limits.LOIHI_BIAS_MIN, limits.LOIHI_BIAS_MAX - 1)
+
+
+class QuantisedModule(nn.Module):
+    """A model that runs on the integers that the chip will have, or on its real-valued weights."""
+
+    @contextmanager
+    def float_weights(self) -> Iterator[None]:
+        """Within the block the model runs on its real-valued weights: the float reference."""
+        self._set_quantised(False)
+        try:
+            yield
+        finally:
+            self._set_quantised(True)
+
+    def freeze_norms(self) -> None:
+        """From now on training sees the biases that the chip will have, not those of the batch."""
+        for module in self.modules():
+            if isinstance(module, ChannelBias):
+                module.frozen = True
+
+    @abstractmethod
+    def _set_quantised(self, quantised: bool) -> None:
+        """Have every layer round its weights and biases, or not."""

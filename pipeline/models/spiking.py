@@ -13,8 +13,7 @@ that spikes, (step, frame, channel, row, column), voltages in SLAYER units befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,7 +24,7 @@ from netx import limits
 from pipeline.crop import pixel_range
 from pipeline.models.config import SpikingConfig
 from pipeline.models.plain import Neuron, PlainBlocks
-from pipeline.models.quantised import ChannelBias
+from pipeline.models.quantised import ChannelBias, QuantisedModule
 from pipeline.models.siamfcpp import BRANCHES, KERNELS, POOLED, BoxDecoder, Correlation, RealHead, Tensors, bgr
 from quantize.slayer import WEIGHT_SCALE
 
@@ -67,7 +66,7 @@ class HostEncoder(nn.Module):
             return self.norm(self.conv(images[0]))[None]
 
 
-class SpikingSiamFCpp(nn.Module):
+class SpikingSiamFCpp(QuantisedModule):
     """The whole student. Crops are RGB, uint8, (frame, 3, side, side)."""
 
     def __init__(self, config: SpikingConfig, blocks: Blocks | None = None) -> None:
@@ -217,15 +216,6 @@ class SpikingSiamFCpp(nn.Module):
         tensors[f"spikes/{label or name}"], tensors[f"voltage/{label or name}"] = spikes, voltage
         return spikes
 
-    @contextmanager
-    def float_weights(self) -> Iterator[SpikingSiamFCpp]:
-        """Within the block the student runs on its real-valued weights: the float reference."""
-        self._set_quantised(False)
-        try:
-            yield self
-        finally:
-            self._set_quantised(True)
-
     def _set_quantised(self, quantised: bool) -> None:
         modules: list[Quantised] = [module for module in self.modules() if isinstance(module, Quantised)]
         for module in modules:
@@ -233,12 +223,6 @@ class SpikingSiamFCpp(nn.Module):
         for name, neuron in self.neurons.items():
             if isinstance(neuron, Neuron):
                 neuron.on_grid = quantised and (name != "conv1" or self.config.encoder == "chip")
-
-    def freeze_norms(self) -> None:
-        """From now on training sees the biases that the chip will have, not those of the batch."""
-        for module in self.modules():
-            if isinstance(module, ChannelBias):
-                module.frozen = True
 
     @torch.no_grad()
     def project(self) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
+from pipeline.models.quantised import QuantisedModule
 from pipeline.track import Pixels, ScoreMap, Scorer
-
-
-class _Student(Protocol):
-    def float_weights(self) -> Any:
-        """A context within which the student runs on its real-valued weights."""
 
 
 class RealValued:
     """``scorer``, with ``student`` on its real-valued weights whenever it runs."""
 
-    def __init__(self, student: _Student, scorer: Scorer) -> None:
+    def __init__(self, student: QuantisedModule, scorer: Scorer) -> None:
         self._student, self._scorer = student, scorer
 
     def program(self, template: Pixels) -> None:

@@ -11,7 +11,8 @@ from scipy.signal import correlate
 from netx import LIF, Conv2d, prove_headroom
 from pipeline.config import load_config
 from pipeline.convert import record_search, record_template, to_network
-from pipeline.student import ChannelBias, Student, quantise_even
+from pipeline.models.quantised import ChannelBias, quantise_even
+from pipeline.student import Student
 from quantize.slayer import QuantizeError, odd_threshold, read_conv, read_lif
 
 
