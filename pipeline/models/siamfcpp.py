@@ -200,5 +200,8 @@ class SiamFCpp(nn.Module):
 
 
 def bgr(crops: Tensor) -> Tensor:
-    """RGB crops as the published network reads them: blue, green, red, 0..255, float32, nothing subtracted."""
-    return crops.flip(1).float()
+    """RGB crops as the published network reads them: blue, green, red, 0..255, float32, nothing subtracted.
+
+    Channels come last in memory, which is faster in every layer that follows.
+    """
+    return crops.flip(1).float().contiguous(memory_format=torch.channels_last)

@@ -62,7 +62,7 @@ def train(
     for step in range(first, settings.steps):
         batch = next(stream).to(place.device)
         _prepare(method, learner, settings, step)
-        losses = _losses(method, batch, settings.mixed_precision and place.device.type == "cuda")
+        losses = _losses(method, batch, settings.mixed_precision)
         _check(losses, step)
         _learn(method, learner, torch.stack(list(losses.values())).sum(), settings, place)
         rate = schedule.rate(step, settings.steps, settings.optimiser)
@@ -86,7 +86,8 @@ def _losses(method: Method, batch: CropBatch, mixed_precision: bool) -> dict[str
         with torch.no_grad():
             for name, model in method.fixed.items():
                 tensors |= {f"{name}/{key}": value for key, value in model(batch.template, batch.search).items()}
-    named = NamedTensors(tensors)
+    # Losses are sums of many small terms: they take float32 whatever the models answered in.
+    named = NamedTensors({name: value.float() for name, value in tensors.items()})
     return {name: value for term in method.terms for name, value in term(named, batch).items()}
 
 
