@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from netx import limits
 from pipeline.models.config import NeuronConfig, SurrogateConfig
@@ -72,22 +73,23 @@ class _Spike(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (voltage,) = context.saved_tensors
-        return gradients[0] * derivative(voltage, context.threshold, context.surrogate), None, None
+        return derivative(voltage, context.threshold, context.surrogate).mul_(gradients[0]), None, None
 
 
 def derivative(voltage: Tensor, threshold: float, surrogate: SurrogateConfig) -> Tensor:
     """The surrogate derivative at ``voltage``; both in SLAYER units. Formulas: ``SurrogateConfig``."""
     width = surrogate.width * threshold
-    x = (voltage - threshold).abs() / width
+    # In place from here on: training spends its time on passes over memory.
+    x = (voltage - threshold).abs_().div_(width)
     if surrogate.shape == "exponential":
-        shape = torch.exp(-x) / 2
+        shape = x.neg_().exp_().div_(2)
     elif surrogate.shape == "rectangle":
         shape = (x < 1) / 2
     elif surrogate.shape == "triangle":
-        shape = (1 - x).clamp(min=0)
+        shape = x.neg_().add_(1).clamp_(min=0)
     else:
-        shape = 1 / (1 + (torch.pi * x) ** 2)
-    return surrogate.scale / width * shape
+        shape = x.mul_(torch.pi).square_().add_(1).reciprocal_()
+    return shape.mul_(surrogate.scale / width)
 
 
 class Neuron(nn.Module):
@@ -156,6 +158,33 @@ class Neuron(nn.Module):
         return voltage * ~fired
 
 
+class _ExactConvolution(torch.autograd.Function):
+    """A convolution in float32, whose sums have to be exact; its gradients need not be, and may take bfloat16."""
+
+    @staticmethod
+    def forward(context: Any, images: Tensor, weight: Tensor, stride: tuple[int, int], reduced: bool) -> Tensor:
+        context.save_for_backward(images, weight)
+        context.stride, context.reduced = stride, reduced
+        with torch.autocast(images.device.type, enabled=False):
+            return F.conv2d(images, weight, stride=stride)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        images, weight = context.saved_tensors
+        dtype = torch.bfloat16 if context.reduced else torch.float32
+        gradient = gradients[0].to(dtype)
+        by_weight = conv2d_weight(images.to(dtype), weight.shape, gradient, context.stride)
+        by_image = None
+        if context.needs_input_grad[0]:
+            by_image = conv2d_input(images.shape, weight.to(dtype), gradient, context.stride).float()
+        return by_image, by_weight.float(), None, None
+
+
+def _autocasts(device: torch.device) -> bool:
+    """Whether reduced precision is allowed where exactness isn't needed."""
+    return torch.is_autocast_cpu_enabled() if device.type == "cpu" else torch.is_autocast_enabled()
+
+
 class Synapse(nn.Module):
     """A convolution whose weights are, while ``quantised``, even integers in [-256, 254] over 64."""
 
@@ -172,9 +201,8 @@ class Synapse(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = (self.pre_hook_fx(self.weight) if self.quantised else self.weight)[..., 0]
-        # Reduced precision would round sums that have to be exact.
-        with torch.autocast(x.device.type, enabled=False):
-            return F.conv2d(x.flatten(0, 1), weight, stride=self.stride).unflatten(0, x.shape[:2])
+        images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return _ExactConvolution.apply(images, weight, self.stride, _autocasts(x.device)).unflatten(0, x.shape[:2])
 
 
 class PlainBlocks:

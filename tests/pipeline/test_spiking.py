@@ -92,6 +92,22 @@ def test_in_training_too_and_with_slayers_gradients():
         assert torch.equal(value, twin.state_dict()[name]), name
 
 
+def test_mixed_precision_changes_no_bit_of_the_answer_and_gradients_by_little():
+    exact, mixed = lively(tiny()), lively(tiny())
+    expected = exact(crops(5, 103), crops(6, 143))
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = mixed(crops(5, 103), crops(6, 143))
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, answer[name]), name
+    for outcome in (expected, answer):
+        outcome["class"].square().mean().backward()
+    theirs = dict(exact.named_parameters())
+    for name, parameter in mixed.named_parameters():
+        if parameter.grad is not None and "synapses" in name:
+            error = (parameter.grad - theirs[name].grad).norm() / theirs[name].grad.norm()
+            assert 0 < error < 0.05, name  # bfloat16 has 8 bits
+
+
 def neuron(threshold: int, **settings: object) -> Neuron:
     return Neuron(NeuronConfig(**settings), SurrogateConfig(), threshold, torch.nn.Identity())
 
