@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -175,6 +176,11 @@ def load_config(path: Path) -> RunConfig:
 
 def read_config(path: Path, kind: type[AnySection]) -> AnySection:
     """Read a YAML configuration as ``kind``. Raises ConfigError that names the file and every key that is wrong."""
+    return parse_config(read_values(path), kind, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file, not checked yet. Raises ConfigError naming the file when it has none."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -183,6 +189,11 @@ def read_config(path: Path, kind: type[AnySection]) -> AnySection:
         raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, such as 'name: demo'")
+    return values
+
+
+def parse_config(values: Mapping[str, Any], kind: type[AnySection], where: str) -> AnySection:
+    """Check ``values`` as ``kind``. Raises ConfigError that says ``where`` and names every key that is wrong."""
     try:
         return kind.model_validate_json(json.dumps(values))
     except ValidationError as error:
@@ -190,6 +201,6 @@ def read_config(path: Path, kind: type[AnySection]) -> AnySection:
             f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors()
         ]
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems)) from None
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems)) from None
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: holds a value that is no JSON value ({error})") from None
+        raise ConfigError(f"{where}: holds a value that is no JSON value ({error})") from None

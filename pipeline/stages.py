@@ -131,12 +131,16 @@ def _digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 of the program itself: another version's results are not taken for this one's."""
+def code_digest(parts: tuple[str, ...] = ("netx", "quantize", "sim", "pipeline")) -> str:
+    """SHA-256 of the program itself: another version's results are not taken for this one's.
+
+    parts: the folders and files, under the packages' own folder, that the results depend on.
+    """
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for package in ("netx", "quantize", "sim", "pipeline"):
-        for path in sorted((root / package).rglob("*")):
+    for part in parts:
+        place = root / part
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.suffix in {".py", ".yaml", ".json", ".j2", ".css"}:
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
