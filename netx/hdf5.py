@@ -31,6 +31,37 @@ _HEAP = b"GCOL\x01\0\0\0"
 _MAX_MEMBERS = 1 << 16
 """Most members of one group; a network of so many layers does not exist."""
 
+_VALUES_ALWAYS, _VALUES_PER_BYTE = 1 << 25, 8
+"""How many values may be read from a file of any size, and from each of its bytes if it is larger: compression can make
+a thousand values of one byte, and so gigabytes of a file that fits into an e-mail. Pruned 8-bit weights reach six."""
+
+_TEXT_VALUES = 16
+"""As how many values a text counts, beside its characters: a string is an object, an array and its place in it."""
+
+_BLOCK = 1 << 20
+"""Values that are looked at together, so that checking needs little memory beside them."""
+
+
+class _Budget:
+    """How many more values may be read from one file. longest: bytes of the longest text of no fixed length in it."""
+
+    def __init__(self, path: Path, longest: int) -> None:
+        self.left = self.total = max(_VALUES_ALWAYS, _VALUES_PER_BYTE * path.stat().st_size)
+        self._longest = longest
+
+    def take(self, dataset: Any, is_text: bool) -> bool:
+        """Whether all of ``dataset`` may still be read, which is then counted; a text counts as what it may take."""
+        each = 1
+        if is_text:
+            # Many elements may be the same text, which stands in the file once.
+            fixed = h5py.check_string_dtype(dataset.dtype).length
+            each = _TEXT_VALUES + (self._longest if fixed is None else fixed) // _VALUES_PER_BYTE
+        values = int(dataset.size) * each
+        if values > self.left:
+            return False
+        self.left -= values
+        return True
+
 
 @dataclass(frozen=True)
 class Group:
@@ -39,6 +70,7 @@ class Group:
     path: Path
     place: str
     _handle: Any
+    _budget: _Budget
 
     def error(self, message: str, name: str = "") -> FormatError:
         """The error ``message`` about this group, or its member ``name``."""
@@ -69,7 +101,7 @@ class Group:
         member = self._member(name)
         if not isinstance(member, h5py.Group):
             raise self.error("is not a group", name)
-        return Group(self.path, f"{self.place}/{name}".strip("/"), member)
+        return Group(self.path, f"{self.place}/{name}".strip("/"), member, self._budget)
 
     def numbers(self, name: str, *shapes: tuple[int, ...]) -> npt.NDArray:
         """The numeric dataset ``name``, whole or real, finite or not; of one of ``shapes`` where any is given."""
@@ -85,12 +117,15 @@ class Group:
 
     def whole(self, values: npt.NDArray, name: str) -> IntArray:
         """``values``, read from the member ``name``, once all are whole numbers of at most 32 bits."""
-        with np.errstate(invalid="ignore"):
-            bad = ~(np.isfinite(values) & (np.abs(values.astype(np.float64)) < 2.0**31) & (values == np.floor(values)))
-        if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            where = f"[{', '.join(map(str, place))}]" if place else ""
-            raise self.error(f"{where or 'it'} is {values[place]}, expected a whole number of at most 32 bits", name)
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            block = flat[start : start + _BLOCK]
+            with np.errstate(invalid="ignore"):
+                bad = ~(np.isfinite(block) & (np.abs(block.astype(np.float64)) < 2.0**31) & (block == np.floor(block)))
+            if bad.any():
+                place = tuple(int(i) for i in np.unravel_index(start + int(np.argmax(bad)), values.shape))
+                where = f"[{', '.join(map(str, place))}]" if place else "it"
+                raise self.error(f"{where} is {values[place]}, expected a whole number of at most 32 bits", name)
         return values.astype(np.int32)
 
     def text(self, name: str) -> str:
@@ -159,6 +194,10 @@ class Group:
                 raise self.error(f"has {math.prod(dataset.shape)} values, more than {MAX_ELEMENTS}", name)
             if dataset.is_virtual or dataset.external:
                 raise self.error("is stored in another file, which is not followed", name)
+            if not self._budget.take(dataset, kind == "S"):
+                raise self.error(
+                    f"has {dataset.size} values, and a file of this size may hold {self._budget.total} in all", name
+                )
             return np.asarray(dataset[()])
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
@@ -174,44 +213,52 @@ def opened(path: Path) -> Iterator[Group]:
     if not path.is_file():
         raise FormatError(f"{path}: there is no such file")
     try:
-        _check_heaps(path)
+        budget = _Budget(path, _check_heaps(path))
         file = h5py.File(path, "r")
     except _H5PY_ERRORS as error:
         raise FormatError(f"{path}: is not a whole HDF5 file ({error})") from None
     with file:
-        yield Group(path, "", file)
+        yield Group(path, "", file, budget)
 
 
-def _check_heaps(path: Path) -> None:
-    """Raises FormatError unless the objects of every global heap, which holds strings, fill it exactly.
+def _check_heaps(path: Path) -> int:
+    """Length in bytes of the longest object of all global heaps, which hold strings.
+
+    Raises FormatError unless the objects of every heap fill it exactly.
 
     libhdf5 2.0.0 loops for ever over one whose sizes are damaged. Layout: HDF5 File Format Specification 3.0, III.E;
     sizes are taken to be of 8 bytes, which is what h5py writes.
     """
     if path.stat().st_size == 0:
         raise FormatError(f"{path}: is empty")
+    longest = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = content.find(_HEAP)
         while start >= 0:
-            if not _heap_is_whole(content, start):
+            longest_here = _longest_in_heap(content, start)
+            if longest_here is None:
                 raise FormatError(f"{path}: is damaged: the string heap at byte {start} is inconsistent")
+            longest = max(longest, longest_here)
             start = content.find(_HEAP, start + len(_HEAP))
+    return longest
 
 
-def _heap_is_whole(content: mmap.mmap, start: int) -> bool:
-    header, place = 16, 16
+def _longest_in_heap(content: mmap.mmap, start: int) -> int | None:
+    """Length of the longest object of the heap at ``start``; None when they do not fill it exactly."""
+    header, place, longest = 16, 16, 0
     if start + header > len(content):
-        return False
+        return None
     (size,) = struct.unpack_from("<Q", content, start + 8)
     if start + size > len(content):
-        return False
+        return None
     while place + header <= size:
         index, length = struct.unpack_from("<H6xQ", content, start + place)
         free = index == 0
         place += length if free else header + -(-length // 8) * 8
         if place > size or (free and place != size):
-            return False
-    return size - place < header
+            return None
+        longest = longest if free else max(longest, length)
+    return longest if size - place < header else None
 
 
 def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
