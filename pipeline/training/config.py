@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import PairConfig, Section, TrackerConfig
 from pipeline.data import CompositionSpec
-from pipeline.losses import LossConfig
 from pipeline.models.config import ModelConfig
+from pipeline.training.term_config import TermConfig, TrackingTerm
 
 
 class _Source(Section):
@@ -78,14 +78,6 @@ class ModelEntry(Section):
     weights: str | None = Field(None, description="checkpoint to start from; a model that is not trained needs one")
     trained: bool = True
     calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from a first batch")
-
-
-class TrackingTerm(Section):
-    """SiamFC++'s own three losses, against the true box."""
-
-    kind: Literal["tracking"]
-    model: str
-    loss: LossConfig = LossConfig()
 
 
 def _regular(pattern: str) -> str:
@@ -178,7 +170,7 @@ class TrainingConfig(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder is runs/NAME")
     seed: int = Field(1, ge=0, lt=2**31)
     models: dict[str, ModelEntry] = Field(min_length=1)
-    losses: tuple[TrackingTerm, ...] = Field(min_length=1)
+    losses: tuple[TermConfig, ...] = Field(min_length=1)
     data: tuple[SourceConfig, ...] = Field(min_length=1)
     train: TrainSettings
     validation: ValidationConfig = ValidationConfig()
@@ -195,9 +187,7 @@ class TrainingConfig(Section):
                 raise ValueError(f"models: {name!r} is no name; use letters, digits and underscores")
             if not entry.trained and entry.weights is None:
                 raise ValueError(f"models.{name}: is not trained, and has no weights")
-        for term in self.losses:
-            if term.model not in self.models:
-                raise ValueError(f"losses: there is no model {term.model!r}, only {', '.join(self.models)}")
+        self._losses_fit(trained)
         sides = {(e.architecture.template, e.architecture.search) for e in self.models.values()}
         if len(sides) > 1:
             raise ValueError(f"models: read crops of different sizes, {sorted(sides)}; all see the same pairs")
@@ -206,3 +196,15 @@ class TrainingConfig(Section):
             if pruned is None or not pruned.trained or pruned.architecture.kind != "spiking":
                 raise ValueError(f"pruning: {self.pruning.model!r} is no spiking model that is trained")
         return self
+
+    def _losses_fit(self, trained: list[str]) -> None:
+        acting = [term for term in self.losses if isinstance(term, TrackingTerm) or term.weight > 0]
+        for term in self.losses:
+            for name in term.models:
+                if name not in self.models:
+                    raise ValueError(f"losses: there is no model {name!r}, only {', '.join(self.models)}")
+            if term in acting and (fixed := [name for name in term.trains if name not in trained]):
+                raise ValueError(f"losses: {term.kind} teaches {fixed[0]!r}, which is not trained")
+        taught = {name for term in acting for name in term.trains}
+        if idle := [name for name in trained if name not in taught]:
+            raise ValueError(f"losses: none of them teaches {idle[0]!r}, which is trained")

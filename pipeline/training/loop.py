@@ -15,7 +15,7 @@ from pipeline.training import schedule
 from pipeline.training.batches import CropBatch
 from pipeline.training.config import TrainSettings
 from pipeline.training.place import Place
-from pipeline.training.terms import NamedTensors, Term, TrainingError
+from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 AfterStep = Callable[[int, Mapping[str, float], float], None]
 """Called with the number of steps done, the losses by name, and the learning rate."""
@@ -29,6 +29,11 @@ class Method:
     fixed: Mapping[str, Model]
     terms: Sequence[Term]
 
+    @property
+    def learning(self) -> dict[str, nn.Module]:
+        """All that has parameters to learn, by name: models, and terms as ``losses.NAME``."""
+        return {**self.trained, **{f"losses.{term.name}": term for term in self.terms}}
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -40,7 +45,7 @@ class Learner:
 
 def learner_of(method: Method, settings: TrainSettings) -> Learner:
     """A learner that has learned nothing yet."""
-    parameters = schedule.learning_parameters(method.trained)
+    parameters = schedule.learning_parameters(method.learning)
     return Learner(parameters, schedule.build_optimiser(parameters, settings.optimiser))
 
 
@@ -62,7 +67,7 @@ def train(
     for step in range(first, settings.steps):
         batch = next(stream).to(place.device)
         _prepare(method, learner, settings, step)
-        losses = _losses(method, batch, settings.mixed_precision)
+        losses = _losses(method, batch, step, settings.mixed_precision)
         _check(losses, step)
         _learn(method, learner, torch.stack(list(losses.values())).sum(), settings, place)
         rate = schedule.rate(step, settings.steps, settings.optimiser)
@@ -78,7 +83,7 @@ def _prepare(method: Method, learner: Learner, settings: TrainSettings, step: in
                 model.freeze_norms()
 
 
-def _losses(method: Method, batch: CropBatch, mixed_precision: bool) -> dict[str, Tensor]:
+def _losses(method: Method, batch: CropBatch, step: int, mixed_precision: bool) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     with torch.autocast(batch.search.device.type, torch.bfloat16, enabled=mixed_precision):
         for name, model in method.trained.items():
@@ -87,8 +92,8 @@ def _losses(method: Method, batch: CropBatch, mixed_precision: bool) -> dict[str
             for name, model in method.fixed.items():
                 tensors |= {f"{name}/{key}": value for key, value in model(batch.template, batch.search).items()}
     # Losses are sums of many small terms: they take float32 whatever the models answered in.
-    named = NamedTensors({name: value.float() for name, value in tensors.items()})
-    return {name: value for term in method.terms for name, value in term(named, batch).items()}
+    context = Context(NamedTensors({name: value.float() for name, value in tensors.items()}), batch, step)
+    return {name: value for term in method.terms for name, value in term(context).items()}
 
 
 def _check(losses: Mapping[str, Tensor], step: int) -> None:

@@ -24,7 +24,9 @@ from pipeline.training.config import ModelEntry, TrainingConfig
 from pipeline.training.logs import Log
 from pipeline.training.loop import Learner, Method, learner_of, train
 from pipeline.training.place import Place
+from pipeline.training.rehearsal import rehearse, rehearsed_answers
 from pipeline.training.state import SavedState, load_state, save_state
+from pipeline.training.term import Term
 from pipeline.training.terms import build_terms
 from pipeline.training.validation import Track, judge, validation_tracks
 
@@ -43,16 +45,17 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
     if saved and first >= config.train.steps and (folder / METRICS).exists():
         progress.say(f"{config.name}: is trained already, in {folder}")
         return dict(json.loads((folder / METRICS).read_text(encoding="utf-8")))
+    terms, needed = _terms(config)
     stream = batches(config, first, place.rank)
-    models, stream = _models(config, saved, stream, place)
+    models, stream = _models(config, needed, saved, stream, place)
     method = Method(
-        {name: models[name] for name, entry in config.models.items() if entry.trained},
-        {name: models[name].eval() for name, entry in config.models.items() if not entry.trained},
-        build_terms(config.losses),
+        {name: model for name, model in models.items() if config.models[name].trained},
+        {name: model.eval() for name, model in models.items() if not config.models[name].trained},
+        [term.to(place.device) for term in terms],
     )
     learner = learner_of(method, config.train)
     if saved:
-        saved.restore(method.trained, learner.optimiser)
+        saved.restore(method.learning, learner.optimiser)
     tracks = validation_tracks(config.validation, config.seed) if place.leads else []
     session = _Session(config, folder, place, method, learner, tracks)
     if place.leads:
@@ -89,10 +92,10 @@ class _Session:
     def after_step(self, step: int, losses: Mapping[str, float], rate: float) -> None:
         settings, last = self.config.train, step == self.config.train.steps
         if step % settings.save_every == 0 or last:
-            self.place.agree(self.method.trained.values())
+            self.place.agree(self.method.learning.values())
             if self.place.leads:
                 fingerprint = _fingerprint(self.config)
-                save_state(self.folder / STATE, self.method.trained, self.learner.optimiser, step, fingerprint)
+                save_state(self.folder / STATE, self.method.learning, self.learner.optimiser, step, fingerprint)
         if self.log is None:
             return
         if step % settings.log_every == 0 or last:
@@ -124,13 +127,25 @@ class _Session:
         return metrics
 
 
+def _terms(config: TrainingConfig) -> tuple[list[Term], set[str]]:
+    """The terms, and the names of the models that they look at. Raises TrainingError where a term doesn't fit them."""
+    architectures = {name: entry.architecture for name, entry in config.models.items()}
+    answers = rehearsed_answers(architectures)
+    torch.manual_seed(config.seed)  # adapters have weights at random
+    terms = build_terms(config.losses, answers)
+    answers.read.clear()
+    return terms, rehearse(terms, answers, next(iter(architectures.values())))
+
+
 def _models(
-    config: TrainingConfig, saved: SavedState | None, stream: Iterator[CropBatch], place: Place
+    config: TrainingConfig, needed: set[str], saved: SavedState | None, stream: Iterator[CropBatch], place: Place
 ) -> tuple[dict[str, Model], Iterator[CropBatch]]:
-    """All models on their device, and the stream as it was before a batch of it was looked at."""
+    """The needed models on their device, and the stream as it was before a batch of it was looked at."""
     models: dict[str, Model] = {}
     batch: CropBatch | None = None
     for name, entry in config.models.items():
+        if name not in needed:
+            continue  # the terms that look at it are left out
         torch.manual_seed(config.seed)
         if saved and entry.trained:
             models[name] = build(saved.architectures[name])

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.checkpoints import read_safetensors
-from pipeline.models.checkpoint import Model, parse_architecture
+from pipeline.models.checkpoint import parse_architecture
 from pipeline.models.config import SiamFCppConfig, SpikingConfig
+from pipeline.models.siamfcpp import SiamFCpp
+from pipeline.models.spiking import SpikingSiamFCpp
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,11 @@ class SavedState:
     architectures: Mapping[str, SiamFCppConfig | SpikingConfig]
     tensors: Mapping[str, Tensor]
 
-    def restore(self, models: Mapping[str, Model], optimiser: torch.optim.Optimizer) -> None:
-        """Give models and optimiser the tensors that were saved."""
-        for name, model in models.items():
+    def restore(self, learning: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer) -> None:
+        """Give all that learns, and the optimiser, the tensors that were saved."""
+        for name, module in learning.items():
             prefix = f"model/{name}/"
-            model.load_state_dict({k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)})
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)})
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in self.tensors.items():
             if name.startswith("optimiser/"):
@@ -40,17 +42,24 @@ class SavedState:
 
 
 def save_state(
-    path: Path, models: Mapping[str, Model], optimiser: torch.optim.Optimizer, step: int, fingerprint: str
+    path: Path, learning: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, step: int, fingerprint: str
 ) -> None:
-    """Write the state after ``step`` steps; the file appears whole or not at all."""
+    """Write the state after ``step`` steps; the file appears whole or not at all.
+
+    learning: all that learns, by name; of the models among it the architecture is kept as well.
+    """
     tensors = {
         f"model/{name}/{key}": value.detach().cpu().contiguous()
-        for name, model in models.items()
-        for key, value in model.state_dict().items()
+        for name, module in learning.items()
+        for key, value in module.state_dict().items()
     }
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
-    architectures = {name: model.config.model_dump_json() for name, model in models.items()}
+    architectures = {
+        name: module.config.model_dump_json()
+        for name, module in learning.items()
+        if isinstance(module, (SiamFCpp, SpikingSiamFCpp))
+    }
     notes = {"step": str(step), "fingerprint": fingerprint, "architectures": json.dumps(architectures)}
     with write_whole(path) as temporary:
         temporary.write_bytes(save(tensors, notes))

@@ -1,64 +1,59 @@
-"""Loss terms: functions of named tensors and the batch. A method of training is a list of them.
-
-Tensors are called MODEL/NAME, such as ``student/search_features``; what models name is in ``pipeline.models``.
-"""
+"""From a configuration's loss terms to functions, and SiamFC++'s own term."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from netx.errors import MonospikeError
-from pipeline.crop import positions
+from pipeline.distillation.maps import score_points
 from pipeline.losses import tracking_loss
-from pipeline.models.config import STRIDE
-from pipeline.training.batches import CropBatch
-from pipeline.training.config import TrackingTerm
+from pipeline.training.distilling import BoxDistillation, CentreDistillation, ClassDistillation, FeatureDistillation
+from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.term_config import BoxTerm, CentreTerm, ClassTerm, FeatureTerm, TermConfig, TrackingTerm
 
 
-class TrainingError(MonospikeError):
-    """A training that cannot go on."""
-
-
-class NamedTensors(Mapping[str, Tensor]):
-    """What all models answered. Raises TrainingError, naming what there is, for a name that nobody answered."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._tensors:
-            raise TrainingError(f"a loss names the tensor {name!r}; there are {', '.join(sorted(self._tensors))}")
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-
-Term: TypeAlias = Callable[[NamedTensors, CropBatch], dict[str, Tensor]]
-"""Weighted scalars by name, to be summed."""
-
-
-def build_terms(configs: tuple[TrackingTerm, ...]) -> list[Term]:
-    """The functions of a configuration's terms, in order."""
-    return [tracking(config) for config in configs]
-
-
-def tracking(config: TrackingTerm) -> Term:
+class Tracking(Term):
     """SiamFC++'s three losses of one model, ``MODEL/class``, ``MODEL/centre`` and ``MODEL/box``."""
 
-    def term(tensors: NamedTensors, batch: CropBatch) -> dict[str, Tensor]:
-        readout = {name: tensors[f"{config.model}/{name}"] for name in ("class", "centre")}
-        places = positions(readout["class"].shape[-1], STRIDE, batch.search.shape[-1])
-        points = torch.tensor(places, dtype=torch.float32, device=batch.box.device)
-        distances = tensors[f"{config.model}/distances"]
-        losses = tracking_loss(readout, distances, batch.box, batch.same, points, config.loss)
-        return {f"{config.model}/{name}": value for name, value in losses.items()}
+    def __init__(self, config: TrackingTerm) -> None:
+        super().__init__(f"{config.model}/tracking")
+        self._config = config
 
-    return term
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        model, tensors, batch = self._config.model, context.tensors, context.batch
+        readout = {name: tensors[f"{model}/{name}"] for name in ("class", "centre")}
+        points = score_points(readout["class"].shape[-1], batch.search.shape[-1], batch.box.device)
+        distances = tensors[f"{model}/distances"]
+        losses = tracking_loss(readout, distances, batch.box, batch.same, points, self._config.loss)
+        return {f"{model}/{name}": value for name, value in losses.items()}
+
+
+def build_terms(configs: Sequence[TermConfig], shapes: NamedTensors) -> list[Term]:
+    """The terms of a configuration, in order, without those of weight 0.
+
+    shapes: tensors as the models will answer them, whose values don't matter. Raises TrainingError, saying which term,
+    where one doesn't fit.
+    """
+    terms = []
+    for index, config in enumerate(configs):
+        if isinstance(config, TrackingTerm) or config.weight > 0:
+            try:
+                terms.append(_term(config, shapes))
+            except TrainingError as error:
+                raise TrainingError(f"losses.{index} ({config.kind}): {error}") from None
+    return terms
+
+
+def _term(config: TermConfig, shapes: NamedTensors) -> Term:
+    match config:
+        case TrackingTerm():
+            return Tracking(config)
+        case FeatureTerm():
+            return FeatureDistillation(config, shapes)
+        case ClassTerm():
+            return ClassDistillation(config)
+        case BoxTerm():
+            return BoxDistillation(config)
+        case CentreTerm():
+            return CentreDistillation(config)

@@ -29,7 +29,7 @@ from pipeline.training.batches import batches
 from pipeline.training.config import Freeze, OptimiserConfig, RateFactor, TrainingConfig
 from pipeline.training.place import Place
 from pipeline.training.run import run_training
-from pipeline.training.terms import NamedTensors, TrainingError
+from pipeline.training.term import NamedTensors, TrainingError
 
 CONFIG = """\
 name: tiny
@@ -187,8 +187,8 @@ def test_several_processes_train_one_model(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken, tmp_path, monkeypatch):
-    def broken(method, batch, mixed_precision):
-        losses = real(method, batch, mixed_precision)
+    def broken(method, batch, step, mixed_precision):
+        losses = real(method, batch, step, mixed_precision)
         calls.append(None)
         return {**losses, "student/box": losses["student/box"] * math.nan} if len(calls) == 4 else losses
 

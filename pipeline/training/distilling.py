@@ -1,0 +1,137 @@
+"""The loss terms of distillation: which tensors of student and teacher the formulas of ``pipeline.distillation`` take.
+
+No gradient reaches the teacher through them, should it be trained as well.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.distillation import boxes, classes, features
+from pipeline.distillation.centre import centre_divergence
+from pipeline.distillation.maps import on_target, shared, true_distances
+from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.term_config import BoxTerm, ClassTerm, FeatureTerm, TeacherTerm
+
+
+class _Distillation(Term):
+    """One loss of a student beside a teacher."""
+
+    def __init__(self, config: TeacherTerm) -> None:
+        super().__init__(f"{config.student}/{config.name or config.kind}")
+        self._student, self._teacher, self._weight = config.student, config.teacher, config.weight
+
+    def _weighted(self, loss: Tensor) -> dict[str, Tensor]:
+        return {self.name: self._weight * loss}
+
+    def _pair(self, context: Context, name: str) -> tuple[Tensor, Tensor]:
+        """The student's and the teacher's map, at the positions that both have."""
+        ours, theirs = shared(
+            context.tensors[f"{self._student}/{name}"], context.tensors[f"{self._teacher}/{name}"].detach()
+        )
+        return ours, theirs
+
+
+class FeatureDistillation(_Distillation):
+    """``feature_kd``."""
+
+    def __init__(self, config: FeatureTerm, shapes: NamedTensors) -> None:
+        """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
+        super().__init__(config)
+        self._config = config
+        self._pairs = {
+            f"{config.student}/{ours}": f"{config.teacher}/{theirs}" for ours, theirs in config.features.items()
+        }
+        channels = {
+            (_map(shapes[ours]).shape[1], _map(shapes[theirs]).shape[1]) for ours, theirs in self._pairs.items()
+        }
+        for ours, theirs in self._pairs.items():
+            self._check(ours, _map(shapes[ours]), theirs, _map(shapes[theirs]))
+        self.adapters = nn.ModuleDict()
+        if config.adapter is not None:
+            if len(channels) > 1:
+                raise TrainingError(
+                    f"the adapter {config.adapter!r} cannot serve features of different channels, (student, teacher) = "
+                    f"{sorted(channels)}: make a term of each"
+                )
+            self.adapters[config.adapter] = nn.Conv2d(*channels.pop(), 1)
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        losses = [self._loss(context.tensors[o], context.tensors[t].detach()) for o, t in self._pairs.items()]
+        return self._weighted(torch.stack(losses).mean())
+
+    def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
+        ours, theirs = _map(ours), _map(theirs)
+        for adapter in self.adapters.values():
+            ours = adapter(ours)
+        if self._config.standardise:
+            ours, theirs = features.standardised(ours), features.standardised(theirs)
+        if self._config.loss == "mse":
+            return features.squared_difference(ours, theirs)
+        return features.channel_divergence(ours, theirs, self._config.temperature)
+
+    def _check(self, ours: str, student: Tensor, theirs: str, teacher: Tensor) -> None:
+        if student.shape[2:] != teacher.shape[2:]:
+            raise TrainingError(
+                f"{ours} has {_size(student)} positions and {theirs} {_size(teacher)}; an adapter changes channels "
+                "alone: compare features of the same size"
+            )
+        if student.shape[1] != teacher.shape[1] and self._config.adapter is None:
+            raise TrainingError(
+                f"{ours} has {student.shape[1]} channels and {theirs} {teacher.shape[1]}: give the term an adapter, "
+                "such as 'adapter: to_teacher', a 1x1 convolution that is trained with it"
+            )
+
+
+def _map(values: Tensor) -> Tensor:
+    """(frame, channel, row, column), of which tensors of several time steps are the mean."""
+    if values.dim() not in (4, 5):
+        raise TrainingError(f"a tensor of shape {tuple(values.shape)} is no map of features")
+    return values.mean(dim=0) if values.dim() == 5 else values
+
+
+def _size(values: Tensor) -> str:
+    return "x".join(map(str, values.shape[2:]))
+
+
+class ClassDistillation(_Distillation):
+    """``class_kd``."""
+
+    def __init__(self, config: ClassTerm) -> None:
+        super().__init__(config)
+        self._temperature = config.temperature
+        self._divergence = classes.bernoulli_divergence if config.loss == "bernoulli" else classes.position_divergence
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        return self._weighted(self._divergence(*self._pair(context, "class"), self._temperature))
+
+
+class BoxDistillation(_Distillation):
+    """``box_kd``."""
+
+    def __init__(self, config: BoxTerm) -> None:
+        super().__init__(config)
+        self._loss = boxes.overlap_loss if config.loss == "iou" else boxes.side_loss
+        self._margin = config.margin
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        ours, theirs = self._pair(context, "distances")
+        truth = true_distances(context.batch.box, ours.shape[-1], context.batch.search.shape[-1])
+        counted = on_target(truth, context.batch.same)
+        loss = self._loss(ours, theirs)
+        if self._margin is not None:
+            with torch.no_grad():
+                against_truth = boxes.overlap_loss(ours, truth), boxes.overlap_loss(theirs, truth)
+            loss = loss * boxes.needs_teacher(*against_truth, self._margin)
+        return self._weighted(boxes.mean_over(loss, counted))
+
+
+class CentreDistillation(_Distillation):
+    """``centre_kd``."""
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        ours, theirs = self._pair(context, "centre")
+        truth = true_distances(context.batch.box, ours.shape[-1], context.batch.search.shape[-1])
+        counted = on_target(truth, context.batch.same)
+        return self._weighted(boxes.mean_over(centre_divergence(ours, theirs)[:, 0], counted))
