@@ -1,0 +1,1 @@
+"""Studies: several trainings over several seeds, judged alike, and what comes of comparing them."""

@@ -1,0 +1,241 @@
+"""What a frame costs a model: operations of every layer of the search branch, which runs at every frame.
+
+The template branch runs once a target and is left out. A student of one time step is counted on the spikes of its
+integers on the exact engine; one of several steps has no network of integers, and is counted on the spikes of the
+model itself, step by step, through the connections of the same weights at one step. Both ways count alike, as
+``sim.activity`` does: every connection that exists, at the borders too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from netx import Network
+from pipeline.benchmarks import Entry
+from pipeline.config import TrackerConfig
+from pipeline.models.checkpoint import Model
+from pipeline.models.config import SiameseConfig, SiamFCppConfig, SpikingConfig
+from pipeline.models.network import to_network
+from pipeline.models.scorer import crops_of, geometry_of
+from pipeline.models.siamfcpp import SiamFCpp
+from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.models.table import cost_table
+from pipeline.track import search_pixels, template_pixels
+from pipeline.trackers.model import CONTEXT
+from pipeline.training.validation import RATE_FRAMES
+from sim import engine
+from sim.activity import count
+from sim.recording import Recording
+
+_BACKBONE = ("search_conv", "search_pool", "backbone.")
+"""What names of backbone layers begin with; the others are the head's."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A target and where it is looked for: uint8 crops, template (1, 3, side, side), search (frame, 3, side, side)."""
+
+    template: Tensor
+    search: Tensor
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """One layer in one frame, mean over the frames and summed over the time steps.
+
+    neurons: those that spike. spikes: they send. synops: connections that spikes travel. macs: multiply-accumulates of
+    real or graded values; of the encoder, at every time step anew, as the literature counts it.
+    """
+
+    layer: str
+    backbone: bool
+    neurons: int
+    spikes: float
+    synops: float
+    macs: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """A frame's work. encoder_macs: what the first layer's multiply-accumulates would be, computed once a frame."""
+
+    time_steps: int
+    layers: tuple[LayerWork, ...]
+    encoder_macs: float
+
+    @property
+    def spike_rate(self) -> float:
+        """Spikes over neurons and time steps; 0 of a model that doesn't spike."""
+        neurons = sum(layer.neurons for layer in self.layers)
+        return sum(layer.spikes for layer in self.layers) / neurons / self.time_steps if neurons else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, which ``from_json`` reads."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Work:
+        """What ``to_json`` made."""
+        layers = tuple(LayerWork(**layer) for layer in values["layers"])
+        return Work(values["time_steps"], layers, values["encoder_macs"])
+
+
+def views(entries: Sequence[Entry], config: SiameseConfig) -> list[View]:
+    """For each sequence its target and some frames, spread evenly, each cropped around the true box.
+
+    Raises DataError or FormatError where a frame cannot be had.
+    """
+    geometry, settings = geometry_of(config), TrackerConfig(context=CONTEXT)
+    result = []
+    for entry in entries:
+        video = entry.load()
+        known = np.flatnonzero(np.isfinite(video.boxes).all(axis=1) & (video.boxes[:, 2:] > 0).all(axis=1))
+        chosen = set(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)].tolist())
+        search = []
+        for index, frame in enumerate(video.frames()):
+            if index == 0:
+                template = crops_of(template_pixels(frame, video.boxes[0], geometry, settings))
+            if index in chosen:
+                search.append(crops_of(search_pixels(frame, video.boxes[index], geometry, settings)))
+            if index >= max(chosen):
+                break
+        result.append(View(template, torch.cat(search)))
+    return result
+
+
+def work(model: Model, shown: Sequence[View]) -> Work:
+    """What a search frame costs ``model``, on its integers where it spikes.
+
+    Raises QuantizeError where a student's values are no integers, as ``to_network`` does.
+    """
+    if not isinstance(model, SpikingSiamFCpp):
+        rows = _macs(model.config, "")
+        return Work(1, rows, rows[0].macs)
+    student = model.eval()
+    by_engine = student.time_steps == 1
+    recorded = (_by_engine if by_engine else _by_model)(student, shown)
+    return _work(student, recorded)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What one view did in one time step. inputs: what entered the chip, (frame, channel, row, column)."""
+
+    network: Network
+    inputs: npt.NDArray[np.int32]
+    recording: Recording
+
+
+def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[_Recorded]:
+    """The one time step of each view, on the exact engine."""
+    network = to_network(student)
+    for view in shown:
+        kernels: dict[str, npt.NDArray[np.uint8]] = {}
+        if network.correlations():
+            templates = network.template_network()
+            spikes = engine.run(templates, {"template": _chip_input(student, view.template)}).spikes
+            kernels = {name: spikes[name][0] for name in templates.outputs}
+        search, inputs = _search_network(network, kernels), _chip_input(student, view.search)
+        yield _Recorded(search, inputs, engine.run(search, {"search": inputs}))
+
+
+def _by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[_Recorded]:
+    """Every time step of each view, by the model in torch."""
+    network = to_network(_single_step(student))
+    for view in shown:
+        with torch.inference_mode():
+            target = student.program(view.template)
+            answer = {**target, **student.respond(target, view.search)}
+        inputs = _chip_input(student, view.search)
+        for step in range(student.time_steps):
+            spikes = {name.removeprefix("spikes/"): _bits(t[step]) for name, t in answer.items() if "spikes/" in name}
+            if student.config.encoder == "host":
+                inputs = spikes["search_conv1"].astype(np.int32)
+            kernels = {name: spikes[name][0] for name in spikes if name.endswith("_kernel")}
+            search = _search_network(network, kernels)
+            yield _Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
+
+
+def _work(student: SpikingSiamFCpp, recorded: Iterable[_Recorded]) -> Work:
+    """Sums over the time steps, means over the frames."""
+    sums: dict[str, npt.NDArray[np.float64]] = {}
+    neurons: dict[str, int] = {}
+    frames = 0
+    for one in recorded:
+        activity = count(one.network, {"search": one.inputs}, one.recording)
+        frames += activity.frames
+        if student.config.encoder == "host":  # its spikes are the network's input
+            _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0))
+            neurons["search_conv1"] = one.inputs[0].size
+        for layer in activity.layers:
+            _add(sums, layer.layer, [values.sum() for values in (layer.spikes, layer.synops, layer.macs)])
+            neurons[layer.layer] = layer.neurons if layer.layer in one.recording.spikes else 0
+    frames //= student.time_steps  # every frame came once a step
+    host = {row.layer: row for row in _host(student)}
+    layers = []
+    for name, total in sums.items():
+        spikes, synops, macs = (float(value / frames) for value in total)
+        if name in host:
+            macs = host.pop(name).macs * student.time_steps
+        layers.append(LayerWork(name, name.startswith(_BACKBONE), neurons[name], spikes, synops, macs))
+    return Work(student.time_steps, (*layers, *host.values()), layers[0].macs / student.time_steps)
+
+
+def _add(sums: dict[str, npt.NDArray[np.float64]], layer: str, counted: Sequence[float]) -> None:
+    sums[layer] = sums.get(layer, np.zeros(len(counted))) + np.array(counted, np.float64)
+
+
+def _host(student: SpikingSiamFCpp) -> list[LayerWork]:
+    """What the host does in real values: the encoder, under its layer's name, and neck, correlation and head."""
+    rows: list[LayerWork] = []
+    if student.config.encoder == "host":
+        rows += [LayerWork("search_conv1", True, 0, 0.0, 0.0, _macs(student.config, "backbone.conv1")[0].macs)]
+    if student.config.head == "host":
+        rows += _macs(student.config, "matcher.")
+    return rows
+
+
+def _macs(config: SiameseConfig, prefix: str) -> tuple[LayerWork, ...]:
+    """Convolutions of a search frame in the teacher of this layout whose names begin with ``prefix``."""
+    teacher = SiamFCppConfig(**{key: getattr(config, key) for key in SiameseConfig.model_fields})
+    _, rows = cost_table(SiamFCpp(teacher))
+    return tuple(
+        LayerWork(row.layer, row.layer.startswith(_BACKBONE), 0, 0.0, 0.0, float(row.macs))
+        for row in rows
+        if row.layer.startswith(prefix)
+    )
+
+
+def _single_step(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
+    """The same weights at one time step, which become a network."""
+    config: SpikingConfig = student.config.model_copy(update={"time_steps": 1})
+    single = SpikingSiamFCpp(config)
+    single.load_state_dict(student.state_dict())
+    return single.eval()
+
+
+def _search_network(network: Network, kernels: Mapping[str, npt.NDArray[np.uint8]]) -> Network:
+    return network.programmed(kernels) if network.correlations() else network.subnetwork(["search_conv5"])
+
+
+def _chip_input(student: SpikingSiamFCpp, crops: Tensor) -> npt.NDArray[np.int32]:
+    with torch.inference_mode():
+        return student.chip_input(crops).numpy().astype(np.int32)
+
+
+def _as_recording(network: Network, spikes: Mapping[str, npt.NDArray[np.uint8]], frames: int) -> Recording:
+    """The spikes of a network's layers; its read-outs send nothing that would count, and are given as zeros."""
+    names = [layer.name for layer in network.layers]
+    silent = {name: np.zeros((frames, *network.shape(name)), np.int32) for name in names if name not in spikes}
+    return Recording("model", {name: spikes[name] for name in names if name in spikes}, silent)
+
+
+def _bits(spikes: Tensor) -> npt.NDArray[np.uint8]:
+    return spikes.to(torch.uint8).numpy()
