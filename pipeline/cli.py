@@ -16,6 +16,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
+from pipeline.commands.options import ConfigOption
 from pipeline.commands.track import track
 from pipeline.commands.train import train
 from pipeline.config import RunConfig, load_config
@@ -88,19 +89,47 @@ def deploy(
 
 @app.command()
 def verify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its YAML configuration.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run's folder or YAML configuration; or, with --sequence, a checkpoint."),
+    ],
     runs: RunsOption = Path("runs"),
+    sequence: Annotated[
+        Path | None, typer.Option("--sequence", help="Folder or video on which a checkpoint's tracker is verified.")
+    ] = None,
+    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames to follow; all otherwise.")] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Compare one frame in so many.")] = 1,
+    reprogram: Annotated[
+        int | None, typer.Option("--reprogram", min=1, help="Take the target anew after so many frames.")
+    ] = None,
+    convolution: Annotated[
+        str, typer.Option("--convolution", help="stock: Lava's own; fast: a drop-in of the same bits.")
+    ] = "stock",
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time limit of each run of Lava.")] = 1800,
+    config: ConfigOption = None,
 ) -> None:
-    """Run every engine anew on a run's files and compare them bit by bit.
+    """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
 
     Ends with 0 when all are identical. Ends with 1 when not, and names the first layer, neuron and frame that differ.
+    A check of a sequence that was stopped goes on from its last finished part.
     """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.commands.verify_sequence import Wanted, verify_sequence
     from pipeline.verification import in_words
 
-    settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
-    progress = Progress()
-    verdict = _deployment(settings, run if run.is_dir() else runs / settings.name, progress).verify_again()
-    progress.say(in_words(verdict))
+    if sequence is not None:
+        out = runs / "verify"
+        verdict = verify_sequence(
+            Wanted(run, sequence, box, frames, every, reprogram, convolution, seconds, config, out)
+        )
+    elif run.suffix == ".safetensors":
+        raise MonospikeError(f"{run}: a checkpoint is verified on a sequence; name its folder with --sequence")
+    else:
+        settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
+        progress = Progress()
+        verdict = _deployment(settings, run if run.is_dir() else runs / settings.name, progress).verify_again()
+        progress.say(in_words(verdict))
     if not verdict["identical"]:
         raise typer.Exit(1)
 

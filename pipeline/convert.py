@@ -90,13 +90,14 @@ def _recording(fired: Iterable[tuple[str, tuple[Tensor, Tensor]]], readouts: Map
     spikes, membranes = {}, {}
     for name, (spike, voltage) in fired:
         spikes[name] = spike.to(torch.uint8).numpy()
-        membranes[name] = _weight_units(voltage, name)
+        membranes[name] = weight_units(voltage, name)
     for name, voltage in readouts.items():
-        membranes[name] = _weight_units(voltage, name)
+        membranes[name] = weight_units(voltage, name)
     return Recording("slayer", spikes, membranes)
 
 
-def _weight_units(voltage: Tensor, name: str) -> npt.NDArray[np.int32]:
+def weight_units(voltage: Tensor, name: str) -> npt.NDArray[np.int32]:
+    """Membranes in weight units, from SLAYER's. Raises QuantizeError where one is not whole."""
     scaled = voltage.to(torch.float64) * WEIGHT_SCALE
     if not torch.equal(scaled, scaled.round()):
         raise QuantizeError(f"layer {name!r}: its membrane in SLAYER is no whole number of weight units")

@@ -149,8 +149,8 @@ def judge(
         "identical": first is None and not differences,
         "frames": sum(comparison.frames for comparison in comparisons),
         "engines": list(comparisons[0].engines),
-        "layers": [_layer(layer) for comparison in comparisons for layer in comparison.layers],
-        "first_divergence": None if first is None else _divergence(first),
+        "layers": [layer_values(layer) for comparison in comparisons for layer in comparison.layers],
+        "first_divergence": None if first is None else divergence_values(first),
         "file_differences": differences,
     }
 
@@ -175,7 +175,8 @@ def in_words(verdict: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _layer(layer: LayerComparison) -> dict[str, Any]:
+def layer_values(layer: LayerComparison) -> dict[str, Any]:
+    """A layer of the verdict as JSON values."""
     return {
         "name": layer.name,
         "spikes": layer.spikes,
@@ -185,7 +186,8 @@ def _layer(layer: LayerComparison) -> dict[str, Any]:
     }
 
 
-def _divergence(first: Divergence) -> dict[str, Any]:
+def divergence_values(first: Divergence) -> dict[str, Any]:
+    """The verdict's first divergence as JSON values."""
     return {
         "layer": first.layer,
         "neuron": dict(zip(("channel", "row", "column"), first.neuron, strict=True)),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
+
+from netx.errors import MonospikeError
 
 if TYPE_CHECKING:
     from pipeline.config import TrackerConfig
+    from pipeline.crop import Box
 
 TrackerOption = Annotated[
     str, typer.Option("--tracker", help="fixed, nanotrack, a packaged student such as demo, or a .safetensors file.")
@@ -27,3 +31,16 @@ def tracker_settings(config: Path | None) -> TrackerConfig:
     from pipeline.config import TrackerConfig, load_config
 
     return TrackerConfig() if config is None else load_config(config).tracker
+
+
+def parsed_box(box: str | None) -> Box | None:
+    """``x,y,width,height`` as numbers. Raises MonospikeError."""
+    if box is None:
+        return None
+    try:
+        values = np.array([float(word) for word in box.split(",")])
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (4,):
+        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
+    return values

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, parsed_box, tracker_settings
 
 if TYPE_CHECKING:
-    from pipeline.crop import Box
     from pipeline.trackers import Tracker
 
 
@@ -45,7 +42,7 @@ def track(
     from pipeline.progress import Progress
 
     footage, progress, animation = open_footage(source), Progress(), Animation()
-    start = first_box(footage, _parsed(box))
+    start = first_box(footage, parsed_box(box))
     trackers = _trackers(tracker, engine, config, weights)
     followed = follow(footage, start, trackers, animation, progress)
     out.mkdir(parents=True, exist_ok=True)
@@ -71,18 +68,6 @@ def _trackers(name: str, engine: str, config: Path | None, weights: Path | None)
         return {name: open_tracker(name, form, settings, weights)}
     engines = ("float", "integer") if engine == "both" else (engine,)
     return {label: open_tracker(name, engine_called(label), settings, weights) for label in engines}
-
-
-def _parsed(box: str | None) -> Box | None:
-    if box is None:
-        return None
-    try:
-        values = np.array([float(word) for word in box.split(",")])
-    except ValueError:
-        values = np.empty(0)
-    if values.shape != (4,):
-        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
-    return values
 
 
 def _write(path: Path, content: bytes) -> None:

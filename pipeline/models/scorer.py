@@ -45,23 +45,26 @@ class ModelScorer:
 
 
 class IntegerScorer:
-    """A single-step student as its network of integers on the exact engine; the host does the rest in real values."""
+    """A single-step student as its network of integers on the exact engine; the host does the rest in real values.
+
+    network: both branches, the template not programmed.
+    """
 
     def __init__(self, student: SpikingSiamFCpp) -> None:
         """Raises QuantizeError or HeadroomError as ``to_network`` does."""
-        self._student, self._network = student.eval(), to_network(student)
+        self._student, self.network = student.eval(), to_network(student)
         chip = student.config.head == "chip"
-        templates = self._network.template_network() if chip else self._network.subnetwork(["template_conv5"])
+        templates = self.network.template_network() if chip else self.network.subnetwork(["template_conv5"])
         self._templates = fused.compile(templates)
         # Without a correlation on the chip the search side is the same for every target.
-        self._search = None if chip else fused.compile(self._network.subnetwork(["search_conv5"]))
+        self._search = None if chip else fused.compile(self.network.subnetwork(["search_conv5"]))
         self._target: Mapping[str, Tensor] = {}
 
     def program(self, template: Pixels) -> None:
         recording = self._run(self._templates, template)
         if self._student.config.head == "chip":
             spikes = {name: value[0] for name, value in recording.spikes.items()}
-            self._search = fused.compile(self._network.programmed(spikes))
+            self._search = fused.compile(self.network.programmed(spikes))
             return
         with torch.inference_mode():
             self._target = self._student.matcher.program(self._features(recording, "template_conv5"))

@@ -27,8 +27,12 @@ def model_tracker(checkpoint: Path, engine: Literal["float", "integer"], setting
     fails.
     """
     model = load_model(checkpoint)
-    settings = settings.model_copy(update={"context": CONTEXT})
-    return Siamese(_scorer(model, checkpoint, engine), geometry_of(model.config), settings)
+    return around(_scorer(model, checkpoint, engine), model, settings)
+
+
+def around(scorer: Scorer, model: Model, settings: TrackerConfig) -> Siamese:
+    """The tracking loop of ``model`` with ``scorer`` as its network; settings as in ``model_tracker``."""
+    return Siamese(scorer, geometry_of(model.config), settings.model_copy(update={"context": CONTEXT}))
 
 
 def _scorer(model: Model, checkpoint: Path, engine: str) -> Scorer:
