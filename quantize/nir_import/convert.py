@@ -1,0 +1,224 @@
+"""From a graph and frames to calibrate on to a network of integers and what each approximation is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import Input, Network, NetworkError
+from netx.nir_graph import NirGraph, NirNode
+from netx.types import Shape
+from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
+from quantize.nir_import.forms import FloatLayer, FloatNetwork, as_view, gather
+from quantize.nir_import.inputs import Calibration, calibrated
+from quantize.nir_import.integers import Builder, Rounded
+
+DEFAULT_DT = 1e-4
+"""Seconds. What snnTorch 1.0.0 writes its decays for (``export_nir.py``), and what the NIR paper's networks assume."""
+
+_FEW_STEPS = 1e-3
+"""A decay below this at the default dt is no plausible one: sinabs, for one, writes time constants in steps."""
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer. node, kind: of the graph. name: of the network's layer. taus: time constants in seconds as stored,
+    (name, smallest, largest). decays: before, the float ones in 1/4096, (name, smallest, largest)."""
+
+    node: str
+    kind: str
+    name: str
+    taus: tuple[tuple[str, float, float], ...]
+    decays: tuple[tuple[str, float, float], ...]
+    rounded: Rounded
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network of integers and where it comes from.
+
+    graph: what was imported, with inputs where it had none. dt: seconds, and where that is from. calibration: its
+    frames as both sides read them. outputs: for each output of the network the node of the graph that it stands for.
+    """
+
+    network: Network
+    graph: NirGraph
+    dt: float
+    dt_source: str
+    layers: tuple[LayerReport, ...]
+    calibration: Calibration
+    outputs: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float | None = None) -> Imported:
+    """The network of integers that does what ``graph`` does, as nearly as integers can.
+
+    frames: for each input (frame, ...) or (sequence, frame, ...); the only array serves the only input, whatever its
+    name. dt: seconds of a time step; otherwise that of the file's metadata, or ``DEFAULT_DT``.
+    Raises NirImportError that lists every node which cannot be done, NetworkError where the frames do not fit.
+    """
+    step, step_source = _time_step(graph, dt)
+    graph = _with_inputs(graph)
+    inputs = [name for name, node in graph.nodes.items() if node.kind == "Input"]
+    if len(inputs) == 1 and len(frames) == 1:
+        frames = dict(zip(inputs, frames.values(), strict=True))
+    shapes = _input_shapes(graph, inputs, frames)
+    calibration = _in_own_shapes(calibrated(frames, shapes), graph, shapes)
+    floats = gather(graph, shapes, step)
+    names = _names([*floats.inputs, *(layer.name for layer in floats.layers)])
+    sources = tuple(Input(names[name], shape, calibration.facts[name].range) for name, shape in floats.inputs.items())
+    scales = {names[name]: calibration.facts[name].scale for name in floats.inputs}
+    builder = Builder(sources, scales, names)
+    reports = _add_all(builder, graph, floats, step)
+    network = builder.network(tuple(names[name] for name in floats.outputs))
+    outputs = {names[name]: name for name in floats.outputs}
+    renamed = replace_names(calibration, names)
+    return Imported(
+        network, graph, step, step_source, tuple(reports), renamed, outputs, _notes(graph, floats, step, step_source)
+    )
+
+
+def replace_names(calibration: Calibration, names: Mapping[str, str]) -> Calibration:
+    """The calibration with the integers under the network's names; the floats stay under the graph's."""
+    integers = {names[name]: values for name, values in calibration.integers.items()}
+    return replace(calibration, integers=integers)
+
+
+def _add_all(builder: Builder, graph: NirGraph, floats: FloatNetwork, dt: float) -> list[LayerReport]:
+    problems = Problems(graph.path)
+    reports = []
+    failed: set[str] = set()
+    for layer in floats.layers:
+        if failed & set(layer.form.terms):
+            failed.add(layer.name)
+            continue
+        kind = graph.nodes[layer.name].kind if layer.name in graph.nodes else "Output"
+        before = len(problems.found)
+        with problems.of(layer.name, kind):
+            try:
+                rounded = builder.add(layer)
+            except NetworkError as error:
+                raise CannotError(str(error)) from None
+            reports.append(_report(builder, graph, layer, rounded, dt))
+        if len(problems.found) > before:
+            failed.add(layer.name)
+    problems.stop_if_any()
+    return reports
+
+
+def _report(builder: Builder, graph: NirGraph, layer: FloatLayer, rounded: Rounded, dt: float) -> LayerReport:
+    node = graph.nodes.get(layer.name, NirNode("Output"))
+    taus, decays = [], []
+    for what in ("tau_syn", "tau_mem", "tau"):
+        if what in node.values and layer.neuron is not None:
+            tau = np.asarray(node.values[what], np.float64)
+            taus.append((what, float(tau.min()), float(tau.max())))
+            name = "current" if what == "tau_syn" else "voltage"
+            decays.append((name, float(4096 * dt / tau.max()), float(4096 * dt / tau.min())))
+    kind = node.kind if layer.neuron is not None else "linear read-out"
+    return LayerReport(layer.name, kind, builder.names[layer.name], tuple(taus), tuple(decays), rounded)
+
+
+def _time_step(graph: NirGraph, dt: float | None) -> tuple[float, str]:
+    if dt is not None:
+        if not np.isfinite(dt) or dt <= 0:
+            raise NetworkError(f"dt is {dt}: expected a positive number of seconds")
+        return dt, "as asked for"
+    if graph.dt is not None:
+        return graph.dt, "from the file's metadata"
+    return DEFAULT_DT, "the default: the file does not say"
+
+
+def _with_inputs(graph: NirGraph) -> NirGraph:
+    """The graph with an Input node before every node that reads nothing, should it have none at all."""
+    if any(node.kind == "Input" for node in graph.nodes.values()):
+        return graph
+    read = {target for _, target in graph.edges}
+    roots = [name for name in graph.nodes if name not in read]
+    if not roots:
+        reason = "every node reads another: add an Input node where frames enter"
+        raise NirImportError(graph.path, [Problem("", "graph", reason)])
+    nodes = {f"input_{name}": NirNode("Input", _shape_of(graph.nodes[name])) for name in roots}
+    edges = tuple((f"input_{name}", name) for name in roots)
+    return replace(graph, nodes={**nodes, **graph.nodes}, edges=(*edges, *graph.edges))
+
+
+def _shape_of(node: NirNode) -> dict[str, npt.NDArray | str]:
+    """What a node reads, where its parameters say so, as the parameter of an Input."""
+    values = {name: value for name, value in node.values.items() if not isinstance(value, str)}
+    if node.kind in ("Affine", "Linear"):
+        return {"shape": np.array(np.shape(values["weight"])[-1:])}
+    if node.kind in ("Conv1d", "Conv2d"):
+        if "input_shape" not in values:
+            return {}
+        channels = np.shape(values["weight"])[1] * int(np.ravel(values["groups"])[0])
+        return {"shape": np.array([channels, *np.ravel(values["input_shape"])])}
+    shapes = [np.shape(value) for value in values.values() if np.size(value) > 1]
+    return {"shape": np.array(shapes[0])} if shapes and node.kind not in ("SumPool2d", "AvgPool2d", "Flatten") else {}
+
+
+def _input_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.NDArray]) -> dict[str, Shape]:
+    problems = Problems(graph.path)
+    shapes = {}
+    for name in inputs:
+        stored = graph.nodes[name].values.get("shape")
+        with problems.of(name, "Input"):
+            if stored is not None and not isinstance(stored, str) and stored.ndim == 1 and stored.size:
+                shapes[name] = as_view(tuple(int(size) for size in stored))
+            elif name in frames:
+                shapes[name] = as_view(np.shape(frames[name])[1:])
+            else:
+                raise CannotError("the file does not say its shape, and there are no frames for it")
+    problems.stop_if_any()
+    return shapes
+
+
+def _in_own_shapes(calibration: Calibration, graph: NirGraph, shapes: Mapping[str, Shape]) -> Calibration:
+    """The float frames in the shapes that the graph's nodes expect."""
+    floats = {}
+    for name, values in calibration.floats.items():
+        stored = graph.nodes[name].values.get("shape")
+        own = tuple(int(size) for size in np.ravel(stored)) if stored is not None else None
+        own = own if own is not None and int(np.prod(own)) == shapes[name].size else tuple(shapes[name])
+        while len(own) > 1 and own[0] == 1 and len(own) != 3:
+            own = own[1:]
+        floats[name] = values.reshape(*values.shape[:2], *own)
+    return replace(calibration, floats=floats)
+
+
+def _names(nodes: list[str]) -> dict[str, str]:
+    """For every node a name that a layer can have, all different, and none that a wire may get."""
+    result: dict[str, str] = {}
+    taken: set[str] = set()
+    for node in nodes:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", node) or "layer"
+        plain = f"n{plain}" if plain[0].isdigit() else plain
+        name, number = plain, 2
+        while taken & {name, f"{name}_flat", f"{name}_inputs"}:
+            name, number = f"{plain}_{number}", number + 1
+        taken |= {name, f"{name}_flat", f"{name}_inputs"}
+        result[node] = name
+    return result
+
+
+def _notes(graph: NirGraph, floats: FloatNetwork, dt: float, source: str) -> tuple[str, ...]:
+    notes = []
+    if floats.dropped:
+        notes.append(f"no input leads to {', '.join(floats.dropped)}: left out")
+    slow = [
+        name
+        for name, node in graph.nodes.items()
+        for tau in ("tau", "tau_mem", "tau_syn")
+        if tau in node.values and dt / float(np.min(np.asarray(node.values[tau]))) < _FEW_STEPS
+    ]
+    if slow and not source.startswith("as asked"):
+        notes.append(
+            f"at a dt of {dt:g} s, {source}, {slow[0]} hardly changes in a thousand steps: if its time constants are "
+            "in steps, as sinabs writes them, pass --dt 1"
+        )
+    return tuple(notes)

@@ -1,0 +1,200 @@
+"""A NIR graph as layers: neurons, and one affine map from the layers that they read.
+
+Between neurons NIR has any number of linear nodes, in series, side by side and through delays: ``linear`` joins them.
+What arrives at neurons is their layer's synapse.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from netx.nir_graph import IDENTITY, PARAMETERS, NirGraph, NirNode
+from netx.types import Shape
+from quantize.nir_import import operators as op
+from quantize.nir_import.errors import CannotError, Problems
+from quantize.nir_import.linear import Form, as_view, summed, transformed
+from quantize.nir_import.loops import LoopError, feedback_edges, step_order
+from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, float_neuron
+
+NEURONS = (*SPIKING, *READING)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """Neurons and what they read. feedback: of their own spikes one step before. neuron: None for a linear output."""
+
+    name: str
+    form: Form
+    feedback: op.Term | None
+    neuron: FloatNeuron | None
+
+
+@dataclass(frozen=True)
+class FloatNetwork:
+    """The layers of a graph, each after what it reads. inputs: shapes by name. outputs: names of layers.
+
+    output_nodes: for each output layer the node of the graph that it is the output of.
+    """
+
+    inputs: Mapping[str, Shape]
+    layers: tuple[FloatLayer, ...]
+    outputs: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def gather(graph: NirGraph, inputs: Mapping[str, Shape], dt: float) -> FloatNetwork:
+    """The layers of ``graph`` for steps of ``dt`` seconds.
+
+    inputs: the shape of every node without inputs. Raises NirImportError that names all nodes which cannot be done.
+    """
+    problems = Problems(graph.path)
+    for name, node in graph.nodes.items():
+        if node.kind not in PARAMETERS and node.kind != IDENTITY:
+            problems.add(name, node.kind, f"is no kind that can be done: {', '.join(sorted(PARAMETERS))} can")
+    gatherer = _Gatherer(graph, inputs, dt, problems)
+    gatherer.run()
+    problems.stop_if_any()
+    return gatherer.result()
+
+
+class _Gatherer:
+    """Goes through the graph once, every node after those that it reads within one step."""
+
+    def __init__(self, graph: NirGraph, inputs: Mapping[str, Shape], dt: float, problems: Problems) -> None:
+        self._graph, self._inputs, self._dt, self._problems = graph, inputs, dt, problems
+        self._forms: dict[str, Form] = {}
+        self._layers: dict[str, FloatLayer] = {}
+        self._before: dict[str, list[str]] = {name: [] for name in graph.nodes}
+        for source, target in graph.edges:
+            self._before[target].append(source)
+        neurons = {name for name, node in graph.nodes.items() if node.kind in NEURONS}
+        self._feedback = feedback_edges(graph, neurons)
+        self._dropped: tuple[str, ...] = ()
+
+    def run(self) -> None:
+        """Fill in forms and layers; what cannot be done goes to the problems."""
+        reached = self._reached()
+        self._dropped = tuple(name for name in self._graph.nodes if name not in reached)
+        try:
+            order = step_order(self._graph, self._feedback)
+        except LoopError as error:
+            loop = error.nodes
+            reason = f"is part of a loop without neurons, which has no time step: {', '.join(loop)}"
+            self._problems.add(loop[0], self._kind(loop[0]), reason)
+            return
+        for name in order:
+            if name in reached:
+                self._visit(name)
+        self._close_loops()
+
+    def result(self) -> FloatNetwork:
+        read = {source for source, _ in self._graph.edges}
+        ends = [
+            name
+            for name, node in self._graph.nodes.items()
+            if name in self._forms and (node.kind == "Output" or name not in read)
+        ]
+        outputs: dict[str, None] = {}
+        for end in ends:
+            outputs[self._output_layer(end)] = None
+        order = graphlib.TopologicalSorter({name: set(layer.form.terms) for name, layer in self._layers.items()})
+        layers = tuple(self._layers[name] for name in order.static_order() if name in self._layers)
+        return FloatNetwork(dict(self._inputs), layers, tuple(outputs), self._dropped)
+
+    def _reached(self) -> set[str]:
+        """The nodes that an input leads to."""
+        after: dict[str, list[str]] = {}
+        for source, target in self._graph.edges:
+            after.setdefault(source, []).append(target)
+        reached, waiting = set(self._inputs), list(self._inputs)
+        while waiting:
+            for target in after.get(waiting.pop(), []):
+                if target not in reached:
+                    reached.add(target)
+                    waiting.append(target)
+        return reached
+
+    def _visit(self, name: str) -> None:
+        node = self._graph.nodes[name]
+        if name in self._inputs:
+            shape = self._inputs[name]
+            self._forms[name] = Form(shape, {name: op.identity(shape)}, np.zeros(shape))
+            return
+        with self._problems.of(name, node.kind):
+            arriving = self._arriving(name)
+            if arriving is None:
+                return
+            if node.kind in NEURONS:
+                self._add_layer(name, node, arriving)
+            else:
+                self._forms[name] = transformed(node, arriving, self._dt)
+
+    def _arriving(self, name: str) -> Form | None:
+        """The sum of what the edges bring; None when one of their sources is itself a problem."""
+        forms = []
+        for source in self._before[name]:
+            if source in self._dropped:
+                continue
+            if self._kind(source) in READING and self._graph.nodes[name].kind not in ("Output", IDENTITY):
+                raise CannotError(
+                    f"reads {source!r}, a {self._kind(source)}, which sends no spikes: its voltage can only be read out"
+                )
+            if (source, name) in self._feedback:
+                shape = self._fed_shape(source, name)
+                forms.append(Form(shape, {source: op.identity(shape)}, np.zeros(shape)))
+            elif source in self._forms:
+                forms.append(self._forms[source])
+            else:
+                return None
+        return summed(forms)
+
+    def _fed_shape(self, source: str, name: str) -> Shape:
+        """The shape of neurons whose turn is still to come, from their parameters or the weights that read them."""
+        values = self._graph.nodes[source].values
+        shape = max((np.shape(value) for value in values.values()), key=lambda one: int(np.prod(one)), default=())
+        if int(np.prod(shape)) == 1 and "weight" in self._graph.nodes[name].values:
+            shape = np.shape(self._graph.nodes[name].values["weight"])[1:2]
+        return as_view(shape or (1,))
+
+    def _add_layer(self, name: str, node: NirNode, arriving: Form) -> None:
+        neuron = float_neuron(node, arriving.shape, self._dt)
+        terms = dict(arriving.terms)
+        feedback = terms.pop(name, None)
+        if feedback is not None and not neuron.spikes:
+            raise CannotError("feeds back, but has no spikes to send")
+        if not terms:
+            raise CannotError("reads nothing but itself")
+        self._layers[name] = FloatLayer(name, replace(arriving, terms=terms), feedback, neuron)
+        self._forms[name] = Form(arriving.shape, {name: op.identity(arriving.shape)}, np.zeros(arriving.shape))
+
+    def _close_loops(self) -> None:
+        """A problem for every loop that is more than a layer's own feedback."""
+        before = {name: set(layer.form.terms) for name, layer in self._layers.items()}
+        try:
+            list(graphlib.TopologicalSorter(before).static_order())
+        except graphlib.CycleError as error:
+            loop = list(dict.fromkeys(error.args[1]))
+            self._problems.add(
+                loop[0],
+                self._kind(loop[0]),
+                f"is part of a loop over several layers ({', '.join(loop)}): a layer can only feed back to itself",
+            )
+
+    def _output_layer(self, end: str) -> str:
+        """The layer whose spikes or read-outs the node ``end`` hands out; a linear one is added where there is none."""
+        form = self._forms[end]
+        if len(form.terms) == 1 and not form.bias.any():
+            [(source, term)] = form.terms.items()
+            plain = isinstance(term.operator, op.Scaled) and bool((term.operator.factor == 1).all())
+            if plain and not term.delay.any() and source in self._layers:
+                return source
+        name = end if end not in self._inputs else f"{end}_out"
+        self._layers[name] = FloatLayer(name, form, None, None)
+        return name
+
+    def _kind(self, name: str) -> str:
+        return self._graph.nodes[name].kind
