@@ -100,6 +100,15 @@ class TrackerConfig(Section):
     window: float = Field(0.25, ge=0, le=1, description="influence of the cosine window")
     penalty: float = Field(0.06, ge=0, le=1, description="strength of the penalty on changes of size and ratio")
     size_rate: float = Field(0.5, ge=0, le=1, description="how fast the box takes a new size")
+    smallest: float = Field(4, gt=0, le=100, description="least side of a box, frame pixels")
+    zero_rim: bool = Field(False, description="the cosine window is zero at the score map's rim")
+    border: Literal["frame", "first"] = Field(
+        "frame", description="what crops show outside: the mean colour of each frame, or in whole numbers of the first"
+    )
+    whole_pixels: bool = Field(
+        False,
+        description="a crop shows a whole number of frame pixels, from the centre of its first to that of its last",
+    )
 
 
 class PairConfig(Section):

@@ -6,6 +6,9 @@ Crop sizes follow SiamFC: a square of side sqrt((w + p)(h + p)), p = context * (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +17,7 @@ from netx import Range
 
 Box = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
+Colour: TypeAlias = Sequence[float]
 
 
 def context_side(box: Box, context: float) -> float:
@@ -28,14 +32,19 @@ def centre(box: Box) -> npt.NDArray[np.float64]:
     return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
 
 
-def crop(frame: Image, middle: npt.NDArray[np.float64], scale: float, side: int) -> Image:
+def mean_colour(frame: Image) -> Colour:
+    """Mean of each channel, as ``crop`` shows it outside the frame."""
+    return cv2.mean(frame)[:3]
+
+
+def crop(frame: Image, middle: npt.NDArray[np.float64], scale: float, side: int, border: Colour | None = None) -> Image:
     """The square of ``side`` crop pixels around ``middle``, ``scale`` crop pixels to a frame pixel.
 
-    (side, side, 3) uint8; outside the frame it shows the frame's mean colour.
+    (side, side, 3) uint8; outside the frame it shows ``border``, or the frame's mean colour.
     """
     shift = side / 2 - 0.5 - scale * (np.asarray(middle) - 0.5)
     matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-    border = cv2.mean(frame)[:3]
+    border = mean_colour(frame) if border is None else border
     cropped = cv2.warpAffine(
         frame, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import TrackerConfig
-from pipeline.crop import Box, Image, centre, context_side, crop, positions, to_crop, to_pixels
+from pipeline.crop import Box, Colour, Image, centre, context_side, crop, mean_colour, positions, to_crop, to_pixels
 
 Pixels = npt.NDArray[np.int8]
 
@@ -46,16 +46,27 @@ class Geometry:
     pixel_bits: int
 
 
-def template_pixels(frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig) -> Pixels:
-    """The template input that shows ``box`` of ``frame``."""
-    scale = geometry.template / context_side(box, settings.context)
-    return to_pixels(crop(frame, centre(box), scale, geometry.template)[None], geometry.pixel_bits)
+def template_pixels(
+    frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig, border: Colour | None = None
+) -> Pixels:
+    """The template input that shows ``box`` of ``frame``. border: what lies outside the frame; its mean colour."""
+    return _pixels(frame, box, geometry.template, geometry, settings, border)
 
 
-def search_pixels(frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig) -> Pixels:
-    """The search input around ``box`` of the frame before."""
+def search_pixels(
+    frame: Image, box: Box, geometry: Geometry, settings: TrackerConfig, border: Colour | None = None
+) -> Pixels:
+    """The search input around ``box`` of the frame before; border as above."""
+    return _pixels(frame, box, geometry.search, geometry, settings, border)
+
+
+def _pixels(
+    frame: Image, box: Box, side: int, geometry: Geometry, settings: TrackerConfig, border: Colour | None
+) -> Pixels:
     scale = geometry.template / context_side(box, settings.context)
-    return to_pixels(crop(frame, centre(box), scale, geometry.search)[None], geometry.pixel_bits)
+    if settings.whole_pixels:  # crop.py of megvii-research/video_analyst, get_subwindow_tracking
+        scale = (side - 1) / max(round(side / scale) - 1, 1)
+    return to_pixels(crop(frame, centre(box), scale, side, border)[None], geometry.pixel_bits)
 
 
 class Siamese:
@@ -64,16 +75,20 @@ class Siamese:
     def __init__(self, scorer: Scorer, geometry: Geometry, settings: TrackerConfig) -> None:
         self._scorer, self._geometry, self._settings = scorer, geometry, settings
         self._box: Box | None = None
+        self._border: Colour | None = None
 
     def start(self, frame: Image, box: Box) -> None:
         """Take what ``box`` marks in ``frame``, (height, width, 3) RGB, as the target."""
         self._box = np.asarray(box, dtype=np.float64)
-        self._scorer.program(template_pixels(frame, self._box, self._geometry, self._settings))
+        if self._settings.border == "first":
+            self._border = [int(mean) for mean in mean_colour(frame)]
+        self._scorer.program(template_pixels(frame, self._box, self._geometry, self._settings, self._border))
 
     def follow(self, frame: Image) -> Box:
         """The target's box in the next frame."""
         assert self._box is not None, "start() comes first"
-        result = self._scorer.score(search_pixels(frame, self._box, self._geometry, self._settings))
+        search = search_pixels(frame, self._box, self._geometry, self._settings, self._border)
+        result = self._scorer.score(search)
         self._box = _next_box(result, self._box, frame.shape, self._geometry, self._settings)
         return self._box
 
@@ -98,7 +113,7 @@ def track(
 
 
 def _next_box(result: ScoreMap, box: Box, shape: tuple[int, ...], geometry: Geometry, settings: TrackerConfig) -> Box:
-    """SiamFC++'s post-processing (megvii-research/video_analyst, siamfcpp_track.py); constants are ours."""
+    """SiamFC++'s post-processing (megvii-research/video_analyst, siamfcpp_track.py) with the constants given."""
     scale = geometry.template / context_side(box, settings.context)
     left, top, right, bottom = result.distances
     width, height = left + right, top + bottom
@@ -107,7 +122,7 @@ def _next_box(result: ScoreMap, box: Box, shape: tuple[int, ...], geometry: Geom
     ratio_change = _change((width / height) / (previous[2] / previous[3]))
     penalty = np.exp(-(size_change * ratio_change - 1) * settings.penalty)
     rows, columns = result.score.shape
-    window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1])
+    window = np.outer(_cosine(rows, settings), _cosine(columns, settings))
     ranked = penalty * result.score * (1 - settings.window) + window * settings.window
     row, column = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
     at = row, column
@@ -116,13 +131,20 @@ def _next_box(result: ScoreMap, box: Box, shape: tuple[int, ...], geometry: Geom
     middle = centre(box) + (np.array([x, y]) - geometry.search / 2) / scale
     rate = float(penalty[at] * result.score[at] * settings.size_rate)
     size = (1 - rate) * box[2:] + rate * np.array([width[at], height[at]]) / scale
-    return _clipped(middle, size, shape)
+    return _clipped(middle, size, shape, settings.smallest)
 
 
-def _clipped(middle: npt.NDArray[np.float64], size: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Box:
-    """A box whose middle lies in the frame and whose sides are at least 4 pixels and at most the frame's."""
+def _cosine(count: int, settings: TrackerConfig) -> npt.NDArray[np.float64]:
+    """The window of one axis of the score map."""
+    return np.hanning(count) if settings.zero_rim else np.hanning(count + 2)[1:-1]
+
+
+def _clipped(
+    middle: npt.NDArray[np.float64], size: npt.NDArray[np.float64], shape: tuple[int, ...], smallest: float
+) -> Box:
+    """A box whose middle lies in the frame and whose sides are at least ``smallest`` pixels and at most the frame's."""
     limits = np.array([shape[1], shape[0]], dtype=np.float64)
-    size = np.clip(size, 4, limits)
+    size = np.clip(size, smallest, limits)
     return np.concatenate([np.clip(middle, 0, limits) - size / 2, size])
 
 

@@ -48,7 +48,8 @@ def evaluate(
     from pipeline.progress import Progress
     from pipeline.trackers import engine_called, identity, open_tracker
 
-    chosen, form, settings = find_benchmark(benchmark), engine_called(engine), tracker_settings(config)
+    chosen, form = find_benchmark(benchmark), engine_called(engine)
+    settings = tracker_settings(tracker, config, benchmark)
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")

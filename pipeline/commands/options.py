@@ -22,15 +22,16 @@ WeightsOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="YAML run whose tracker section sets a student's post-processing."),
+    typer.Option("--config", help="YAML file whose tracker and benchmarks sections change crops and post-processing."),
 ]
 
 
-def tracker_settings(config: Path | None) -> TrackerConfig:
-    """The tracker section of a run's configuration, or the defaults. Raises ConfigError."""
-    from pipeline.config import TrackerConfig, load_config
+def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
+    """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""
+    from pipeline.trackers import is_model
+    from pipeline.trackers.settings import settings_for
 
-    return TrackerConfig() if config is None else load_config(config).tracker
+    return settings_for(is_model(tracker), config, benchmark)
 
 
 def parsed_box(box: str | None) -> Box | None:

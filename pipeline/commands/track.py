@@ -62,7 +62,7 @@ def _trackers(name: str, engine: str, config: Path | None, weights: Path | None)
     """The trackers to run, by the label of their boxes."""
     from pipeline.trackers import REFERENCES, engine_called, open_tracker
 
-    settings = tracker_settings(config)
+    settings = tracker_settings(name, config)
     if name in REFERENCES:
         form = engine_called("float" if engine == "both" else engine)
         return {name: open_tracker(name, form, settings, weights)}

@@ -54,7 +54,7 @@ def verify_sequence(wanted: Wanted) -> dict[str, Any]:
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{wanted.checkpoint}: holds no spiking network, and so nothing that Lava could run")
     footage, progress, scorer = open_footage(wanted.sequence), Progress(), IntegerScorer(model)
-    box, settings = first_box(footage, parsed_box(wanted.box)), tracker_settings(wanted.config)
+    box, settings = first_box(footage, parsed_box(wanted.box)), tracker_settings(str(wanted.checkpoint), wanted.config)
     which = Which(wanted.frames, wanted.every, wanted.reprogram)
     with progress.task(f"track {footage.name}", footage.length - 1) as task:
         targets = crops_of_sequence(lambda s: around(s, model, settings), scorer, footage, box, which, task.reach)

@@ -29,6 +29,7 @@ __all__ = [
     "check_box",
     "engine_called",
     "identity",
+    "is_model",
     "open_tracker",
 ]
 
@@ -59,17 +60,26 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
         from pipeline.trackers.nanotrack import NanoTrack
 
         return NanoTrack(weights or NANOTRACK)
-    from pipeline.checkpoints import read_metadata
     from pipeline.weights import checkpoint_path
 
     path = checkpoint_path(name)
-    if "model" in read_metadata(path):
+    if is_model(name):
         from pipeline.trackers.model import model_tracker
 
         return model_tracker(path, engine, settings)
     from pipeline.trackers.student import student_tracker
 
     return student_tracker(path, engine, settings)
+
+
+def is_model(name: str) -> bool:
+    """Whether a tracker is a model of ``monospike train``. Raises MonospikeError when there is no such tracker."""
+    if name in REFERENCES:
+        return False
+    from pipeline.checkpoints import read_metadata
+    from pipeline.weights import checkpoint_path
+
+    return "model" in read_metadata(checkpoint_path(name))
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:
