@@ -17,6 +17,7 @@ from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.options import ConfigOption
+from pipeline.commands.study import study
 from pipeline.commands.track import track
 from pipeline.commands.train import train
 from pipeline.config import RunConfig, load_config
@@ -54,6 +55,7 @@ def _options(
 app.command()(evaluate)
 app.command()(track)
 app.command()(train)
+app.command()(study)
 
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]

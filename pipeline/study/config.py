@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Section, TrackerConfig
+from pipeline.config import Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -112,7 +112,6 @@ class StudyConfig(Section):
     seeds: tuple[Seed, ...] = Field((1, 2, 3), min_length=1)
     runs: dict[Name, RunEntry] = Field(min_length=1)
     benchmarks: tuple[BenchmarkEntry, ...] = Field((BenchmarkEntry(name="shared-test"),), min_length=1)
-    tracker: TrackerConfig | None = Field(None, description="post-processing; None for what evaluate would take")
     goals: tuple[Goal, ...] = ()
     ablation: Ablation | None = None
 

@@ -46,10 +46,17 @@ class Job:
         return " ".join(("monospike", *self.arguments))
 
 
-def run_jobs(jobs: Sequence[Job], at_once: int, what: str, progress: Progress) -> dict[str, str]:
+def run_jobs(
+    jobs: Sequence[Job],
+    at_once: int,
+    what: str,
+    progress: Progress,
+    after: Callable[[Job], None] = lambda _: None,
+) -> dict[str, str]:
     """Run all jobs; returns why some failed, by name. A job that needs a failed one is not started, and fails too.
 
-    A need that is no job of these counts as met. When this function is left early (Ctrl-C), all processes are ended.
+    after: called with each job that ended well. A need that is no job of these counts as met. When this function is
+    left early (Ctrl-C), all processes are ended.
     """
     waiting, running, failed = list(jobs), dict[Job, subprocess.Popen[bytes]](), dict[str, str]()
     finished = 0
@@ -68,6 +75,8 @@ def run_jobs(jobs: Sequence[Job], at_once: int, what: str, progress: Progress) -
                     if status := running.pop(job).returncode:
                         failed[job.name] = _reason(job, status)
                         progress.say(f"  {job.name}: failed: {failed[job.name]}")
+                    else:
+                        after(job)
                 task.reach(finished + sum(job.done() for job in running), _names(running))
                 if running:
                     time.sleep(_POLL_SECONDS)

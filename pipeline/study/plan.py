@@ -8,19 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import ConfigError, parse_config, read_values
+from pipeline.models.config import SpikingConfig
 from pipeline.study.config import RunEntry, StudyConfig
-from pipeline.training.config import TrainingConfig
+from pipeline.trackers import Engine
+from pipeline.training.config import ModelEntry, TrainingConfig
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that a training leaves. label: what tables call it."""
+    """A model that a training leaves. label: what tables call it. time_steps: None where it doesn't spike."""
 
     label: str
     run: str
     seed: int
     model: str
+    time_steps: int | None
+    config: TrainingConfig
     checkpoint: Path
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The forms that can track: integers are those of one time step."""
+        return ("float", "integer") if self.time_steps == 1 else ("float",)
 
 
 @dataclass(frozen=True)
@@ -50,14 +59,22 @@ class Training:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The models that it leaves."""
-        names = [name for name, entry in self.config.models.items() if entry.trained]
+        trained = {name: entry for name, entry in self.config.models.items() if entry.trained}
         found = []
         for folder, _ in self.stages:
-            for name in names:
+            for name, entry in trained.items():
                 stage = () if folder == self.folder else (folder.name,)
-                label = "/".join((self.run, *stage, *((name,) if len(names) > 1 else ())))
-                found.append(Candidate(label, self.run, self.seed, name, folder / f"{name}.safetensors"))
+                label = "/".join((self.run, *stage, *((name,) if len(trained) > 1 else ())))
+                steps = _time_steps(entry, int(folder.name[1:]) if stage else None)
+                path = folder / f"{name}.safetensors"
+                found.append(Candidate(label, self.run, self.seed, name, steps, self.config, path))
         return tuple(found)
+
+
+def _time_steps(entry: ModelEntry, stage: int | None) -> int | None:
+    """stage: the time steps of a stage of pruning."""
+    architecture = entry.architecture
+    return (stage or architecture.time_steps) if isinstance(architecture, SpikingConfig) else None
 
 
 def plan(study: StudyConfig, home: Path, folder: Path, seeds: Sequence[int], only: Sequence[str]) -> list[Training]:

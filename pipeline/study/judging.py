@@ -1,0 +1,144 @@
+"""Every model of a study on every benchmark: tracked by ``monospike evaluate``, and its work counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netx.files import write_whole
+from pipeline.benchmarks import Entry, find_benchmark, open_benchmark
+from pipeline.models.checkpoint import load_model
+from pipeline.models.config import SiameseConfig
+from pipeline.progress import Progress
+from pipeline.stages import code_digest, file_digest, write_json
+from pipeline.study.config import BenchmarkEntry, StudyConfig
+from pipeline.study.jobs import Job
+from pipeline.study.plan import Candidate
+from pipeline.study.work import View, Work, views, work
+from pipeline.trackers import Engine
+
+FIXED = "fixed"
+"""The tracker that answers with the first box, always."""
+
+_CODE = (
+    "netx", "quantize", "sim", "pipeline/benchmarks", "pipeline/commands/evaluate.py", "pipeline/commands/options.py",
+    "pipeline/config.py", "pipeline/crop.py", "pipeline/data", "pipeline/evaluation", "pipeline/models",
+    "pipeline/track.py", "pipeline/trackers", "pipeline/study/work.py",
+)  # fmt: skip
+"""What scores and counts depend on; changes elsewhere leave them as they are."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A tracker on a benchmark. tracker: ``fixed``, or a checkpoint's path. out: the scores' file."""
+
+    tracker: str
+    engine: Engine
+    benchmark: BenchmarkEntry
+    out: Path
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of ``monospike``."""
+        root = () if self.benchmark.root is None else ("--root", self.benchmark.root)
+        tracker = ("--tracker", self.tracker, "--engine", self.engine)
+        return ("evaluate", self.benchmark.name, *root, *tracker, "--out", str(self.out))
+
+    def fingerprint(self) -> str:
+        """Tells scores apart that may differ."""
+        checkpoint = self.tracker if self.tracker == FIXED else file_digest(Path(self.tracker))
+        return json.dumps([checkpoint, self.engine, self.benchmark.model_dump(mode="json"), code_digest(_CODE)])
+
+    def scores(self) -> dict[str, Any] | None:
+        """Mean IoU, success, precision, and mean IoU of every sequence; None where they are not there, or of another
+        checkpoint or program."""
+        if not _is_current(self.out, self.fingerprint()):
+            return None
+        content = json.loads(self.out.read_text(encoding="utf-8"))
+        sequences = {name: row["mean_iou"] for name, row in content["sequences"].items()}
+        return {**{key: content[key] for key in ("mean_iou", "success", "precision")}, "sequences": sequences}
+
+
+def evaluations_of(candidate: Candidate, study: StudyConfig) -> list[Evaluation]:
+    """Every form of a model on every benchmark."""
+    beside = candidate.checkpoint.parent / "evaluation"
+    return [
+        Evaluation(str(candidate.checkpoint), engine, entry, beside / f"{candidate.model}-{entry.name}-{engine}.json")
+        for entry in study.benchmarks
+        for engine in candidate.engines
+    ]
+
+
+def fixed_evaluations(study: StudyConfig, folder: Path) -> list[Evaluation]:
+    """A box that never moves on every benchmark."""
+    return [Evaluation(FIXED, "float", entry, folder / FIXED / f"{entry.name}.json") for entry in study.benchmarks]
+
+
+def evaluation_jobs(evaluations: Iterable[Evaluation], names: Mapping[str, str]) -> list[tuple[Evaluation, Job]]:
+    """The commands of those that are not done. names: of the trackers, for people."""
+    jobs = []
+    for one in evaluations:
+        if one.scores() is None:
+            name = f"{names.get(one.tracker, one.tracker)} ({one.engine}) on {one.benchmark.name}"
+            size = len(entries_of(one.benchmark))
+            jobs.append((one, Job(name, one.arguments, one.out.with_suffix(".log"), (), size, _finished_of(one, size))))
+    return jobs
+
+
+def mark_done(evaluation: Evaluation) -> None:
+    """Note what the scores were made from."""
+    _stamp(evaluation.out, evaluation.fingerprint())
+
+
+def works(candidates: Sequence[Candidate], study: StudyConfig, progress: Progress) -> Iterator[tuple[Candidate, Work]]:
+    """What a frame of the first benchmark costs each model; counted once."""
+    benchmark = study.benchmarks[0]
+    shown: dict[tuple[int, int], list[View]] = {}
+    with progress.task("counting operations", len(candidates)) as task:
+        for candidate in candidates:
+            path = candidate.checkpoint.parent / "evaluation" / f"{candidate.model}-{benchmark.name}-work.json"
+            values = [file_digest(candidate.checkpoint), benchmark.model_dump(mode="json"), code_digest(_CODE)]
+            fingerprint = json.dumps(values)
+            if not _is_current(path, fingerprint):
+                model = load_model(candidate.checkpoint)
+                write_json(path, work(model, _shown(shown, benchmark, model.config)).to_json())
+                _stamp(path, fingerprint)
+            yield candidate, Work.from_json(json.loads(path.read_text(encoding="utf-8")))
+            task.advance()
+
+
+def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, config: SiameseConfig) -> list[View]:
+    """The same frames for all models that read crops of the same sides."""
+    sides = config.template, config.search
+    if sides not in kept:
+        kept[sides] = views(entries_of(benchmark), config)
+    return kept[sides]
+
+
+def entries_of(benchmark: BenchmarkEntry) -> list[Entry]:
+    """A benchmark's sequences. Raises DataError when it is not there."""
+    root = None if benchmark.root is None else Path(benchmark.root)
+    return open_benchmark(find_benchmark(benchmark.name), root)
+
+
+def _finished_of(evaluation: Evaluation, size: int) -> Callable[[], int]:
+    """How many of ``size`` sequences have been tracked by now, also by commands before."""
+    folder = evaluation.out.parent / f"{evaluation.out.stem}-boxes"
+    return lambda: min(len(list(folder.glob("*/*.txt"))), size)
+
+
+def _stamp_of(path: Path) -> Path:
+    return path.with_suffix(".from")
+
+
+def _is_current(path: Path, fingerprint: str) -> bool:
+    stamp = _stamp_of(path)
+    return path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint
+
+
+def _stamp(path: Path, fingerprint: str) -> None:
+    with write_whole(_stamp_of(path)) as temporary:
+        temporary.write_text(fingerprint, encoding="utf-8")

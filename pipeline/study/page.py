@@ -1,0 +1,73 @@
+"""The results of a study as one self-contained page, in the report's style."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.report import plots as report_plots
+from pipeline.study import plots, tables
+
+_FOLDER = Path(__file__).parent
+_STYLE = Path(report_plots.__file__).with_name("page.css")
+
+Logs = Mapping[str, Mapping[str, plots.Points]]
+"""What every training logged: by its name, ``RUN, seed N``, then by the logged name."""
+
+
+def render(results: tables.Results, logs: Logs) -> str:
+    """The page as HTML; it holds all it shows."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        results=results,
+        css=Markup(_STYLE.read_text(encoding="utf-8")),
+        verdicts=tables.VERDICTS,
+        benchmarks=[_benchmark(results, name) for name in results["benchmarks"]],
+        costs=tables.cost_rows(results),
+        energies=Markup(plots.energies(_energies(results))) if results["models"] else "",
+        curves=_curves(logs),
+        everything=json.dumps(results["config"], indent=1),
+    )
+
+
+def _benchmark(results: tables.Results, name: str) -> dict[str, Any]:
+    models, still = results["models"], results["fixed"].get(name)
+    by_form = {label: model["summary"]["scores"].get(name, {}) for label, model in models.items()}
+    means = {label: {e: s["mean_iou"] for e, s in forms.items()} for label, forms in by_form.items() if forms}
+    followed = {label: (f.get("integer") or f["float"])["sequences"] for label, f in by_form.items() if f}
+    return {
+        "name": name,
+        "scores": tables.score_rows(results, name),
+        "ablation": tables.ablation_rows(results, name),
+        "plot": Markup(plots.scores(means, still and still["mean_iou"])) if means else "",
+        "sequences": Markup(plots.sequences(followed, still["sequences"])) if followed and still else "",
+        "sequence_rows": tables.sequence_rows(results, name),
+    }
+
+
+def _energies(results: tables.Results) -> dict[str, dict[str, float]]:
+    return {
+        label: {scope: by["fp32"]["mean"] for scope, by in model["summary"]["energy"].items()}
+        for label, model in results["models"].items()
+    }
+
+
+def _curves(logs: Logs) -> dict[str, Markup]:
+    """A plot for each run, whose lines are its seeds."""
+    runs: dict[str, dict[str, Mapping[str, plots.Points]]] = {}
+    for name, log in logs.items():
+        run, seed = name.split(", ")
+        if log:
+            runs.setdefault(run, {})[seed] = log
+    return {run: Markup(plots.curves(run, seeds)) for run, seeds in runs.items()}
