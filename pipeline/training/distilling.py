@@ -15,7 +15,7 @@ from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 from pipeline.training.term_config import BoxTerm, ClassTerm, FeatureTerm, TeacherTerm
 
 
-class _Distillation(Term):
+class Distillation(Term):
     """One loss of a student beside a teacher."""
 
     def __init__(self, config: TeacherTerm) -> None:
@@ -33,7 +33,7 @@ class _Distillation(Term):
         return ours, theirs
 
 
-class FeatureDistillation(_Distillation):
+class FeatureDistillation(Distillation):
     """``feature_kd``."""
 
     def __init__(self, config: FeatureTerm, shapes: NamedTensors) -> None:
@@ -44,10 +44,11 @@ class FeatureDistillation(_Distillation):
             f"{config.student}/{ours}": f"{config.teacher}/{theirs}" for ours, theirs in config.features.items()
         }
         channels = {
-            (_map(shapes[ours]).shape[1], _map(shapes[theirs]).shape[1]) for ours, theirs in self._pairs.items()
+            (map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]) for ours, theirs in self._pairs.items()
         }
         for ours, theirs in self._pairs.items():
-            self._check(ours, _map(shapes[ours]), theirs, _map(shapes[theirs]))
+            check_positions(shapes, ours, theirs)
+            self._check_channels(shapes, ours, theirs)
         self.adapters = nn.ModuleDict()
         if config.adapter is not None:
             if len(channels) > 1:
@@ -62,7 +63,7 @@ class FeatureDistillation(_Distillation):
         return self._weighted(torch.stack(losses).mean())
 
     def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
-        ours, theirs = _map(ours), _map(theirs)
+        ours, theirs = map_of(ours), map_of(theirs)
         for adapter in self.adapters.values():
             ours = adapter(ours)
         if self._config.standardise:
@@ -71,31 +72,39 @@ class FeatureDistillation(_Distillation):
             return features.squared_difference(ours, theirs)
         return features.channel_divergence(ours, theirs, self._config.temperature)
 
-    def _check(self, ours: str, student: Tensor, theirs: str, teacher: Tensor) -> None:
-        if student.shape[2:] != teacher.shape[2:]:
+    def _check_channels(self, shapes: NamedTensors, ours: str, theirs: str) -> None:
+        student, teacher = (map_of(shapes[name]).shape[1] for name in (ours, theirs))
+        if student != teacher and self._config.adapter is None:
             raise TrainingError(
-                f"{ours} has {_size(student)} positions and {theirs} {_size(teacher)}; an adapter changes channels "
-                "alone: compare features of the same size"
-            )
-        if student.shape[1] != teacher.shape[1] and self._config.adapter is None:
-            raise TrainingError(
-                f"{ours} has {student.shape[1]} channels and {theirs} {teacher.shape[1]}: give the term an adapter, "
-                "such as 'adapter: to_teacher', a 1x1 convolution that is trained with it"
+                f"{ours} has {student} channels and {theirs} {teacher}: give the term an adapter, such as "
+                "'adapter: to_teacher', a 1x1 convolution that is trained with it"
             )
 
 
-def _map(values: Tensor) -> Tensor:
+def check_positions(shapes: NamedTensors, ours: str, theirs: str) -> None:
+    """Raise TrainingError where two features have maps of different sizes."""
+    student, teacher = ("x".join(map(str, map_of(shapes[name]).shape[2:])) for name in (ours, theirs))
+    if student != teacher:
+        raise TrainingError(
+            f"{ours} has {student} positions and {theirs} {teacher}. An adapter changes channels alone: compare "
+            "features of the same size"
+        )
+
+
+def map_of(values: Tensor) -> Tensor:
     """(frame, channel, row, column), of which tensors of several time steps are the mean."""
     if values.dim() not in (4, 5):
         raise TrainingError(f"a tensor of shape {tuple(values.shape)} is no map of features")
     return values.mean(dim=0) if values.dim() == 5 else values
 
 
-def _size(values: Tensor) -> str:
-    return "x".join(map(str, values.shape[2:]))
+def target_of(context: Context, side: int) -> tuple[Tensor, Tensor]:
+    """True distances at the positions of a map of ``side`` rows, and which of them lie on the target."""
+    truth = true_distances(context.batch.box, side, context.batch.search.shape[-1])
+    return truth, on_target(truth, context.batch.same)
 
 
-class ClassDistillation(_Distillation):
+class ClassDistillation(Distillation):
     """``class_kd``."""
 
     def __init__(self, config: ClassTerm) -> None:
@@ -107,7 +116,7 @@ class ClassDistillation(_Distillation):
         return self._weighted(self._divergence(*self._pair(context, "class"), self._temperature))
 
 
-class BoxDistillation(_Distillation):
+class BoxDistillation(Distillation):
     """``box_kd``."""
 
     def __init__(self, config: BoxTerm) -> None:
@@ -117,8 +126,7 @@ class BoxDistillation(_Distillation):
 
     def forward(self, context: Context) -> dict[str, Tensor]:
         ours, theirs = self._pair(context, "distances")
-        truth = true_distances(context.batch.box, ours.shape[-1], context.batch.search.shape[-1])
-        counted = on_target(truth, context.batch.same)
+        truth, counted = target_of(context, ours.shape[-1])
         loss = self._loss(ours, theirs)
         if self._margin is not None:
             with torch.no_grad():
@@ -127,11 +135,10 @@ class BoxDistillation(_Distillation):
         return self._weighted(boxes.mean_over(loss, counted))
 
 
-class CentreDistillation(_Distillation):
+class CentreDistillation(Distillation):
     """``centre_kd``."""
 
     def forward(self, context: Context) -> dict[str, Tensor]:
         ours, theirs = self._pair(context, "centre")
-        truth = true_distances(context.batch.box, ours.shape[-1], context.batch.search.shape[-1])
-        counted = on_target(truth, context.batch.same)
+        _, counted = target_of(context, ours.shape[-1])
         return self._weighted(boxes.mean_over(centre_divergence(ours, theirs)[:, 0], counted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config import Section
 from pipeline.losses import LossConfig
@@ -92,7 +92,63 @@ class CentreTerm(TeacherTerm):
     kind: Literal["centre_kd"]
 
 
+CFKD_MARGIN = 0.005
+"""``h`` of the adaptive-hard loss and of knowledge sharing in danier97/CFKD (ltr/models/loss/distillation.py), whose
+losses are squared errors of IoU scores; losses here are -log IoU."""
+
+
+class AdaptiveHardTerm(TeacherTerm):
+    """Boxes against the truth, until the student beats the teacher by ``margin``: the student's mean -log IoU on the
+    target where it is not below the teacher's by that much, else 0 (``pipeline.distillation.boxes``)."""
+
+    kind: Literal["adaptive_hard"]
+    margin: float = CFKD_MARGIN
+
+
+class TargetResponseTerm(TeacherTerm):
+    """Responses to the target in the backbone's features: ``pipeline.distillation.target_response``."""
+
+    kind: Literal["target_response"]
+    relative: bool = Field(
+        True, description="responses in multiples of their mean; the published formula has them plain"
+    )
+
+
+class SharingTerm(Section):
+    """What students learn from each other: ``pipeline.distillation.sharing``. Logged as STUDENT/sharing."""
+
+    kind: Literal["sharing"]
+    students: tuple[str, ...] = Field(min_length=2)
+    teacher: str
+    intelligent: tuple[str, ...] = Field((), description="students that are given ``beta`` of what the others are")
+    weight: float = Field(1.0, ge=0)
+    beta: float = Field(0.5, ge=0, le=1, description="CFKD's")
+    decay: float = Field(0.9, gt=0, le=1, description="of sharing at each epoch; CFKD's")
+    epoch: int = Field(1000, ge=1, description="training steps; CFKD's")
+    margin: float = Field(
+        CFKD_MARGIN, description="a student that is worse than the teacher by this much doesn't share"
+    )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (*self.students, self.teacher)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return self.students
+
+    @model_validator(mode="after")
+    def _students_differ(self) -> SharingTerm:
+        if len(set(self.students)) != len(self.students):
+            raise ValueError("students: one is named twice")
+        if unknown := [name for name in self.intelligent if name not in self.students]:
+            raise ValueError(f"intelligent: {unknown[0]!r} is none of {', '.join(self.students)}")
+        return self
+
+
 TermConfig = Annotated[
-    TrackingTerm | FeatureTerm | ClassTerm | BoxTerm | CentreTerm,
+    TrackingTerm | FeatureTerm | ClassTerm | BoxTerm | CentreTerm | AdaptiveHardTerm | TargetResponseTerm | SharingTerm,
     Field(discriminator="kind"),
 ]

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from pipeline.distillation.maps import score_points
 from pipeline.losses import tracking_loss
-from pipeline.training.distilling import BoxDistillation, CentreDistillation, ClassDistillation, FeatureDistillation
+from pipeline.training import distilled_siamese, distilling
+from pipeline.training import term_config as kinds
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
-from pipeline.training.term_config import BoxTerm, CentreTerm, ClassTerm, FeatureTerm, TermConfig, TrackingTerm
+from pipeline.training.term_config import TermConfig, TrackingTerm
 
 
 class Tracking(Term):
@@ -49,11 +50,17 @@ def _term(config: TermConfig, shapes: NamedTensors) -> Term:
     match config:
         case TrackingTerm():
             return Tracking(config)
-        case FeatureTerm():
-            return FeatureDistillation(config, shapes)
-        case ClassTerm():
-            return ClassDistillation(config)
-        case BoxTerm():
-            return BoxDistillation(config)
-        case CentreTerm():
-            return CentreDistillation(config)
+        case kinds.FeatureTerm():
+            return distilling.FeatureDistillation(config, shapes)
+        case kinds.ClassTerm():
+            return distilling.ClassDistillation(config)
+        case kinds.BoxTerm():
+            return distilling.BoxDistillation(config)
+        case kinds.CentreTerm():
+            return distilling.CentreDistillation(config)
+        case kinds.AdaptiveHardTerm():
+            return distilled_siamese.AdaptiveHard(config)
+        case kinds.TargetResponseTerm():
+            return distilled_siamese.TargetResponse(config, shapes)
+        case kinds.SharingTerm():
+            return distilled_siamese.Sharing(config)
