@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from pipeline.models.siamfcpp import Correlation, SiamFCpp
 
 
+def parameter_count(model: nn.Module) -> int:
+    """All parameters: weights, biases, norms' scales, decays."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 class Row(NamedTuple):
     """One layer. side: rows (and columns) of its answer. macs: multiply-accumulates of one frame."""
 

@@ -16,6 +16,7 @@ from netx.files import write_whole
 from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import Model, build, save_model, start_from
 from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.models.table import parameter_count
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.stages import file_digest
@@ -65,6 +66,8 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
         session.log = Log(folder, first)
         at = f"from step {first}" if first else "afresh"
         progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
+        models = {**method.trained, **method.fixed}
+        progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
         if not session.log.has_tensorboard:
             progress.say("  without TensorBoard's logs: they need monospike's extra 'train'")
     with progress.task(config.name, config.train.steps) as task:
@@ -111,11 +114,17 @@ class _Session:
         settings, device = self.config.tracker, self.place.device
         return {name: judge(model, self.tracks, settings, device) for name, model in self.method.trained.items()}
 
+    def sizes(self, name: str) -> dict[str, Any]:
+        """How many parameters a trained model has, and how many times fewer than each model beside it that is not."""
+        count = parameter_count(self.method.trained[name])
+        others = {other: parameter_count(model) / count for other, model in self.method.fixed.items()}
+        return {"parameters": count, **({"times_fewer_parameters": others} if others else {})}
+
     def finish(self) -> dict[str, Any]:
         """Judge and save the models. Processes that don't lead have nothing to say."""
         metrics: dict[str, Any] = {}
         if self.log is not None:
-            metrics = self.judged()
+            metrics = {name: {**judged, **self.sizes(name)} for name, judged in self.judged().items()}
             notes = {"training": self.config.model_dump_json(), "versions": json.dumps(versions())}
             for name, model in self.method.trained.items():
                 save_model(model, self.folder / f"{name}.safetensors", {**notes, "metrics": json.dumps(metrics[name])})
