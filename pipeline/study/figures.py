@@ -17,17 +17,8 @@ from pipeline.study.energy import ARITHMETICS, SCOPES, joules
 from pipeline.study.judging import Evaluation, evaluations_of
 from pipeline.study.plan import Candidate
 from pipeline.study.work import Work
-from pipeline.training.config import TrainingConfig
 
 FIGURES = ("mean_iou", "success", "precision")
-
-_LEAVES_WEIGHTS: Any = {
-    "name": True,
-    "validation": True,
-    "pruning": True,
-    "train": {"workers", "save_every", "log_every"},
-}
-"""Parts of a training's configuration that its weights don't depend on."""
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -64,16 +55,29 @@ def _energy(work: Work, encoder_once: bool = False) -> dict[str, dict[str, float
 
 
 def _as_configured(candidate: Candidate) -> bool:
-    """Whether the checkpoint says that it was trained by what the study's files now say. Weights to start from count
-    by their path."""
-    stored = TrainingConfig.model_validate_json(read_metadata(candidate.checkpoint)["training"])
-    ours, theirs = (config.model_dump(mode="json", exclude=_LEAVES_WEIGHTS) for config in (candidate.config, stored))
-    if candidate.config.pruning is not None:  # a stage has time steps, training steps and a start of its own
-        for values in (ours, theirs):
-            values["train"].pop("steps")
-            values["models"][candidate.model]["architecture"].pop("time_steps")
-            values["models"][candidate.model].pop("weights")
-    return bool(ours == theirs)
+    """Whether the checkpoint says that it was trained by what the study's files now say.
+
+    Keys that only one of the two has are of another version of the program and say nothing; weights to start from count
+    by their path. A stage of pruning has time steps, training steps and a start of its own.
+    """
+    stored = json.loads(read_metadata(candidate.checkpoint).get("training", "{}"))
+    ours = candidate.config.model_dump(mode="json", include={"seed", "models", "losses", "data", "train"})
+    for values in (ours, stored):
+        for key in ("workers", "save_every", "log_every", *(("steps",) if candidate.config.pruning else ())):
+            values.get("train", {}).pop(key, None)
+        if candidate.config.pruning:
+            entry = values.get("models", {}).get(candidate.model, {})
+            entry.get("architecture", {}).pop("time_steps", None)
+            entry.pop("weights", None)
+    return bool(stored) and _agree(ours, stored)
+
+
+def _agree(first: Any, second: Any) -> bool:
+    if isinstance(first, dict) and isinstance(second, dict):
+        return all(_agree(first[key], second[key]) for key in first.keys() & second.keys())
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(_agree, first, second))
+    return bool(first == second)
 
 
 def summary(seeds: Mapping[str, Mapping[str, Any]], study: StudyConfig) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def run_jobs(
                     if lost := [need for need in job.needs if need in failed]:
                         failed[job.name] = f"needs {lost[0]!r}, which failed"
                         continue
-                    progress.say(f"  {job.name}: {job.command}")
+                    progress.say(f"  {job.name} ...")
                     running[job] = _start(job)
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     finished += job.size

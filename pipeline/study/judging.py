@@ -114,7 +114,7 @@ def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, c
     """The same frames for all models that read crops of the same sides."""
     sides = config.template, config.search
     if sides not in kept:
-        kept[sides] = views(entries_of(benchmark), config)
+        kept[sides] = views(entries_of(benchmark), config, benchmark.name)
     return kept[sides]
 
 

@@ -17,6 +17,7 @@ from pipeline.stages import write_json
 from pipeline.study import figures, judging
 from pipeline.study.config import StudyConfig
 from pipeline.study.goals import judge_goals
+from pipeline.study.held_out import refuse_test_data
 from pipeline.study.jobs import Job, run_jobs
 from pipeline.study.page import render
 from pipeline.study.plan import Candidate, Training, plan
@@ -50,6 +51,7 @@ def run_study(study: StudyConfig, home: Path, folder: Path, wanted: Wanted, prog
     still = judging.fixed_evaluations(study, folder)
     for benchmark in study.benchmarks:
         judging.entries_of(benchmark)  # a missing one is told before hours go by
+        refuse_test_data(trainings, benchmark)
     failed = _train(trainings, wanted, progress) if wanted.train else {}
     candidates = [c for training in trainings for c in training.candidates]
     there = [candidate for candidate in candidates if candidate.checkpoint.exists()]

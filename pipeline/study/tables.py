@@ -18,8 +18,8 @@ def markdown(results: Results) -> str:
     parts = [
         f"# {results['config']['name']}",
         f"Made by `{results['commands']['study']}`; seeds {', '.join(map(str, results['seeds']))}. Values are means "
-        "over the seeds, with the standard deviation of the sample and, in brackets, the smallest and the largest. "
-        "Nothing was trained on what is judged here.",
+        "over the seeds, with the standard deviation of the sample and, in brackets, the smallest and the largest. No "
+        "training reads from a benchmark's folder: a study that does is refused.",
         "## Goals",
         *goal_lines(results["goals"]),
     ]

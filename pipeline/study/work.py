@@ -19,7 +19,6 @@ from torch import Tensor
 
 from netx import Network
 from pipeline.benchmarks import Entry
-from pipeline.config import TrackerConfig
 from pipeline.models.checkpoint import Model
 from pipeline.models.config import SiameseConfig, SiamFCppConfig, SpikingConfig
 from pipeline.models.network import to_network
@@ -29,6 +28,7 @@ from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.models.table import cost_table
 from pipeline.track import search_pixels, template_pixels
 from pipeline.trackers.model import CONTEXT
+from pipeline.trackers.settings import settings_for
 from pipeline.training.validation import RATE_FRAMES
 from sim import engine
 from sim.activity import count
@@ -87,12 +87,14 @@ class Work:
         return Work(values["time_steps"], layers, values["encoder_macs"])
 
 
-def views(entries: Sequence[Entry], config: SiameseConfig) -> list[View]:
-    """For each sequence its target and some frames, spread evenly, each cropped around the true box.
+def views(entries: Sequence[Entry], config: SiameseConfig, benchmark: str) -> list[View]:
+    """For each sequence its target and some frames, spread evenly, each cropped around the true box as a model's crops
+    on the benchmark of that name are.
 
     Raises DataError or FormatError where a frame cannot be had.
     """
-    geometry, settings = geometry_of(config), TrackerConfig(context=CONTEXT)
+    geometry = geometry_of(config)
+    settings = settings_for(True, None, benchmark).model_copy(update={"context": CONTEXT})
     result = []
     for entry in entries:
         video = entry.load()
