@@ -25,6 +25,7 @@ from netx.hdf5 import Group, check_agrees, opened
 from netx.lowering import MAX_ELEMENTS, plain, raised, squared
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF
+from netx.nir_integers import TIME_STEP, integer_graph, read_integers, write_nir_integers
 from netx.record import (
     Record,
     link_values,
@@ -36,14 +37,13 @@ from netx.record import (
 from netx.synapses import Conv2d
 from netx.types import Shape
 
-TIME_STEP = 1e-4
-"""Seconds. snnTorch assumes this one; norse is told (``from_nir(graph, dt=TIME_STEP)``)."""
-
 WEIGHT_SCALE = 64
 """Integer weights are this many times SLAYER's (lava-dl 0.6.0 ``slayer/neuron/cuba.py``, ``w_scale``)."""
 
 _VERSION = 1
 _KINDS = ("Input", "Conv2d", "LIF", "Output")
+
+__all__ = ["TIME_STEP", "neuron_node", "read_nir", "synapse_node", "write_nir", "write_nir_integers"]
 
 
 def synapse_node(layer: str) -> str:
@@ -75,7 +75,7 @@ def write_nir(network: Network, path: Path) -> None:
 
 
 def read_nir(path: Path) -> Network:
-    """The network in a ``.nir`` file that ``write_nir`` wrote, equal to the one it was given.
+    """The network in a ``.nir`` file that ``write_nir`` or ``write_nir_integers`` wrote, equal to what it was given.
 
     Raises FormatError, with the file and the node, when it is anything else: a graph without the integer metadata
     (the message lists what is missing), or one whose metadata and graph do not agree.
@@ -86,12 +86,15 @@ def read_nir(path: Path) -> Network:
         nodes = graph.group("nodes")
         if "metadata" not in graph or "monospike_version" not in graph.group("metadata"):
             raise _foreign(graph, nodes)
-        metadata = _metadata(graph)
         try:
-            source, names = _header(metadata, nodes)
-            layers = _layers(nodes, source.name, names)
-            network = Network((source,), tuple(layers), (layers[-1].name,))
-            expected = _graph(network)
+            if "form" in graph.group("metadata"):
+                network = read_integers(graph.group("metadata"))
+                expected = integer_graph(network)
+            else:
+                source, names = _header(_metadata(graph), nodes)
+                layers = _layers(nodes, source.name, names)
+                network = Network((source,), tuple(layers), (layers[-1].name,))
+                expected = _graph(network)
         except NetworkError as error:
             raise graph.error(str(error)) from None
         _check_graph(graph, nodes, expected)

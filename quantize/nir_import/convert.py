@@ -13,9 +13,10 @@ from netx import Input, Network, NetworkError
 from netx.nir_graph import NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
-from quantize.nir_import.forms import FloatLayer, FloatNetwork, as_view, gather
+from quantize.nir_import.forms import FloatLayer, FloatNetwork, gather
 from quantize.nir_import.inputs import Calibration, calibrated
 from quantize.nir_import.integers import Builder, Rounded
+from quantize.nir_import.linear import as_view
 
 DEFAULT_DT = 1e-4
 """Seconds. What snnTorch 1.0.0 writes its decays for (``export_nir.py``), and what the NIR paper's networks assume."""
