@@ -16,6 +16,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
+from pipeline.commands.import_nir import import_nir
 from pipeline.commands.options import ConfigOption
 from pipeline.commands.study import study
 from pipeline.commands.track import track
@@ -53,6 +54,7 @@ def _options(
 
 
 app.command()(evaluate)
+app.command("import")(import_nir)
 app.command()(track)
 app.command()(train)
 app.command()(study)
