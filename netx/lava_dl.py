@@ -1,7 +1,9 @@
 """What lava-dl wrote into a ``.net`` file, as its own loader understands it (lava-dl 0.6.0 ``netx/hdf5.py``).
 
 Beyond ``conv`` and ``dense`` with binary CUBA neurons that are: input layers with neurons, layers with feedback
-(``dense_rec``), delays, sigma-delta neurons, and dense layers without neurons, which integrate for ever.
+(``dense_rec``), delays, sigma-delta neurons, and dense layers without neurons, which integrate for ever. Two that
+SLAYER exports and the loader refuses are read as well, as SLAYER computes them: sum pooling, where its windows stay
+within their channel, and the average over groups of outputs, as a read-out of the sums.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from netx.errors import NetworkError
 from netx.hdf5 import Group
 from netx.network import Input, Layer
 from netx.neurons import LIF, Accumulator, Delta, Neuron, Sigma, SigmaDelta
-from netx.stored import checked_shape, positive, stored_conv, stored_dense, stored_lif
-from netx.synapses import Conv2d, Dense, Direct, Flatten, Recurrent, Synapse
+from netx.stored import checked_shape, positive, stored_conv, stored_dense, stored_lif, stored_pair
+from netx.synapses import Conv2d, Dense, Direct, Flatten, Pool, Recurrent, Synapse
 from netx.types import Range, Shape
 
 DIRECT_RANGE = Range(limits.BIAS_MIN, limits.BIAS_MAX)
@@ -25,12 +27,22 @@ _NO_NEURON = LIF(limits.THRESHOLD_MAX + 1, current_decay=0)
 """Of a ``dense`` without neurons: ``1 << 18 - 1``, which is 131072, and an ``iDecay`` of 0 (``create_dense``)."""
 
 
+_UNREADABLE = {
+    "convT": "neither Lava nor lava-dl's loader has transposed convolutions; export a convolution of a larger input",
+    "unpool": "neither Lava nor lava-dl's loader has it; export a convolution of a larger input",
+    "concat": "lava-dl's loader refuses it; export each branch to a file of its own",
+    "dense_comp": "complex weights need resonate-and-fire neurons, which are not supported",
+}
+"""The other types of lava-dl, and why they are not read."""
+
+
 def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
     """The first ``count`` layers, named after their type and place.
 
     Raises FormatError, with the file and the place in it, at what lava-dl does not load, or loads to mean another thing
-    than it says.
+    than it says. Types of layers and neurons that are not supported are all named at once.
     """
+    _check_kinds(layers, count)
     found: list[Layer] = []
     shape, before = source.shape, source.name
     for index in range(count):
@@ -50,6 +62,59 @@ def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
     return found
 
 
+def _check_kinds(layers: Group, count: int) -> None:
+    """Raises FormatError that names every layer whose type, weights or neurons are not supported, and why."""
+    reasons = [f"layer {index}: {reason}" for index in range(count) if (reason := _reason(layers.group(str(index))))]
+    if reasons:
+        first = reasons[0].partition(":")[0]
+        advice = f"those before {first} can be read alone (monospike simulate --layers N, read_net(layers=N))"
+        raise layers.error("; ".join([*reasons, advice]))
+
+
+def _reason(group: Group) -> str | None:
+    """Why a layer is not supported; None when it is."""
+    kind = group.text("type")
+    if kind in _UNREADABLE:
+        return f"type {kind!r} is not supported: {_UNREADABLE[kind]}"
+    if kind not in ("input", "conv", "dense", "dense_rec", "flatten", "pool", "average"):
+        return f"type {kind!r} is not supported: expected input, conv, dense, dense_rec, flatten, pool or average"
+    if "weight" in group and group.is_group("weight"):
+        return f"the {kind} has complex weights, which need resonate-and-fire neurons"
+    neurons = group.group("neuron").text("type") if "neuron" in group else "CUBA"
+    if neurons not in ("CUBA", "LOIHI", "SDNN"):
+        return f"{neurons!r} neurons are not supported: expected CUBA or SDNN"
+    return None
+
+
+def _pool(group: Group, source: Shape) -> Pool:
+    """The sum pooling of a ``pool`` group (lava-dl 0.6.0 ``slayer/synapse/layer.py``, ``Pool``).
+
+    SLAYER convolves all channels as one tall image, so that only windows that tile it stay within a channel.
+    """
+    kernel, stride = stored_pair(group, "kernelSize", 1), stored_pair(group, "stride", 1)
+    padding, dilation = stored_pair(group, "padding", 0), stored_pair(group, "dilation", 1)
+    tiles = source.height % kernel[0] == 0 and source.width % kernel[1] == 0
+    if stride != kernel or padding != (0, 0) or dilation != (1, 1) or not tiles:
+        raise group.error(
+            f"pools windows of {kernel} at stride {stride}, padding {padding} and dilation {dilation} over {source}: "
+            "in SLAYER they reach into other channels; only windows that tile the image have a meaning"
+        )
+    if "delay" in group and group.numbers("delay").any():
+        raise group.error("axonal delays of a pool are not supported: export with delay=False", "delay")
+    weight = group.integers("weight")
+    if weight.size != kernel[0] * kernel[1] or np.unique(weight).size != 1:
+        raise group.error(f"expected {kernel[0] * kernel[1]} equal weights", "weight")
+    return Pool(kernel, stride, weight=int(weight.flat[0]))
+
+
+def _average(group: Group, source: Shape) -> Conv2d:
+    """The sums of which an ``average`` group takes the means: of neighbours in channel-major order."""
+    outputs = int(group.integers("shape").flat[0]) if group.numbers("shape").size else 0
+    if outputs < 1 or source.channel % outputs:
+        raise group.error(f"averages {source.channel} channels to {outputs}: expected a divisor", "shape")
+    return Conv2d(np.ones((outputs, source.channel // outputs, source.height, source.width), np.int32), groups=outputs)
+
+
 def loaded_dense(weight: IntArray) -> Dense:
     """The Dense as which lava-dl's loader runs a weight of shape (out, in), and lava-nc then truncates it.
 
@@ -57,6 +122,14 @@ def loaded_dense(weight: IntArray) -> Dense:
     exact, and the weights are returned as they are, but for those that are all negative or zero or reach -256.
     """
     return _plain_where_exact(_scaled(weight))
+
+
+def loaded_recurrent(weight: IntArray, feedback: IntArray) -> Recurrent:
+    """The Recurrent as which lava-dl's loader runs weights of shape (out, in) and (out, out)."""
+    # Scaled together, but truncated each by the signs of its own weights.
+    both = _scaled(np.hstack([weight, feedback]))
+    halves = np.split(both.weight, [weight.shape[1]], axis=1)
+    return Recurrent(*(_plain_where_exact(Dense(half, both.weight_exponent, both.weight_bits)) for half in halves))
 
 
 def _scaled(weight: IntArray) -> Dense:
@@ -91,11 +164,14 @@ def _layer(group: Group, kind: str, name: str, before: str, shape: Shape) -> tup
         return Layer(name, (before,), Flatten()), shape
     if kind == "input":
         return Layer(name, (before,), Direct(), _neuron(group, _bias(group, 0), is_input=True)), shape
-    if kind not in ("conv", "dense", "dense_rec"):
-        raise group.error(
-            f"layer type {kind!r} is not supported here: expected input, conv, dense, dense_rec, flatten; "
-            "those before it can be read alone (monospike simulate --layers N, read_net(layers=N))"
+    if kind == "pool":
+        pool = _pool(group, shape)
+        return Layer(name, (before,), pool, _neuron(group, _bias(group, 0), is_input=False)), pool.output_shape(
+            (shape,)
         )
+    if kind == "average":
+        sums = _average(group, shape)
+        return Layer(name, (before,), sums, Accumulator()), sums.output_shape((shape,))
     conv = stored_conv(group, shape) if kind == "conv" else stored_dense(group, shape)
     neuron = _neuron(group, _bias(group, len(conv.weight)), is_input=False)
     synapse = _synapse(group, kind, conv)
@@ -116,10 +192,7 @@ def _synapse(group: Group, kind: str, conv: Conv2d) -> Synapse:
         raise group.error("delays together with feedback are not supported", "delay")
     out = len(weight)
     feedback = group.integers("weight_rec", (out, out), (out * out,)).reshape(out, out)
-    # Scaled together, but truncated each by the signs of its own weights.
-    both = _scaled(np.hstack([weight, feedback]))
-    halves = np.split(both.weight, [weight.shape[1]], axis=1)
-    return Recurrent(*(_plain_where_exact(Dense(half, both.weight_exponent, both.weight_bits)) for half in halves))
+    return loaded_recurrent(weight, feedback)
 
 
 def _delayed(group: Group, dense: Dense) -> Dense:

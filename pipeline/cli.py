@@ -17,6 +17,7 @@ from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.import_nir import import_nir
+from pipeline.commands.lint import lint_command
 from pipeline.commands.options import ConfigOption
 from pipeline.commands.study import study
 from pipeline.commands.track import track
@@ -55,6 +56,7 @@ def _options(
 
 app.command()(evaluate)
 app.command("import")(import_nir)
+app.command("lint")(lint_command)
 app.command()(track)
 app.command()(train)
 app.command()(study)

@@ -154,13 +154,13 @@ def _models(block: Block, source: Channel) -> _Stepped:
             continue
         synapse = make(part)
         activations.append(Channel(synapse.a_out.shape))
-        models.append(_built(synapse, part, s_in=[Feed(reads, synapse.s_in.shape)], a_out=[activations[-1]]))
+        models.append(built(synapse, part, s_in=[Feed(reads, synapse.s_in.shape)], a_out=[activations[-1]]))
     heard = activations or [source]
-    built = _built(neuron, block.neuron, a_in=[Feed(channel, shape) for channel in heard], s_out=[output])
-    return _Stepped(block, models[0], models[1], built, tuple(heard), output)
+    fires = built(neuron, block.neuron, a_in=[Feed(channel, shape) for channel in heard], s_out=[output])
+    return _Stepped(block, models[0], models[1], fires, tuple(heard), output)
 
 
-def _built(process: Process, part: Part, **ports: list[Any]) -> Any:
+def built(process: Process, part: Part, **ports: list[Any]) -> Any:
     """The stock model of ``process``, made by Lava's own builder, with our channels at its ports."""
     model = _STOCK[part.kind][1]
     builder = PyProcessBuilder(model, model_id=0, proc_params=process.proc_params)

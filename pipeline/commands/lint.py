@@ -1,0 +1,74 @@
+"""``monospike lint``: what would go wrong with files, by named rules."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netx.errors import NetworkError
+from netx.files import write_whole
+from netx.lint import READERS, Severity, for_reader, lint, rules
+from netx.lint.output import as_json, as_sarif, as_text, rules_as_text, summary
+from netx.types import Shape, as_shape
+
+
+class Format(str, Enum):
+    """How findings are said."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+
+
+Reader = Enum("Reader", {name: name for name in READERS}, type=str)  # type: ignore[misc]
+
+
+def lint_command(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help=".net or .nir files, or folders of them.")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="How to say it.")] = Format.text,
+    out: Annotated[Path | None, typer.Option("--out", help="A file to write it to.")] = None,
+    reader: Annotated[
+        Reader | None,
+        typer.Option("--for", help="What this reader cannot do is an error, what others cannot is left out."),
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", help="channel,height,width, for a .net file that does not say it.")
+    ] = None,
+    list_rules: Annotated[bool, typer.Option("--rules", help="List all rules, and end.")] = False,
+) -> None:
+    """Say what would go wrong with .net and .nir files, where, and what to do about it.
+
+    Reads also what no network can be made of. Ends with 1 when there is an error, with 0 when there is none.
+    """
+    if list_rules:
+        typer.echo(rules_as_text(rules()))
+        return
+    if not files:
+        raise typer.BadParameter("name at least one file, or --rules")
+    shape = _shape(input_shape)
+    found = [finding for file in files for finding in lint(file, shape)]
+    if reader is not None:
+        found = for_reader(found, reader.value)
+    said = {Format.text: as_text, Format.json: as_json}.get(format, lambda findings: as_sarif(findings, rules()))(found)
+    if out is None:
+        typer.echo(said)
+    else:
+        with write_whole(out) as temporary:
+            temporary.write_text(said + "\n", encoding="utf-8")
+        typer.echo(f"{summary(found)}: {out}")
+    if any(finding.rule.severity is Severity.ERROR for finding in found):
+        raise typer.Exit(1)
+
+
+def _shape(text: str | None) -> Shape | None:
+    if text is None:
+        return None
+    try:
+        return as_shape([int(part) for part in text.split(",")], "--input-shape")
+    except ValueError:
+        raise NetworkError(f"--input-shape {text}: expected channel,height,width") from None
