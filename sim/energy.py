@@ -1,9 +1,4 @@
-"""From counts to joules: named tables of energies per operation, each constant with its source.
-
-A profile is a YAML file in ``sim/profiles``. It names what each of its three estimates covers, so that a number in a
-report can be traced to counts and constants without reading code. Its terms are summed::
-
-    energy[estimate] = sum over terms of (count named by the term for this estimate) * (the term's constant)
+"""From counts to joules: the energies of a chip's file (``sim.hardware``), applied as the file says.
 
 Estimates are of dynamic energy alone, and good for comparing networks, not for sizing a battery.
 """
@@ -13,85 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from netx import FormatError, MonospikeError
-from sim.activity import Activity, Count, LayerActivity
+from netx import MonospikeError
+from sim.activity import Activity, LayerActivity
+from sim.hardware import Profile, Term, chip_names, load_chip
 
-_FOLDER = Path(__file__).parent / "profiles"
 _JOULE = 1e-12
 """Joules in a picojoule."""
-
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Constant(_Section):
-    """Energy of one operation. ``read``: whether ``source`` itself was read, or a text that quotes it (``via``)."""
-
-    picojoules: float = Field(ge=0, allow_inf_nan=False)
-    operation: Text
-    source: Text
-    read: Literal["first-hand", "second-hand"]
-    via: Text | None = None
-
-    @model_validator(mode="after")
-    def _says_where(self) -> Constant:
-        if self.read == "second-hand" and self.via is None:
-            raise ValueError("a constant read second-hand needs `via`, the text in which it was read")
-        return self
-
-
-class Scope(_Section):
-    """In words, what each estimate covers."""
-
-    low: Text
-    typical: Text
-    high: Text
-
-
-class Term(_Section):
-    """One constant, and for each estimate the count it is multiplied with; none where the estimate leaves it out."""
-
-    name: Text
-    constant: str
-    low: Count | None = None
-    typical: Count | None = None
-    high: Count | None = None
-
-
-class Profile(_Section):
-    """A table of energies and how it is applied.
-
-    ann: the same for a conventional network of the same shape, where the table has what it takes.
-    unpriced: counts that the table has no energy for; they are reported instead.
-    """
-
-    title: Text
-    source: Text
-    scope: Scope
-    note: Text
-    constants: Mapping[str, Constant] = Field(min_length=1)
-    terms: list[Term] = Field(min_length=1)
-    ann: list[Term] = []
-    unpriced: list[Count] = []
-
-    @model_validator(mode="after")
-    def _terms_use_the_constants(self) -> Profile:
-        used = {term.constant for term in (*self.terms, *self.ann)}
-        if unknown := sorted(used - set(self.constants)):
-            raise ValueError(f"terms use constants that are not there: {', '.join(unknown)}")
-        if unused := sorted(set(self.constants) - used):
-            raise ValueError(f"no term uses these constants: {', '.join(unused)}")
-        return self
 
 
 class Energy(NamedTuple):
@@ -133,27 +60,20 @@ class Price:
 
 
 def profile_names() -> tuple[str, ...]:
-    """Names of the profiles that come with the package."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+    """Names of the chips of the package by which energy can be reckoned."""
+    return tuple(name for name in chip_names() if load_chip(name).estimate is not None)
 
 
 def load_profile(name: str | Path) -> Profile:
-    """The profile called ``name``, or the one in the YAML file at the path ``name``.
+    """How energy is reckoned on the chip called ``name``, or in the YAML file at the path ``name``.
 
-    Raises MonospikeError when no profile is called so, FormatError when the file is not a profile.
+    Raises MonospikeError when no chip is called so or no energies are known of it, FormatError when the file is wrong.
     """
-    path = name if isinstance(name, Path) else _FOLDER / f"{name}.yaml"
-    if isinstance(name, str) and name not in profile_names():
-        raise MonospikeError(f"no energy profile is called {name!r}; there are {', '.join(profile_names())}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FormatError(f"{path}: cannot be read as YAML ({error})") from None
-    try:
-        return Profile.model_validate(content)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        raise FormatError(f"{path}: is not an energy profile\n  " + "\n  ".join(problems)) from None
+    profile = load_chip(name).profile
+    if profile is None:
+        known = ", ".join(profile_names())
+        raise MonospikeError(f"{name}: has no energies to reckon with; there are some in {known}")
+    return profile
 
 
 def price(activity: Activity, profile: Profile) -> Price:

@@ -139,7 +139,7 @@ def _cost_words(results: Results) -> str:
     return (
         f"Of the search branch, which runs at every frame, on frames of {results['benchmarks'][0]}. Energy by the "
         f"literature's rule: {fp32.mac:g} pJ a multiply-accumulate and {fp32.add:g} pJ a synaptic operation in 32-bit "
-        f"floating point, {int8.mac:g} and {int8.add:g} pJ in 8-bit integers (45 nm; sim/profiles names the sources); "
+        f"floating point, {int8.mac:g} and {int8.add:g} pJ in 8-bit integers (45 nm; sim/hardware names the sources); "
         "no memory, no neuron updates, nothing static. *Backbone* is the five convolutions, *full* adds neck, "
         "correlation and head. The encoder's multiply-accumulates count at every time step."
     )

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-import sim.energy
+import sim.hardware
 from netx import LIF, Conv2d, FormatError, Input, Layer, MonospikeError, Network, Range, Shape
 from sim.activity import COUNTS, Activity, LayerActivity, count
 from sim.energy import Price, load_profile, price, profile_names
 from sim.engine import run
+from sim.hardware import load_chip
 
 PICO = 1e-12
 
@@ -106,13 +107,10 @@ def test_an_unknown_profile_is_named_with_those_that_exist() -> None:
 
 
 def broken(tmp_path: Path, **changes: object) -> Path:
-    """A valid profile with the add constant's fields changed; None removes a field."""
-    text = yaml.safe_dump(load_profile("horowitz_45nm_fp32").model_dump(mode="json"))
-    content = yaml.safe_load(text)
-    content["constants"]["add"].update(changes)
-    content["constants"]["add"] = {
-        key: value for key, value in content["constants"]["add"].items() if value is not None
-    }
+    """A valid chip file with the add constant's fields changed; None removes a field."""
+    content = load_chip("horowitz_45nm_fp32").model_dump(mode="json")
+    content["energies"]["add"].update(changes)
+    content["energies"]["add"] = {key: value for key, value in content["energies"]["add"].items() if value is not None}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
@@ -125,14 +123,14 @@ def test_a_profile_of_ones_own_is_read_from_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"picojoules": -1.0}, r"constants\.add\.picojoules: .*greater than or equal to 0"),
-        ({"picojoules": "cheap"}, r"constants\.add\.picojoules"),
-        ({"picojoules": float("nan")}, r"constants\.add\.picojoules"),
-        ({"source": None}, r"constants\.add\.source: Field required"),
-        ({"source": ""}, r"constants\.add\.source"),
-        ({"via": None}, r"constants\.add: .*via"),
-        ({"colour": "red"}, r"constants\.add\.colour: Extra inputs"),
-        ({"read": "third-hand"}, r"constants\.add\.read"),
+        ({"picojoules": -1.0}, r"energies\.add\.picojoules: .*greater than or equal to 0"),
+        ({"picojoules": "cheap"}, r"energies\.add\.picojoules"),
+        ({"picojoules": float("nan")}, r"energies\.add\.picojoules"),
+        ({"source": None}, r"energies\.add\.source: Field required"),
+        ({"source": ""}, r"energies\.add\.source"),
+        ({"via": None}, r"energies\.add: .*via"),
+        ({"colour": "red"}, r"energies\.add\.colour: Extra inputs"),
+        ({"read": "third-hand"}, r"energies\.add\.read"),
     ],
 )
 def test_a_broken_constant_is_refused_with_file_and_place(
@@ -148,13 +146,13 @@ def test_a_broken_constant_is_refused_with_file_and_place(
     ("old", "new", "message"),
     [
         ("constant: add,", "constant: adder,", "constants that are not there: adder"),
-        ("low: effective_synops", "low: synopses", r"terms\.0\.low"),
+        ("low: effective_synops", "low: synopses", r"estimate\.terms\.0\.low"),
         ("title:", "titel:", "titel: Extra inputs"),
         ("scope:", "scope: [", "cannot be read as YAML"),
     ],
 )
 def test_a_broken_profile_is_refused_with_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
-    text = (Path(sim.energy.__file__).parent / "profiles" / "horowitz_45nm_fp32.yaml").read_text()
+    text = (Path(sim.hardware.__file__).parent / "horowitz_45nm_fp32.yaml").read_text()
     path = tmp_path / "mine.yaml"
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(FormatError, match=message):
