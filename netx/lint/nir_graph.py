@@ -47,10 +47,10 @@ def _nowhere(graph: NirGraph) -> Iterator[Trouble]:
 
 @GRAPH.rule(
     "nir-edge-twice",
-    Severity.WARNING,
-    "The same edge stands in the file twice: some readers add its signal twice, others once.",
+    Severity.ERROR,
+    "The same edge stands in the file twice: nir.read refuses it.",
     "Remove one.",
-    "nir 1.0.8 nir/ir/graph.py; snnTorch 1.0.0 import_nir.py removes duplicates",
+    "nir 1.0.8 nir/ir/graph.py: ValueError",
 )
 def _twice(graph: NirGraph) -> Iterator[Trouble]:
     for edge in sorted({edge for edge in graph.edges if graph.edges.count(edge) > 1}):
@@ -120,7 +120,7 @@ def _unknown(node: NirNode) -> Iterator[Trouble]:
 @NODE.rule(
     "nir-parameter-missing",
     Severity.ERROR,
-    "A parameter that the kind of node needs is missing: nir.read raises KeyError.",
+    "A parameter that the kind of node needs is missing: nir.read raises TypeError or KeyError.",
     "Write the file again with nir 1.0.8.",
     _SERIAL,
 )
