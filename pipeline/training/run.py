@@ -26,6 +26,7 @@ from pipeline.training.logs import Log
 from pipeline.training.loop import Learner, Method, learner_of, train
 from pipeline.training.place import Place
 from pipeline.training.rehearsal import rehearse, rehearsed_answers
+from pipeline.training.rounding import rounding_difference
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term
 from pipeline.training.terms import build_terms
@@ -120,11 +121,18 @@ class _Session:
         others = {other: parameter_count(model) / count for other, model in self.method.fixed.items()}
         return {"parameters": count, **({"times_fewer_parameters": others} if others else {})}
 
+    def rounding(self, name: str) -> dict[str, Any]:
+        """What rounding to integers changes in a model that spikes."""
+        model = self.method.trained[name]
+        if not isinstance(model, SpikingSiamFCpp):
+            return {}
+        return {"rounding": rounding_difference(model, self.tracks, self.config.tracker, self.place.device)}
+
     def finish(self) -> dict[str, Any]:
         """Judge and save the models. Processes that don't lead have nothing to say."""
         metrics: dict[str, Any] = {}
         if self.log is not None:
-            metrics = {name: {**judged, **self.sizes(name)} for name, judged in self.judged().items()}
+            metrics = {n: {**judged, **self.sizes(n), **self.rounding(n)} for n, judged in self.judged().items()}
             notes = {"training": self.config.model_dump_json(), "versions": json.dumps(versions())}
             for name, model in self.method.trained.items():
                 save_model(model, self.folder / f"{name}.safetensors", {**notes, "metrics": json.dumps(metrics[name])})

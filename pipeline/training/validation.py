@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.data import compose, open_pictures
 from pipeline.models.checkpoint import Model
 from pipeline.models.scorer import ModelScorer, crops_of, geometry_of
 from pipeline.models.spiking import SpikingSiamFCpp
-from pipeline.track import Pixels, iou, search_pixels, template_pixels, track
+from pipeline.track import Geometry, Pixels, iou, search_pixels, template_pixels, track
 from pipeline.training.config import ValidationConfig
 
 RATE_FRAMES = 4
@@ -86,21 +86,30 @@ def spike_rates(
 ) -> dict[str, Any]:
     """``spike_rate``: spikes of a search frame over neurons and time steps, which ``layers`` has for each layer;
     ``spikes_per_neuron``: over neurons alone. Crops lie around the true boxes."""
-    geometry = geometry_of(model.config)
     spikes: dict[str, list[float]] = {}
     neurons: dict[str, int] = {}
-    for shown in tracks:
-        target = model.program(_crops(template_pixels(shown.frames[0], shown.boxes[0], geometry, settings), device))
-        known = np.flatnonzero(~np.isnan(shown.boxes).any(axis=1))
-        for index in np.unique(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)]):
-            pixels = search_pixels(shown.frames[index], shown.boxes[index], geometry, settings)
-            for name, value in model.respond(target, _crops(pixels, device)).items():
+    for template, searches in true_crops(tracks, geometry_of(model.config), settings, device):
+        target = model.program(template)
+        for search in searches:
+            for name, value in model.respond(target, search).items():
                 if name.startswith("spikes/"):
                     spikes.setdefault(name.removeprefix("spikes/"), []).append(float(value.mean()))
                     neurons[name.removeprefix("spikes/")] = value[0].numel()
     layers = {name: float(np.mean(values)) for name, values in spikes.items()}
     total = sum(layers[name] * count for name, count in neurons.items()) / sum(neurons.values())
     return {"spike_rate": total, "spikes_per_neuron": total * model.time_steps, "layers": layers}
+
+
+def true_crops(
+    tracks: Sequence[Track], geometry: Geometry, settings: TrackerConfig, device: torch.device | None = None
+) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    """For each sequence the template crop and search crops of up to ``RATE_FRAMES`` frames, around the true boxes."""
+    for shown in tracks:
+        template = template_pixels(shown.frames[0], shown.boxes[0], geometry, settings)
+        known = np.flatnonzero(~np.isnan(shown.boxes).any(axis=1))
+        chosen = np.unique(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)])
+        searches = [search_pixels(shown.frames[i], shown.boxes[i], geometry, settings) for i in chosen]
+        yield _crops(template, device), [_crops(pixels, device) for pixels in searches]
 
 
 def _crops(pixels: Pixels, device: torch.device | None) -> torch.Tensor:
