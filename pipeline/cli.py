@@ -19,6 +19,7 @@ from pipeline.commands.evaluate import evaluate
 from pipeline.commands.import_nir import import_nir
 from pipeline.commands.lint import lint_command
 from pipeline.commands.options import ConfigOption
+from pipeline.commands.package import models, package
 from pipeline.commands.study import study
 from pipeline.commands.track import track
 from pipeline.commands.train import train
@@ -60,6 +61,8 @@ app.command("lint")(lint_command)
 app.command()(track)
 app.command()(train)
 app.command()(study)
+app.command()(package)
+app.command()(models)
 
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.checkpoints import read_metadata
 from pipeline.models.checkpoint import load_model
+from pipeline.models.table import parameter_count
 from pipeline.stages import file_digest
 from pipeline.study.config import StudyConfig
 from pipeline.study.energy import ARITHMETICS, SCOPES, joules
@@ -39,7 +40,7 @@ def seed_figures(candidate: Candidate, study: StudyConfig, work: Work) -> dict[s
         "checkpoint": str(candidate.checkpoint),
         "sha256": file_digest(candidate.checkpoint),
         "as_configured": _as_configured(candidate),
-        "parameters": sum(parameter.numel() for parameter in load_model(candidate.checkpoint).parameters()),
+        "parameters": parameter_count(load_model(candidate.checkpoint)),
         "scores": scores,
         "spike_rate": work.spike_rate,
         "synops": sum(layer.synops for layer in work.layers),

@@ -1,26 +1,57 @@
-"""Trained weights that come with the package, by name."""
+"""Trained models that come with the package, by name.
+
+A model made by ``monospike package`` has a folder: ``model.safetensors``, its card as README.md and card.json, and
+where it has integers ``net`` and ``nir``, its network in both formats. The demo's student is a single file.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any, Literal
 
 from netx.errors import FormatError, MonospikeError
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
+MODEL, CARD, README = "model.safetensors", "card.json", "README.md"
+
+
+def packaged() -> dict[str, Path]:
+    """The checkpoint of every packaged model, by name."""
+    single = {file.stem: file for file in FOLDER.glob("*.safetensors")}
+    return dict(sorted((single | {file.parent.name: file for file in FOLDER.glob(f"*/{MODEL}")}).items()))
 
 
 def checkpoint_path(name: str) -> Path:
-    """The file of the packaged checkpoint called ``name``; anything with a suffix or a slash is a path itself.
+    """The file of the packaged model called ``name``; anything with a suffix or a slash is a path itself.
 
-    Raises FormatError when the file is missing, MonospikeError when no packaged checkpoint is called so.
+    Raises FormatError when the file is missing, MonospikeError when no packaged model is called so.
     """
     path = Path(name)
     if path.suffix or len(path.parts) > 1:
         if not path.is_file():
             raise FormatError(f"{path}: there is no such checkpoint")
         return path
-    packaged = _FOLDER / f"{name}.safetensors"
-    if not packaged.is_file():
-        names = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.safetensors"))) or "none"
-        raise MonospikeError(f"no packaged checkpoint is called {name!r} (there are: {names}); or give a path")
-    return packaged
+    models = packaged()
+    if name not in models:
+        raise MonospikeError(
+            f"no packaged model is called {name!r} (there are: {', '.join(models) or 'none'}); or give a path"
+        )
+    return models[name]
+
+
+def network_path(name: str, format_: Literal["net", "nir"] = "net") -> Path:
+    """The network of integers of the packaged model called ``name``.
+
+    Raises MonospikeError when no packaged model is called so, or it has none.
+    """
+    folder = checkpoint_path(name).parent / format_
+    if not folder.is_dir() or folder.parent == FOLDER:
+        raise MonospikeError(f"the packaged model {name!r} comes without a network of integers")
+    return folder
+
+
+def card(name: str) -> dict[str, Any] | None:
+    """What the card of a packaged model says; None of one without."""
+    path = packaged()[name].parent / CARD
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.parent != FOLDER else None
