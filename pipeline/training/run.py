@@ -28,7 +28,7 @@ from pipeline.training.place import Place
 from pipeline.training.rehearsal import rehearse, rehearsed_answers
 from pipeline.training.rounding import rounding_difference
 from pipeline.training.state import SavedState, load_state, save_state
-from pipeline.training.term import Term
+from pipeline.training.term import Term, TrainingError
 from pipeline.training.terms import build_terms
 from pipeline.training.validation import Track, judge, validation_tracks
 
@@ -42,6 +42,7 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
     Leaves NAME.safetensors for each trained model, metrics.json, log.jsonl and state.safetensors in ``folder``. Returns
     what metrics.json holds: for each trained model what ``judge`` says after the last step.
     """
+    _check_weights(config)
     saved = load_state(folder / STATE, _fingerprint(config))
     first = saved.step if saved else 0
     if saved and first >= config.train.steps and (folder / METRICS).exists():
@@ -142,6 +143,15 @@ class _Session:
             self.log.close()
         self.place.wait()
         return metrics
+
+
+def _check_weights(config: TrainingConfig) -> None:
+    for name, entry in config.models.items():
+        if entry.weights is not None and not Path(entry.weights).is_file():
+            raise TrainingError(
+                f"models.{name}.weights: there is no checkpoint {entry.weights} here; train that model first, or name "
+                "another file"
+            )
 
 
 def _terms(config: TrainingConfig) -> tuple[list[Term], set[str]]:

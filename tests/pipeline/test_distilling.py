@@ -234,6 +234,12 @@ def test_what_does_not_fit_is_said_before_any_training(teacher, tmp_path, loss, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_teacher_that_is_not_trained_yet_is_asked_for(tmp_path):
+    with pytest.raises(TrainingError, match=r"models.teacher.weights: there is no checkpoint .*none.safetensors here"):
+        run(training(tmp_path / "none.safetensors", ALL_OF_S4_KD), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("losses", "complaint"),
     [
