@@ -64,9 +64,12 @@ def pixel_range(bits: int) -> Range:
 
 
 def to_pixels(crops: Image, bits: int) -> npt.NDArray[np.int8]:
-    """Crops (frame, height, width, 3) as the chip's input (frame, 3, height, width): the top ``bits`` bits, centred."""
-    shifted = (crops >> (8 - bits)).astype(np.int16) - (1 << (bits - 1))
-    return np.ascontiguousarray(shifted.transpose(0, 3, 1, 2)).astype(np.int8)
+    """Crops (frame, height, width, 3) as the chip's input (frame, 3, height, width): the top ``bits`` bits, centred.
+
+    Channels stay last in memory, which is how convolutions read them.
+    """
+    # What wraps below zero in 8 bits is the negative integer of the same bits.
+    return ((crops >> (8 - bits)) - np.uint8(1 << (bits - 1))).view(np.int8).transpose(0, 3, 1, 2)
 
 
 def from_pixels(pixels: npt.NDArray[np.int8], bits: int) -> Image:

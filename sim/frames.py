@@ -17,6 +17,15 @@ def checked_frames(network: Network, frames: Mapping[str, npt.ArrayLike]) -> dic
     Raises NetworkError, naming the input, when frames are missing, differ in number, do not fit, or are not integers
     within the input's range.
     """
+    return {name: _plain(value) for name, value in narrow_frames(network, frames).items()}
+
+
+def narrow_frames(network: Network, frames: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[np.integer]]:
+    """As ``checked_frames``, but integers of 8 bits stay as they are, in memory too.
+
+    Raises NetworkError, naming the input, when frames are missing, differ in number, do not fit, or are not integers
+    within the input's range.
+    """
     values = {source.name: _checked(source, frames) for source in network.inputs}
     counts = {name: len(value) for name, value in values.items()}
     if len(set(counts.values())) != 1:
@@ -43,7 +52,7 @@ def checked_batches(network: Network, frames: Mapping[str, npt.ArrayLike]) -> di
     }
 
 
-def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
+def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.integer]:
     if source.name not in frames:
         raise NetworkError(f"no frames were given for input {source.name!r}")
     array = np.asarray(frames[source.name])
@@ -57,6 +66,11 @@ def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> IntArray:
             raise NetworkError(f"input {source.name!r}: frames hold {array[~whole].flat[0]}, expected integers")
     if array.min() < source.range.low or array.max() > source.range.high:
         raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
+    eight_bits = array.dtype in (np.int8, np.uint8) and array.flags.writeable and min(array.strides) > 0
+    return array if eight_bits else _plain(array)
+
+
+def _plain(array: npt.NDArray) -> IntArray:
     plain = np.ascontiguousarray(array, dtype=np.int32)
     # An axis of length one may keep a negative stride, which torch does not take.
     return plain if min(plain.strides) > 0 else plain.copy()

@@ -20,7 +20,7 @@ from torch import Tensor
 from netx import LIF, Accumulator, Correlation, Dense, Flatten, Layer, Network, NetworkError, Recurrent
 from netx.headroom import headroom, prove_headroom
 from sim import fused_layers
-from sim.frames import checked_frames
+from sim.frames import narrow_frames
 from sim.kernels import Choice, ExactType, Kernel, as_convolution, exact_arithmetic
 from sim.recording import Recording
 
@@ -62,7 +62,7 @@ class Runner:
         A runner compiled without ``record`` leaves out all but the spikes, or read-outs, of the network's outputs.
         Raises NetworkError when frames do not fit.
         """
-        values = {name: torch.from_numpy(array) for name, array in checked_frames(self.network, frames).items()}
+        values = {name: torch.from_numpy(array) for name, array in narrow_frames(self.network, frames).items()}
         count = len(next(iter(values.values())))
         result = self._empty(count)
         fire = {step.layer.name: step.fire() for step in self._steps if step.fire is not None}

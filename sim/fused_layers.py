@@ -77,8 +77,42 @@ def spikes(layer: Layer, sums: Convolution, forced: ExactType | None, device: st
     if isinstance(synapse, Pool) and sums.values.binary and 0 < least.min() <= least.max() <= synapse.weight:
         why = "one spike suffices: the OR of a window, without sums"
         return Choice(layer.name, "int8", sums.bound, why), or_pool(synapse)
+    if (copies := _copies(sums)) > 1:
+        return _read_against_several(layer.name, sums, copies, least, forced, device)
     offset = 1 - least.clip(-sums.bound, sums.bound + 1)
     return choose(layer.name, sums, offset=offset, spikes=True, forced=forced, device=device)
+
+
+def _copies(sums: Convolution) -> int:
+    """How many channels in a row have the same weights on the same input channel, as a correlation's copies have."""
+    if sums.geometry.groups == 1 or sums.weight.shape[1] > 1:
+        return 1
+    copies = sums.geometry.channels // sums.geometry.groups
+    together = sums.weight.reshape(sums.geometry.groups, copies, -1)
+    return copies if (together == together[:, :1]).all() else 1
+
+
+def _read_against_several(
+    name: str, sums: Convolution, copies: int, least: npt.NDArray[np.int64], forced: ExactType | None, device: str
+) -> tuple[Choice, Kernel]:
+    """Spikes of channels whose copies differ in their thresholds alone: each sum is computed once."""
+    once = Convolution(
+        np.ascontiguousarray(sums.weight[::copies]),
+        sums.geometry._replace(channels=sums.geometry.groups),
+        sums.values,
+    )
+    choice, kernel = choose(name, once, forced=forced, device=device)
+    # No sum reaches past the bound, so that the clipped thresholds are exact in the type of the sums.
+    thresholds = torch.from_numpy(least.clip(-sums.bound, sums.bound + 1).reshape(-1, copies).T.copy())
+
+    def compare(values: Tensor) -> Tensor:
+        last = kernel(values).permute(0, 2, 3, 1)
+        fired = torch.empty((*last.shape, copies), dtype=torch.bool, device=last.device)
+        for copy, threshold in enumerate(thresholds.to(last)):
+            torch.ge(last, threshold, out=fired[..., copy])
+        return fired.flatten(3).view(torch.uint8).permute(0, 3, 1, 2)
+
+    return choice, compare
 
 
 def _least_sum_that_fires(layer: Layer, sums: Convolution) -> npt.NDArray[np.int64]:

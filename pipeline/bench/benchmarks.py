@@ -9,6 +9,7 @@ from pipeline.bench.engine import against_float32, against_kernels, over_many_fr
 from pipeline.bench.lava import against_lava, convolution_against_lava
 from pipeline.bench.measure import Measure
 from pipeline.bench.pilotnet import pilotnet_against_lava
+from pipeline.bench.tracker import alexnet_tracker, small_tracker
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,6 @@ BENCHMARKS = {
     "e": Benchmark("fast convolution against Lava's own, times faster", convolution_against_lava),
     "f": Benchmark("100 frames against 100 times one frame", over_many_frames),
     "g": Benchmark("peak memory in GiB", peak_memory),
+    "h": Benchmark("tracker step, integer S4-AlexNet against its float teacher, times faster", alexnet_tracker),
+    "i": Benchmark("the same at the width small", small_tracker),
 }

@@ -79,9 +79,14 @@ class IntegerScorer:
             return score_map({**answer, "distances": self._student.decoder(answer["box"])})
 
     def _run(self, runner: fused.Runner, pixels: Pixels) -> Recording:
+        return runner.run({runner.network.inputs[0].name: self._entering(pixels)})
+
+    def _entering(self, pixels: Pixels) -> npt.NDArray[np.integer]:
+        """What the chip is given, as ``SpikingSiamFCpp.chip_input`` says; pixels never leave integers."""
+        if self._student.config.encoder == "chip":
+            return pixels >> (8 - self._student.config.pixel_bits)
         with torch.inference_mode():
-            values = self._student.chip_input(crops_of(pixels)).numpy().astype(np.int32)
-        return runner.run({runner.network.inputs[0].name: values})
+            return self._student.chip_input(crops_of(pixels)).numpy().astype(np.uint8)
 
     def _features(self, recording: Recording, layer: str) -> Tensor:
         if self._student.config.conv5 == "real":
@@ -91,7 +96,7 @@ class IntegerScorer:
 
 def crops_of(pixels: Pixels) -> Tensor:
     """Crops, uint8, from the tracking loop's signed pixels of 8 bits."""
-    return torch.from_numpy((pixels.astype(np.int16) + 128).astype(np.uint8))
+    return torch.from_numpy(pixels.view(np.uint8) ^ np.uint8(128))  # the highest bit tells the two forms apart
 
 
 def score_map(answer: Mapping[str, Tensor]) -> ScoreMap:

@@ -112,7 +112,11 @@ def build(convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool,
     output = (torch.uint8, "hardtanh", [0.0, 1.0], "") if fused else (torch.float32, "none", [], "")
 
     def kernel(values: Tensor) -> Tensor:
-        raw = (values + zero if zero else values).to(torch.uint8, memory_format=torch.channels_last)
+        if zero and values.dtype == torch.int8:
+            values = values.view(torch.uint8) ^ zero  # plus 128, as signed and unsigned bytes differ in one bit
+        elif zero:
+            values = values + zero
+        raw = values.to(torch.uint8, memory_format=torch.channels_last)
         result: Tensor = _onednn().qconv2d_pointwise(
             raw, 1.0, zero, packed, scales, zeros, bias, *windows, 1.0, 0, *output
         )

@@ -4,12 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from netx import FormatError, MonospikeError, prove_headroom
 from pipeline.bench.backbone import Float32Reference, backbone, random_frames
 from pipeline.bench.benchmarks import Benchmark
 from pipeline.bench.measure import Measure, Pairs, alternate
 from pipeline.bench.run import bench_to_file
+from pipeline.bench.tracker import folded
+from pipeline.models.config import WIDTHS, SiamFCppConfig
+from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.progress import Progress
 from sim import engine
 
@@ -57,6 +61,27 @@ def test_an_entry_has_its_keys_and_others_stay(tmp_path):
     assert {"ratio", "ours_s", "theirs_s", "runs", "goal", "note"} <= set(entries["c"])
     assert entries["c"]["runs"] == 1
     assert entries["c"]["ratio"] == entries["c"]["ours_s"] / entries["c"]["theirs_s"]
+
+
+def test_a_folded_teacher_answers_as_it_did():
+    torch.manual_seed(0)
+    teacher = SiamFCpp(SiamFCppConfig(width=WIDTHS["tiny"], template=103, search=143))
+    crops = [torch.randint(0, 256, (4, 3, side, side), dtype=torch.uint8) for side in (103, 143)]
+    with torch.no_grad():
+        teacher(*crops)  # norms that do something
+        expected = teacher.eval()(*crops)
+        answer = folded(teacher)(*crops)
+    for name in ("class", "centre", "distances"):
+        torch.testing.assert_close(answer[name], expected[name], rtol=1e-3, atol=1e-4)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in teacher.modules())
+
+
+def test_the_tracker_step_is_measured_whole(tmp_path):
+    bench_to_file(["i"], 1, tmp_path / "bench.json", Progress())
+    entry = json.loads((tmp_path / "bench.json").read_text())["i"]
+    assert entry["ratio"] == entry["theirs_s"] / entry["ours_s"]
+    assert 0 < entry["profile"]["network"] < entry["ours_s"]
+    assert "norms folded, channels last" in entry["note"]
 
 
 def test_an_unknown_letter_is_answered_with_those_there_are(tmp_path):

@@ -212,6 +212,44 @@ def test_a_pool_that_needs_two_spikes_is_summed():
     assert runner.run({"spikes": frames}).spikes["pool"].tolist() == [[[[0, 1, 0]]]]
 
 
+@pytest.mark.parametrize("copies", [1, 2, 3])
+def test_copies_of_a_correlation_share_their_sums_and_differ_in_their_thresholds(copies):
+    rng = np.random.default_rng(copies)
+    bias = rng.integers(-150, 151, 5 * copies)
+    correlation = Layer("map", ("search", "kernel"), Correlation(30, copies), LIF(201, bias))
+    kernel = Layer("kernel", ("template",), Pool(1, 1, weight=2), LIF(1))
+    network = Network((Input("template", (5, 4, 4)), Input("search", (5, 9, 8))), (kernel, correlation), ("map",))
+    template, search = rng.integers(0, 2, (5, 4, 4)), rng.integers(0, 2, (2, 5, 9, 8))
+    runner = fused.compile(network.programmed({"kernel": template}))
+    spikes = runner.run({"search": search}).spikes["map"]
+    windows = np.lib.stride_tricks.sliding_window_view(search, (4, 4), (2, 3))
+    counts = np.einsum("fcyxhw,chw->fcyx", windows, template).repeat(copies, axis=1)
+    np.testing.assert_array_equal(spikes, 30 * counts + bias[:, None, None] > 201)
+    assert 0.05 < spikes.mean() < 0.95
+    (choice,) = runner.choices
+    assert choice.bound <= 30 * 16 + (0 if copies > 1 else 201 + 151)
+
+
+@pytest.mark.parametrize(("values", "kind"), [(Range(-128, 127), np.int8), (Range(0, 255), np.uint8)])
+def test_bytes_enter_as_they_are_and_in_any_order_of_memory(values, kind):
+    rng = np.random.default_rng(0)
+    network = Network(
+        (Input("image", (3, 40, 40), values),),
+        (Layer("out", ("image",), Conv2d(rng.integers(-2, 3, (32, 3, 7, 7)) * 2), LIF(301)),),
+        ("out",),
+    )
+    runner = fused.compile(network, types="int8")
+    wide = rng.integers(values.low, values.high + 1, (2, 40, 40, 3))
+    wide[0, :2, :2] = values.low, values.high, 0
+    expected = runner.run({"image": wide.transpose(0, 3, 1, 2)}).spikes["out"]
+    bytes_ = wide.astype(kind)
+    for frames in (bytes_.transpose(0, 3, 1, 2), np.ascontiguousarray(bytes_.transpose(0, 3, 1, 2))):
+        before = frames.copy()
+        np.testing.assert_array_equal(runner.run({"image": frames}).spikes["out"], expected)
+        np.testing.assert_array_equal(frames, before)
+    assert 0.05 < expected.mean() < 0.95
+
+
 def test_weights_are_packed_when_compiled_and_not_again(monkeypatch):
     rng = np.random.default_rng(3)
     runner = fused.compile(backbone(rng), types=dict.fromkeys(["a", "b", "out"], "int8"))
