@@ -18,6 +18,7 @@ from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.import_nir import import_nir
 from pipeline.commands.lint import lint_command
+from pipeline.commands.map import map_network
 from pipeline.commands.options import ConfigOption
 from pipeline.commands.package import models, package
 from pipeline.commands.study import study
@@ -56,6 +57,7 @@ def _options(
 
 
 app.command()(evaluate)
+app.command("map")(map_network)
 app.command("import")(import_nir)
 app.command("lint")(lint_command)
 app.command()(track)
@@ -100,7 +102,7 @@ def deploy(
 def verify(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run's folder or YAML configuration; or, with --sequence, a checkpoint."),
+        typer.Argument(metavar="RUN", help="A run's folder or YAML configuration; or, with --sequence, a model."),
     ],
     runs: RunsOption = Path("runs"),
     sequence: Annotated[
@@ -126,14 +128,15 @@ def verify(
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.commands.verify_sequence import Wanted, verify_sequence
     from pipeline.verification import in_words
+    from pipeline.weights import checkpoint_path, packaged
 
     if sequence is not None:
-        out = runs / "verify"
+        model, out = checkpoint_path(str(run)), runs / "verify"
         verdict = verify_sequence(
-            Wanted(run, sequence, box, frames, every, reprogram, convolution, seconds, config, out)
+            Wanted(model, sequence, box, frames, every, reprogram, convolution, seconds, config, out)
         )
-    elif run.suffix == ".safetensors":
-        raise MonospikeError(f"{run}: a checkpoint is verified on a sequence; name its folder with --sequence")
+    elif run.suffix == ".safetensors" or (str(run) in packaged() and not run.exists()):
+        raise MonospikeError(f"{run}: a model is verified on a sequence; name its folder with --sequence")
     else:
         settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
         progress = Progress()
@@ -170,7 +173,9 @@ class SumsOption(str, Enum):
 
 @app.command()
 def simulate(
-    net: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")],
+    net: Annotated[
+        Path, typer.Argument(metavar="NET", help="A .net or .nir file, a folder of them, or a packaged model.")
+    ],
     source: Annotated[
         Path,
         typer.Option(

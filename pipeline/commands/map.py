@@ -1,0 +1,99 @@
+"""``monospike map``: a network on a chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netx.errors import MonospikeError
+from netx.files import write_whole
+
+if TYPE_CHECKING:
+    from netx import Network
+    from sim.hardware import Chip
+    from sim.mapping import Mapping
+
+
+def map_network(
+    net: Annotated[Path, typer.Argument(metavar="NETWORK", help="A .net or .nir file, or a folder of parts.")],
+    chip: Annotated[str, typer.Option("--chip", help="A chip of the package, such as loihi2, or a file NAME.yaml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: cores, layers, violations.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")] = None,
+    chips: Annotated[int, typer.Option("--chips", min=1, max=1000, help="Chips that there are.")] = 1,
+    place: Annotated[
+        bool, typer.Option("--place", help="Put cores that talk to each other close together; else row by row.")
+    ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="Frames (.npy or .npz) whose spikes --place goes by; one of every neuron without."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")] = 0,
+    layers: Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")] = None,
+) -> None:
+    """Cut a network into pieces that fit on a chip's cores, place them, and list every design rule it breaks.
+
+    Ends with 1 when it breaks any; what is asked for is written all the same.
+    """
+    # Imported here because they load torch or scipy, for which --help should not wait.
+    from pipeline.progress import Progress
+    from pipeline.simulate import read_network
+    from sim.hardware import load_chip
+    from sim.mapping import map_network as mapped
+
+    if source is not None and not place:
+        raise MonospikeError("--input: is what --place goes by; give both")
+    progress, described = Progress(), load_chip(chip)
+    name = chip.removesuffix(".yaml").removesuffix(".yml").rpartition("/")[2]
+    network = read_network(net, layers)
+    mapping = mapped(network, described, name, chips)
+    for line in _lines(mapping):
+        progress.say(line)
+    if place:
+        mapping, said = _placed(network, mapping, described, source, seed)
+        progress.say(said)
+    if out is not None:
+        mapping.save(out)
+    if svg is not None:
+        _draw(mapping, described, svg)
+    for violation in mapping.violations:
+        progress.say(f"{violation.rule}: {violation.where}: {violation.mend}")
+    if not mapping.fits:
+        raise typer.Exit(1)
+
+
+def _lines(mapping: Mapping) -> list[str]:
+    lines = [f"{'layer':16} {'cores':>6} {'neurons':>9} {'words of synapses':>18}  binding"]
+    for layer in mapping.layers:
+        fullest = max((core.utilisation for core in mapping.of_layer(layer.name)), default=None)
+        bound = f"{layer.binding} (does not fit)" if fullest is None else f"{layer.binding} ({fullest:.0%})"
+        lines.append(f"{layer.name:16} {len(layer.cores):6} {layer.neurons:9} {layer.synapse_words:18}  {bound}")
+    return [*lines, f"{len(mapping.cores)} cores of {mapping.chips} x {mapping.chip}"]
+
+
+def _placed(network: Network, mapping: Mapping, chip: Chip, source: Path | None, seed: int) -> tuple[Mapping, str]:
+    from pipeline.simulate import read_input
+    from sim import engine
+    from sim.mapping.placement import place
+    from sim.mapping.traffic import hops, messages, rates
+
+    assert chip.mesh is not None
+    assert chip.packing is not None
+    recording = None if source is None else engine.run(network, read_input(source, network, None, False))
+    traffic = messages(network, mapping, rates(network, recording), chip.packing)
+    better = place(mapping, traffic, chip.mesh, seed)
+    before, after = hops(traffic, mapping, chip.mesh), hops(traffic, better, chip.mesh)
+    less = 0.0 if before == 0 else 1 - after / before
+    of = "if every neuron spikes once" if source is None else "a frame, on average"
+    return better, f"{after:.6g} message hops {of}; {before:.6g} row by row: {less:.1%} less"
+
+
+def _draw(mapping: Mapping, chip: Chip, path: Path) -> None:
+    from sim.mapping.drawing import chip_svg
+
+    assert chip.mesh is not None
+    with write_whole(path) as temporary:
+        temporary.write_text(chip_svg(mapping, chip.mesh), encoding="utf-8")
