@@ -205,9 +205,10 @@ def simulate(
     progress = Progress()
     network = command.read_network(net, layers, reset)
     how = command.How(strict, sums.value if sums else None, device)
+    network, frames = command.programmed(network, command.read_input(source, network, steps, lava_order))
     for line in command.sums(network, how):
         progress.say(line)
-    simulated = command.simulate(network, command.read_input(source, network, steps, lava_order), how, progress)
+    simulated = command.simulate(network, frames, how, progress)
     for line in command.summary(simulated):
         progress.say(line)
     if out is not None and simulated.recording is not None:

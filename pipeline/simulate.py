@@ -14,6 +14,7 @@ from netx import FormatError, Network, NetworkError
 from netx.bundle import load
 from netx.net_file import read_net
 from pipeline.progress import Progress
+from pipeline.weights import network_path, packaged
 from sim import engine
 from sim.kernels import ExactType
 from sim.recording import Recording
@@ -37,11 +38,13 @@ class Simulated:
 
 
 def read_network(path: Path, layers: int | None = None, reset: int | None = None) -> Network:
-    """The network in a ``.net`` or ``.nir`` file or a folder of them.
+    """The network in a ``.net`` or ``.nir`` file or a folder of them, or that of a packaged model.
 
     layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
     Raises FormatError, with the file and the place in it, and NetworkError for an impossible ``reset``.
     """
+    if not path.exists() and str(path) in packaged():
+        path = network_path(str(path))
     network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
     return network if reset is None else network.with_reset(reset)
 
@@ -59,6 +62,23 @@ def read_input(path: Path, network: Network, steps: int | None, lava_order: bool
         for source in network.inputs
         if source.name in arrays
     }
+
+
+def programmed(network: Network, frames: Mapping[str, npt.NDArray]) -> tuple[Network, Mapping[str, npt.NDArray]]:
+    """A Siamese network with its correlations programmed for the template in ``frames``, and the other frames.
+
+    Any other network comes back as it is. Raises NetworkError when there is more than one template.
+    """
+    if not network.correlations():
+        return network, frames
+    templates = network.template_network()
+    names = [source.name for source in templates.inputs]
+    for name in names:
+        if (frames[name] != frames[name][:1]).any():
+            raise NetworkError(f"input {name!r}: the network is programmed for one target; give one frame of it")
+    spikes = engine.run(templates, {name: frames[name][:1] for name in names}).spikes
+    searching = network.programmed({name: spikes[name][0] for name in templates.outputs})
+    return searching, {source.name: frames[source.name] for source in searching.inputs}
 
 
 @dataclass(frozen=True)

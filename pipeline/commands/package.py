@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 
 def package(
@@ -35,13 +34,14 @@ def models() -> None:
     from pipeline.packaging.card import score_lines
     from pipeline.weights import card, packaged
 
-    table = Table("model", "kind", "parameters", "scores")
+    console = Console(soft_wrap=True, highlight=False)
     for name in packaged():
         said = card(name)
         if said is None:
-            table.add_row(name, "the demo's student, one time step", "", "see its run's report")
+            console.print(f"{name}: the demo's student, spiking, 1 time step; see its run's report")
             continue
         steps = said["time_steps"]
         kind = "not spiking" if steps is None else f"spiking, {steps} time step{'s' * (steps > 1)}"
-        table.add_row(name, kind, f"{said['parameters']:,}", "\n".join(score_lines(said)))
-    Console().print(table)
+        console.print(f"{name}: {kind}, {said['parameters']:,} parameters")
+        for line in score_lines(said):
+            console.print(f"  {line}")

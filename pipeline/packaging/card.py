@@ -99,7 +99,7 @@ def in_markdown(card: Mapping[str, Any]) -> str:
         _commands(card),
         "## Training data and their terms",
         *(f"- {source['what']} (`{source['root']}`): {source['terms']}" for source in card["data"]),
-        "Made from data for non-commercial research, or without a stated licence, weights are meant for research alone.",
+        "Made from data for non-commercial research or without a stated licence, weights are meant for research alone.",
         "## Limits",
         *(f"- {line}" for line in card["limits"]),
         "## Versions",
@@ -131,10 +131,11 @@ def _scores(card: Mapping[str, Any]) -> list[str]:
             values = [f"{scores[key]:.3f}" for key in ("mean_iou", "success", "precision")]
             rows.append([benchmark, engine, *values, in_words(study["over_seeds"][benchmark][engine])])
     energy = study["cost"]["energy"]["full"]
+    did = study["cost"]
     cost = (
-        f"A search frame: spike rate {study['cost']['spike_rate']:.1%}, {study['cost']['synops'] / 1e6:.1f} M "
-        f"synaptic operations, {study['cost']['macs'] / 1e6:.1f} M multiply-accumulates; {energy['fp32'] * 1e6:.1f} µJ in "
-        f"32-bit floating point, {energy['int8'] * 1e6:.1f} µJ in 8-bit integers (reckoned, 45 nm, operations alone)."
+        f"A search frame: spike rate {did['spike_rate']:.1%}, {did['synops'] / 1e6:.1f} M synaptic operations, "
+        f"{did['macs'] / 1e6:.1f} M multiply-accumulates; {energy['fp32'] * 1e6:.1f} µJ in 32-bit floating point, "
+        f"{energy['int8'] * 1e6:.1f} µJ in 8-bit integers (reckoned, 45 nm, operations alone)."
     )
     return [table(rows), *_sequences(study), cost]
 

@@ -16,7 +16,7 @@ from pipeline.models.checkpoint import Model, load_model
 from pipeline.models.network import to_network
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.packaging.card import in_markdown, make_card
-from pipeline.weights import CARD, FOLDER, MODEL, README
+from pipeline.weights import CARD, README
 
 MOST_BYTES = 12_000_000
 """Of one checkpoint: the package stays small enough to be installed anywhere."""
@@ -24,12 +24,12 @@ MOST_BYTES = 12_000_000
 FORMATS: tuple[Literal["net"], Literal["nir"]] = ("net", "nir")
 
 
-def package(run: Path, name: str, model: str | None, results: Path | None, into: Path = FOLDER) -> Path:
+def package(run: Path, name: str, model: str | None, results: Path | None, into: Path) -> Path:
     """Write the folder of the model called ``name``; it appears whole or not at all, and replaces one of its name.
 
     run: folder of a training, or a checkpoint. model: which one, where the training has left several. results: a
-    study's results.json. Raises MonospikeError where there is no such model, it is too large, or the study has not
-    judged it; QuantizeError or HeadroomError where its network cannot be had.
+    study's results.json. into: folder of packaged models. Raises MonospikeError where there is no such model, it is too
+    large, or the study has not judged it; QuantizeError or HeadroomError where its network cannot be had.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise MonospikeError(f"{name!r} is no name for a model: use small letters, digits and dashes")
@@ -41,7 +41,7 @@ def package(run: Path, name: str, model: str | None, results: Path | None, into:
     card = make_card(name, checkpoint, trained, None if results is None else read_results(results))
     with write_whole(into / name) as folder:
         folder.mkdir()
-        shutil.copyfile(checkpoint, folder / MODEL)
+        shutil.copyfile(checkpoint, folder / f"{name}.safetensors")
         _save_networks(trained, folder)
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         (folder / README).write_text(in_markdown(card), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Trained models that come with the package, by name.
 
-A model made by ``monospike package`` has a folder: ``model.safetensors``, its card as README.md and card.json, and
+A model made by ``monospike package`` has a folder: ``NAME.safetensors``, its card as README.md and card.json, and
 where it has integers ``net`` and ``nir``, its network in both formats. The demo's student is a single file.
 """
 
@@ -13,13 +13,13 @@ from typing import Any, Literal
 from netx.errors import FormatError, MonospikeError
 
 FOLDER = Path(__file__).parent
-MODEL, CARD, README = "model.safetensors", "card.json", "README.md"
+CARD, README = "card.json", "README.md"
 
 
 def packaged() -> dict[str, Path]:
     """The checkpoint of every packaged model, by name."""
-    single = {file.stem: file for file in FOLDER.glob("*.safetensors")}
-    return dict(sorted((single | {file.parent.name: file for file in FOLDER.glob(f"*/{MODEL}")}).items()))
+    files = [*FOLDER.glob("*.safetensors"), *FOLDER.glob("*/*.safetensors")]
+    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
 def checkpoint_path(name: str) -> Path:

@@ -231,7 +231,7 @@ def test_what_cannot_be_verified_is_refused_in_words(verify, sequence, tmp_path)
     (tmp_path / "one" / "img").mkdir(parents=True)
     Image.fromarray(np.zeros((90, 90, 3), np.uint8)).save(tmp_path / "one" / "img" / "1.png")
     for arguments, message in (
-        ((spiking,), "a checkpoint is verified on a sequence; name its folder with --sequence"),
+        ((spiking,), "a model is verified on a sequence; name its folder with --sequence"),
         ((teacher, "--sequence", sequence), "holds no spiking network"),
         ((spiking, "--sequence", tmp_path / "nowhere"), "there is no such sequence or video"),
         ((spiking, "--sequence", sequence, "--convolution", "slow"), "--convolution 'slow': expected stock or fast"),
