@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from netx.files import write_whole
+from pipeline.config import ConfigError, parse_config
 from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import Model, build, save_model, start_from
 from pipeline.models.spiking import SpikingSiamFCpp
@@ -43,7 +44,7 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
     what metrics.json holds: for each trained model what ``judge`` says after the last step.
     """
     _check_weights(config)
-    saved = load_state(folder / STATE, _fingerprint(config))
+    saved = load_state(folder / STATE, lambda fingerprint: _is_of(config, fingerprint))
     first = saved.step if saved else 0
     if saved and first >= config.train.steps and (folder / METRICS).exists():
         progress.say(f"{config.name}: is trained already, in {folder}")
@@ -201,7 +202,21 @@ def _calibrated(model: Model, entry: ModelEntry, batch: CropBatch | None) -> Mod
 
 def _fingerprint(config: TrainingConfig) -> str:
     """Tells trainings apart whose weights may differ."""
-    train = {"save_every", "log_every", "workers"}
     weights = [file_digest(Path(entry.weights)) for entry in config.models.values() if entry.weights is not None]
-    values = config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
-    return json.dumps([values, weights])
+    return json.dumps([_values(config), weights])
+
+
+def _values(config: TrainingConfig) -> dict[str, Any]:
+    train = {"save_every", "log_every", "workers"}
+    return config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
+
+
+def _is_of(config: TrainingConfig, fingerprint: str) -> bool:
+    """Whether a training of this fingerprint is one of ``config``. Options that were not there when it was saved have
+    their defaults."""
+    values, weights = json.loads(fingerprint)
+    try:
+        before = parse_config({**values, "name": config.name}, TrainingConfig, "the saved state")
+    except ConfigError:
+        return False
+    return json.dumps([_values(before), weights]) == _fingerprint(config)

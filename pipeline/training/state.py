@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,18 +65,18 @@ def save_state(
         temporary.write_bytes(save(tensors, notes))
 
 
-def load_state(path: Path, fingerprint: str) -> SavedState | None:
-    """The state of the training that ``fingerprint`` tells apart, or None where there is none.
+def load_state(path: Path, wanted: Callable[[str], bool]) -> SavedState | None:
+    """The state of the training whose fingerprint is the wanted one, or None where there is none.
 
     Raises FormatError when the file is not a state.
     """
     if not path.exists():
         return None
     tensors, notes = read_safetensors(path)
-    if notes.get("fingerprint") != fingerprint:
-        return None
     try:
+        if not wanted(notes["fingerprint"]):
+            return None
         step, stored = int(notes["step"]), dict(json.loads(notes["architectures"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: is no state of a training ({error})") from None
     return SavedState(step, {name: parse_architecture(text, path) for name, text in stored.items()}, tensors)

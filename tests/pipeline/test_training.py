@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from netx import FormatError
 from pipeline.checkpoints import read_safetensors
@@ -144,6 +144,17 @@ def test_a_stopped_training_repeats_no_step(unbroken, tmp_path, monkeypatch):
     assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_state_from_before_an_option_existed_is_gone_on_from_while_the_option_has_its_default(unbroken, tmp_path):
+    tensors, notes = read_safetensors(unbroken / "state.safetensors")
+    values, weights = json.loads(notes["fingerprint"])
+    del values["tracker"]["window"]
+    (tmp_path / "metrics.json").write_text("{}")
+    save_file(tensors, tmp_path / "state.safetensors", {**notes, "fingerprint": json.dumps([values, weights])})
+    assert run(configuration(tmp_path), tmp_path) == {}, "it is done already"
+    other = configuration(tmp_path, ("steps: 6", "steps: 1"), ("seed: 3", "seed: 3\ntracker: {window: 0.5}"))
+    assert run(other, tmp_path) != {}
 
 
 def test_another_seed_is_another_training(unbroken, tmp_path):
