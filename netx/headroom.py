@@ -64,20 +64,28 @@ def headroom(network: Network) -> list[LayerHeadroom]:
         low, high = network.activation_range(layer.name)
         bias = channel_bias(layer.neuron, network.shape(layer.name)).astype(np.int64)
         unit = 1 << limits.STATE_SHIFT
-        lowest = -_peak(layer.neuron, -low * unit, -bias)
-        result.append(LayerHeadroom(layer.name, lowest, _peak(layer.neuron, high * unit, bias)))
+        lowest = -_peak(layer.neuron, -low * unit, -bias, None)
+        ceiling = max(layer.neuron.threshold, 0) * unit if isinstance(layer.neuron, LIF) else None
+        result.append(LayerHeadroom(layer.name, lowest, _peak(layer.neuron, high * unit, bias, ceiling)))
     return result
 
 
-def _peak(neuron: Neuron, activation: npt.NDArray[np.int64], bias: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _peak(
+    neuron: Neuron, activation: npt.NDArray[np.int64], bias: npt.NDArray[np.int64], ceiling: int | None
+) -> npt.NDArray[np.int64]:
     """The largest value that current or voltage can reach, in weight units, rounded up.
 
-    activation: the largest one, at least 0; bias: both in 1/64 weight unit.
+    activation: the largest one, at least 0; bias: both in 1/64 weight unit. ceiling: what the voltage cannot exceed
+    after a step, in the same unit, because beyond its threshold it is reset; None where there is no such thing.
     """
     current, voltage = activation, activation + bias
     if isinstance(neuron, LIF):
         current = _accumulated(activation, neuron.current_decay, neuron.reset_interval)
-        voltage = _accumulated(np.maximum(current + bias, 0), neuron.voltage_decay, neuron.reset_interval)
+        gain = np.maximum(current + bias, 0)
+        voltage = _accumulated(gain, neuron.voltage_decay, neuron.reset_interval)
+        if ceiling is not None:
+            kept = ceiling * (limits.DECAY_ONE - neuron.voltage_decay) // limits.DECAY_ONE
+            voltage = np.minimum(voltage, kept + gain)
     return -(-np.maximum(current, voltage) // (1 << limits.STATE_SHIFT))
 
 

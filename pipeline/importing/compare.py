@@ -92,7 +92,7 @@ def _add(sums: _Sums, report: LayerReport, expected: Float, recording: Recording
     frames = len(expected)
     wanted = expected.reshape(frames, -1)
     sums.values += wanted.size
-    if report.name in recording.spikes:
+    if report.spikes:
         got = recording.spikes[report.name].reshape(frames, -1).astype(np.float64)
         sums.same += int((got == wanted).sum())
     else:

@@ -27,8 +27,9 @@ _FEW_STEPS = 1e-3
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer. node, kind: of the graph. name: of the network's layer. taus: time constants in seconds as stored,
-    (name, smallest, largest). decays: before, the float ones in 1/4096, (name, smallest, largest)."""
+    """One layer. node, kind: of the graph. name: of the network's layer. spikes: whether it sends any; its voltage is a
+    read-out otherwise. taus: time constants in seconds as stored, (name, smallest, largest). decays: the float ones in
+    1/4096 before rounding, (state, smallest, largest)."""
 
     node: str
     kind: str
@@ -36,6 +37,7 @@ class LayerReport:
     taus: tuple[tuple[str, float, float], ...]
     decays: tuple[tuple[str, float, float], ...]
     rounded: Rounded
+    spikes: bool
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def _report(builder: Builder, graph: NirGraph, layer: FloatLayer, rounded: Round
             name = "current" if what == "tau_syn" else "voltage"
             decays.append((name, float(4096 * dt / tau.max()), float(4096 * dt / tau.min())))
     kind = node.kind if layer.neuron is not None else "linear read-out"
-    return LayerReport(layer.name, kind, builder.names[layer.name], tuple(taus), tuple(decays), rounded)
+    spikes = layer.neuron is not None and layer.neuron.spikes
+    return LayerReport(layer.name, kind, builder.names[layer.name], tuple(taus), tuple(decays), rounded, spikes)
 
 
 def _time_step(graph: NirGraph, dt: float | None) -> tuple[float, str]:

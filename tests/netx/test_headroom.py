@@ -21,9 +21,11 @@ from netx import (
     Pool,
     Shape,
     headroom,
+    limits,
     prove_headroom,
 )
 from netx.synapses import Synapse
+from sim.engine import run
 
 SMALL = st.integers(-9, 9)
 
@@ -63,7 +65,12 @@ def test_a_border_of_zeros_cannot_exceed_the_bound(kernel: list[int], padding: i
     assert (bound.low.item(), bound.high.item()) == (np.min(sums), np.max(sums))
 
 
-@pytest.mark.parametrize(("neuron", "bias"), [(LIF(9, [7], current_decay=1024), 7), (LIF(9, [-7], 6, 2048, 1024), -7)])
+NEVER = limits.READOUT_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("neuron", "bias"), [(LIF(NEVER, [7], current_decay=1024), 7), (LIF(NEVER, [-7], 6, 2048, 1024), -7)]
+)
 def test_the_bound_of_a_layer_that_remembers_holds_for_long_sequences(neuron: LIF, bias: int) -> None:
     [bound] = headroom(one_layer(Dense([[100]]), neuron, Shape(1, 1, 1), (-1, 1)))
     peaks = []
@@ -75,6 +82,26 @@ def test_the_bound_of_a_layer_that_remembers_holds_for_long_sequences(neuron: LI
             peaks += [current, voltage]
     assert bound.low.item() <= min(peaks) < bound.low.item() + 2
     assert bound.high.item() - 2 < max(peaks) <= bound.high.item()
+
+
+@pytest.mark.parametrize("threshold", [-50, 0, 130, 500])
+def test_beyond_its_threshold_a_voltage_is_reset_and_grows_no_further(threshold: int) -> None:
+    """From just at the threshold the strongest input takes it as far as the bound says, and no sequence further."""
+    neuron = LIF(threshold, [7], 6, 4096, 256)
+    network = one_layer(Dense([[100]]), neuron, Shape(1, 1, 1), (-1, 1))
+    [bound] = headroom(network)
+    kept = max(threshold, 0) * (4096 - 256) / 4096
+    assert bound.high.item() == np.ceil(kept + 107)
+    frames = np.random.default_rng(1).integers(-1, 2, (2000, 1, 1, 1))
+    membranes = run(network, {"x": frames}).membranes["y"]
+    assert membranes.max() <= bound.high.item()
+    assert membranes.min() >= bound.low.item()
+
+
+def test_an_integrator_is_proven_upwards_by_its_threshold() -> None:
+    network = one_layer(Dense([[100]]), LIF(300, voltage_decay=0), Shape(1, 1, 1), (0, 1))
+    assert headroom(network)[0].high.tolist() == [400]
+    assert prove_headroom(network)
 
 
 def test_a_state_that_is_never_forgotten_is_not_proven_unless_it_is_reset() -> None:

@@ -1,0 +1,371 @@
+"""Graphs that others wrote become networks of integers that do the same.
+
+Where every number of a graph is a small multiple of a power of two nothing has to be rounded, and all spikes are equal
+to those of the float reference, which runs the graph node by node. Where states decay they differ by what rounding may
+do.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+from netx import Conv2d, Dense, NetworkError, Recurrent
+from netx.nir_graph import read_graph
+from quantize.nir_import import Imported, NirImportError, import_graph, run_float
+from sim import engine
+
+RNG = np.random.default_rng(11)
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "nir"
+DT = 1e-4
+
+Nodes = dict[str, Any]
+
+
+def dyadic(*shape: int) -> np.ndarray:
+    """Multiples of 1/8 that 8 bits hold."""
+    return RNG.integers(-12, 13, shape) / 8
+
+
+def spikes(*shape: int, rate: float = 0.4) -> np.ndarray:
+    return (RNG.random(shape) < rate).astype(np.float32)
+
+
+def threshold(*shape: int, at: float = 0.5) -> nir.Threshold:
+    return nir.Threshold(np.full(shape, at))
+
+
+def lif(shape: tuple[int, ...], tau: float = DT, **values: Any) -> nir.LIF:
+    given = {"r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, **values}
+    return nir.LIF(tau=np.full(shape, tau), **{k: np.broadcast_to(v, shape).astype(float) for k, v in given.items()})
+
+
+def cuba(shape: tuple[int, ...], syn: float, mem: float, **values: Any) -> nir.CubaLIF:
+    given = {"r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, "w_in": 1.0, **values}
+    full = {k: np.broadcast_to(v, shape).astype(float) for k, v in given.items()}
+    return nir.CubaLIF(tau_syn=np.full(shape, syn), tau_mem=np.full(shape, mem), **full)
+
+
+def integrate(shape: tuple[int, ...], **values: Any) -> nir.IF:
+    given = {"r": 1.0, "v_threshold": 1.0, "v_reset": 0.0, **values}
+    return nir.IF(**{k: np.broadcast_to(v, shape).astype(float) for k, v in given.items()})
+
+
+def conv2d(weight: np.ndarray, **values: Any) -> nir.Conv2d:
+    given = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": np.zeros(len(weight)), **values}
+    return nir.Conv2d(input_shape=(9, 9), weight=weight, **given)
+
+
+def pool(kind: Any, size: int) -> nir.NIRNode:
+    return kind(np.array([size, size]), np.array([size, size]), np.array([0, 0]))
+
+
+def chain(shape: tuple[int, ...], *nodes: nir.NIRNode) -> nir.NIRGraph:
+    named: Nodes = {"input": nir.Input(np.array(shape)), **{f"n{i}": node for i, node in enumerate(nodes)}}
+    named["output"] = nir.Output(np.array(shape))
+    return nir.NIRGraph(named, list(pairwise(named)), type_check=False)
+
+
+def imported(graph: nir.NIRGraph, frames: Any, folder: Path, dt: float | None = None) -> Imported:
+    nir.write(folder / "g.nir", graph)
+    return import_graph(read_graph(folder / "g.nir"), frames if isinstance(frames, dict) else {"x": frames}, dt)
+
+
+def both(result: Imported) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For every layer (float, integer): spikes, or the voltages of read-outs in the graph's unit."""
+    nodes = tuple(layer.node for layer in result.layers)
+    floats = run_float(result.graph, result.calibration.floats, result.dt, nodes).values
+    recordings = engine.run_batch(result.network, result.calibration.integers)
+    pairs = {}
+    for layer in result.layers:
+        expected = floats[layer.node]
+        if layer.spikes:
+            got = np.stack([one.spikes[layer.name] for one in recordings]).astype(float)
+        else:
+            unit = layer.rounded.voltage_unit[:, None, None]
+            got = np.stack([one.membranes[layer.name] for one in recordings]) / unit
+        pairs[layer.node] = (expected, got.reshape(expected.shape))
+    return pairs
+
+
+def check_equal(result: Imported) -> None:
+    """All spikes and read-outs are equal, and neither always nor never 1."""
+    for node, (expected, got) in both(result).items():
+        assert np.array_equal(expected, got), node
+        assert expected.min() < expected.max(), node
+
+
+GRAPHS: dict[str, tuple[tuple[int, ...], list[nir.NIRNode]]] = {
+    "Linear and Threshold": ((9,), [nir.Linear(dyadic(5, 9)), threshold(5)]),
+    "Affine and LIF": ((9,), [nir.Affine(dyadic(5, 9), dyadic(5)), lif((5,))]),
+    "Scale in front": ((9,), [nir.Scale(dyadic(9) + 0.5), nir.Linear(dyadic(5, 9)), threshold(5)]),
+    "Scale behind": ((9,), [nir.Linear(dyadic(5, 9)), nir.Scale(np.array([1, 2, 0.5, 4, 0.25])), lif((5,))]),
+    "no weights at all": ((6,), [threshold(6), integrate((6,), v_threshold=1.5)]),
+    "Conv2d": ((2, 6, 7), [conv2d(dyadic(3, 2, 3, 2), stride=(1, 2), padding=(1, 0)), lif((3, 6, 3))]),
+    "Conv2d in groups": ((4, 6, 6), [conv2d(dyadic(6, 2, 2, 2), groups=2, dilation=2), lif((6, 4, 4))]),
+    "Conv2d same": ((2, 6, 6), [conv2d(dyadic(3, 2, 4, 3), padding="same"), lif((3, 6, 6))]),
+    "Conv1d": (
+        (2, 11),
+        [nir.Conv1d(11, dyadic(3, 2, 4), 2, 1, 1, 1, dyadic(3)), threshold(3, 5)],
+    ),
+    "SumPool2d, Flatten and Affine": (
+        (2, 6, 6),
+        [
+            conv2d(dyadic(3, 2, 3, 3), padding=1),
+            integrate((3, 6, 6), v_threshold=2.0),
+            pool(nir.SumPool2d, 2),
+            conv2d(dyadic(4, 3, 3, 3), padding=1),
+            integrate((4, 3, 3), v_threshold=3.0),
+            pool(nir.SumPool2d, 3),
+            nir.Flatten(np.array([4, 1, 1]), 0, -1),
+            nir.Affine(dyadic(5, 4), dyadic(5)),
+            integrate((5,), v_threshold=2.0),
+        ],
+    ),
+    "AvgPool2d": ((2, 6, 6), [pool(nir.AvgPool2d, 2), conv2d(dyadic(4, 2, 2, 2)), lif((4, 2, 2))]),
+    "pooling right before neurons": ((2, 6, 6), [conv2d(dyadic(4, 2, 3, 3)), pool(nir.SumPool2d, 2), lif((4, 2, 2))]),
+    "IF that is reset below zero": ((6,), [nir.Linear(dyadic(5, 6) + 0.5), integrate((5,), v_reset=0.0, r=2.0)]),
+    "a linear output": ((6,), [threshold(6), nir.Affine(dyadic(3, 6), dyadic(3))]),
+    "I": ((6,), [nir.Linear(dyadic(3, 6)), nir.I(np.full(3, 0.5))]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_of_small_multiples_does_exactly_what_it_did(name: str, tmp_path: Path) -> None:
+    shape, nodes = GRAPHS[name]
+    check_equal(imported(chain(shape, *nodes), spikes(2, 30, *shape), tmp_path))
+
+
+def test_thresholds_that_differ_cost_memoryless_neurons_nothing(tmp_path: Path) -> None:
+    at = np.array([0.5, -0.25, 1.0, 2.0, 0.125])
+    graph = chain((9,), nir.Linear(dyadic(5, 9)), nir.Threshold(at))
+    check_equal(imported(graph, spikes(1, 60, 9), tmp_path))
+
+
+def test_values_of_a_delay_arrive_later_each_by_its_own_steps(tmp_path: Path) -> None:
+    late = np.array([0, 1, 2, 5, 0, 60]) * DT
+    graph = chain((6,), nir.Delay(late), nir.Linear(dyadic(5, 6)), nir.Delay(np.full(5, 2 * DT)), integrate((5,)))
+    result = imported(graph, spikes(1, 90, 6), tmp_path)
+    synapse = result.network.layers[-1].synapse
+    assert isinstance(synapse, Dense)
+    assert synapse.delay.tolist() == [[2, 3, 4, 7, 2, 62]]
+    check_equal(result)
+
+
+def test_delays_beyond_62_steps_are_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(NirImportError, match="Threshold 'n2': a delay of 63 steps is longer than the 62"):
+        imported(
+            chain((3,), nir.Delay(np.full(3, 63 * DT)), nir.Linear(dyadic(2, 3)), threshold(2)), spikes(5, 3), tmp_path
+        )
+
+
+def recurrent(hidden: nir.NIRNode, weight: np.ndarray, bias: np.ndarray) -> nir.NIRGraph:
+    """The recurrent layer that snnTorch writes: a graph within the graph."""
+    size = np.array([len(weight)])
+    nodes = {"input": nir.Input(size), "lif": hidden, "w_rec": nir.Affine(weight, bias), "output": nir.Output(size)}
+    return nir.NIRGraph(nodes, [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")])
+
+
+def test_feedback_within_a_nested_graph_takes_one_step(tmp_path: Path) -> None:
+    inner = recurrent(integrate((8,), v_threshold=2.0), dyadic(8, 8), dyadic(8))
+    nodes = [nir.Affine(dyadic(8, 5), dyadic(8)), inner, nir.Linear(dyadic(3, 8)), integrate((3,), v_threshold=2.0)]
+    result = imported(chain((5,), *nodes), spikes(3, 40, 5), tmp_path)
+    assert isinstance(result.network.layer("n1_lif").synapse, Recurrent)
+    check_equal(result)
+
+
+def test_layers_that_read_several_others_and_a_short_cut_get_them_side_by_side(tmp_path: Path) -> None:
+    shape = np.array([2, 6, 6])
+    nodes: Nodes = {
+        "input": nir.Input(shape),
+        "a": conv2d(dyadic(3, 2, 3, 3), padding=1),
+        "a.fire": lif((3, 6, 6)),
+        "b": conv2d(dyadic(4, 3, 3, 3), padding=1),
+        "short": conv2d(dyadic(4, 2, 1, 1)),
+        "both": lif((4, 6, 6), v_threshold=2.0),
+        "flat": nir.Flatten(np.array([4, 6, 6]), 0, -1),
+        "flat.a": nir.Flatten(np.array([3, 6, 6]), 0, -1),
+        "one": nir.Linear(dyadic(3, 144)),
+        "two": nir.Linear(dyadic(3, 108)),
+        "sum": threshold(3),
+        "output": nir.Output(np.array([3])),
+        "early": nir.Output(np.array([3, 6, 6])),
+    }
+    edges = [("input", "a"), ("a", "a.fire"), ("a.fire", "b"), ("b", "both"), ("input", "short"), ("short", "both")]
+    edges += [("both", "flat"), ("flat", "one"), ("one", "sum"), ("a.fire", "flat.a"), ("flat.a", "two")]
+    edges += [("two", "sum"), ("sum", "output"), ("a.fire", "early")]
+    result = imported(nir.NIRGraph(nodes, edges, type_check=False), spikes(1, 40, 2, 6, 6), tmp_path)
+    assert isinstance(result.network.layer("both").synapse, Conv2d)
+    assert sorted(result.outputs.values()) == ["a.fire", "sum"]
+    check_equal(result)
+
+
+def test_several_inputs_have_frames_of_their_own_names(tmp_path: Path) -> None:
+    nodes: Nodes = {"left": nir.Input(np.array([4])), "right": nir.Input(np.array([3]))}
+    nodes |= {"a": nir.Linear(dyadic(5, 4)), "b": nir.Linear(dyadic(5, 3)), "out": integrate((5,))}
+    edges = [("left", "a"), ("right", "b"), ("a", "out"), ("b", "out")]
+    graph = nir.NIRGraph(nodes, edges, type_check=False)
+    check_equal(imported(graph, {"left": spikes(20, 4), "right": spikes(20, 3)}, tmp_path))
+    with pytest.raises(NetworkError, match="input 'right': there are no frames for it"):
+        imported(graph, {"left": spikes(20, 4), "wrong": spikes(20, 3)}, tmp_path)
+
+
+def test_frames_of_fractions_are_scaled_to_8_bits_and_the_scale_is_folded_in(tmp_path: Path) -> None:
+    frames = RNG.integers(0, 128, (20, 6)) / 128
+    result = imported(chain((6,), nir.Linear(dyadic(4, 6)), integrate((4,))), frames, tmp_path)
+    assert (result.calibration.facts["input"].scale, result.calibration.facts["input"].error) == (256.0, 0.0)
+    check_equal(result)
+
+
+PARAMETERS = {
+    "tau": lif((4,), tau=7 * DT, v_threshold=1e3),
+    "r": lif((4,), tau=7 * DT, r=3.7, v_threshold=1e3),
+    "r of each neuron": lif((4,), tau=7 * DT, r=[1, 2.5, -1, 0.3], v_threshold=1e3),
+    "v_leak": lif((4,), tau=7 * DT, v_leak=[0.5, -0.5, 2, 0], v_threshold=1e3),
+    "Cuba": cuba((4,), 3 * DT, 9 * DT, v_threshold=1e3),
+    "Cuba with w_in and r": cuba((4,), 3 * DT, 9 * DT, w_in=2.3, r=[1, 1.5, 0.2, 3], v_threshold=1e3),
+    "Cuba with v_leak": cuba((4,), 3 * DT, 9 * DT, v_leak=0.7, v_threshold=1e3),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_each_parameter_is_folded_into_the_voltage_that_it_had(name: str, tmp_path: Path) -> None:
+    """Without a spike, v over time: what rounding may do is a unit's 64th a step, times how long the state keeps it."""
+    node = PARAMETERS[name]
+    kind = {"LIF": nir.LI, "CubaLIF": nir.CubaLI}[type(node).__name__]
+    values = {k: v for k, v in vars(node).items() if k in kind.__dataclass_fields__ and not k.endswith("_type")}
+    values.pop("metadata", None)
+    graph = chain((6,), nir.Linear(dyadic(4, 6)), kind(**values))
+    result = imported(graph, spikes(1, 120, 6), tmp_path)
+    [(expected, got)] = both(result).values()
+    [layer] = result.layers
+    unit = np.abs(layer.rounded.voltage_unit)
+    current, voltage = (decay / 4096 for decay in layer.rounded.decays)
+    decays = 2 / 4096 / min(current, voltage) * np.abs(expected).max() * unit
+    assert (np.abs(expected - got)[0] * unit <= (1 / 64 + 1 / 64 / current + 1) / voltage + decays + unit * 0.02).all()
+    assert np.abs(expected - got).max() < 0.03 * np.abs(expected).max()
+    assert expected.std() > 0
+
+
+def test_a_reset_other_than_zero_and_thresholds_that_differ_leave_the_rates_as_they_were(tmp_path: Path) -> None:
+    node = lif((5,), tau=6 * DT, r=6.0, v_reset=[-0.5, 0.25, 0, -1, 0.1], v_threshold=[1, 1.5, 0.75, 1, 2])
+    graph = chain((20,), nir.Affine(RNG.normal(0.1, 0.3, (5, 20)), np.full(5, 0.1)), node)
+    result = imported(graph, spikes(4, 200, 20), tmp_path)
+    [(expected, got)] = both(result).values()
+    assert expected.mean() > 0.05
+    assert np.abs(expected.mean(axis=(0, 1)) - got.mean(axis=(0, 1))).max() < 0.01
+    assert any("start at their reset" in note for note in result.layers[0].rounded.notes)
+
+
+def test_decays_are_rounded_to_twelve_bits_and_both_sides_are_reported(tmp_path: Path) -> None:
+    node = cuba((3,), 3e-4, 7e-4)
+    node.tau_mem = np.array([7e-4, 7e-4, 9e-4])
+    [layer] = imported(chain((4,), nir.Linear(dyadic(3, 4)), node), spikes(20, 4), tmp_path).layers
+    assert layer.rounded.decays == (round(4096 / 3), round(4096 / 7))
+    assert [(state, pytest.approx(low), pytest.approx(high)) for state, low, high in layer.decays] == [
+        ("current", 4096 / 3, 4096 / 3),
+        ("voltage", 4096 / 9, 4096 / 7),
+    ]
+    assert any("voltage decays of 455 to 585 of 4096; all get 585" in note for note in layer.rounded.notes)
+
+
+def test_weights_are_even_8_bit_integers_times_a_power_of_two_that_fills_them(tmp_path: Path) -> None:
+    weight = RNG.normal(size=(5, 9))
+    [layer] = (result := imported(chain((9,), nir.Linear(weight), threshold(5)), spikes(20, 9), tmp_path)).layers
+    synapse = result.network.layers[-1].synapse
+    assert isinstance(synapse, Dense)
+    assert np.array_equal(synapse.weight, 2 * np.rint(weight * 2.0**layer.rounded.exponent))
+    assert 64 <= np.abs(synapse.weight).max() // 2 <= 127
+    rms = np.sqrt(np.mean((synapse.weight / 2.0 ** (layer.rounded.exponent + 1) - weight) ** 2) / np.mean(weight**2))
+    assert layer.rounded.weight_error == pytest.approx(rms)
+
+
+def test_weights_give_way_where_24_bits_would_overflow(tmp_path: Path) -> None:
+    graph = chain((4000,), nir.Linear(np.full((2, 4000), 1.0)), lif((2,), tau=50 * DT, v_threshold=100.0))
+    result = imported(graph, spikes(3, 4000), tmp_path)
+    [layer] = result.layers
+    assert layer.rounded.headroom.proven
+    assert layer.rounded.headroom.worst_case > 131071 // 4
+
+
+def test_the_time_step_is_the_users_then_the_files_then_snntorchs(tmp_path: Path) -> None:
+    graph = chain((4,), nir.Linear(dyadic(3, 4)), lif((3,), tau=0.01))
+    result = imported(graph, spikes(20, 4), tmp_path)
+    assert (result.dt, result.layers[0].rounded.decays[1]) == (1e-4, 41)
+    graph.metadata = {"dt": 1e-3}
+    result = imported(graph, spikes(20, 4), tmp_path)
+    assert (result.dt, result.dt_source, result.layers[0].rounded.decays[1]) == (1e-3, "from the file's metadata", 410)
+    result = imported(graph, spikes(20, 4), tmp_path, dt=2e-3)
+    assert (result.dt, result.dt_source, result.layers[0].rounded.decays[1]) == (2e-3, "as asked for", 819)
+
+
+def test_all_that_cannot_be_done_is_listed_at_once_by_name(tmp_path: Path) -> None:
+    nodes: Nodes = {
+        "input": nir.Input(np.array([4])),
+        "fast": lif((4,), tau=1e-5),
+        "leak": nir.LI(np.full(4, 0.1), np.ones(4), np.zeros(4)),
+        "late": nir.Delay(np.full(4, -1.0)),
+        "a": nir.Linear(dyadic(4, 4)),
+        "b": lif((4,)),
+        "c": nir.Linear(dyadic(4, 4)),
+        "d": lif((4,)),
+        "after": nir.Linear(dyadic(3, 4)),
+        "wrong": nir.Linear(dyadic(3, 9)),
+        "end": threshold(3),
+    }
+    edges = [("input", "fast"), ("input", "leak"), ("leak", "after"), ("after", "end"), ("input", "late")]
+    edges += [("input", "a"), ("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"), ("input", "wrong")]
+    path = tmp_path / "g.nir"
+    nir.write(path, nir.NIRGraph(nodes, edges, type_check=False))
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        strange = file.create_group("node/nodes/odd")
+        strange["type"] = "Izhikevich"
+    with pytest.raises(NirImportError) as error:
+        import_graph(read_graph(path), {"x": spikes(5, 4)})
+    said = {problem.node: problem for problem in error.value.problems}
+    assert set(said) >= {"odd", "fast", "after", "late", "wrong"}
+    assert said["odd"].kind == "Izhikevich"
+    assert "shorter than the time step" in said["fast"].reason
+    assert "sends no spikes" in said["after"].reason
+    assert "below 0" in said["late"].reason
+    assert "expect 9 values" in said["wrong"].reason
+    assert any("loop over several layers" in problem.reason for problem in error.value.problems)
+
+
+def test_a_loop_without_neurons_is_a_problem(tmp_path: Path) -> None:
+    nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(4, 4)), "b": nir.Linear(dyadic(4, 4))}
+    graph = nir.NIRGraph(nodes, [("input", "a"), ("a", "b"), ("b", "a")], type_check=False)
+    with pytest.raises(NirImportError, match=r"loop without neurons, which has no time step: [ab], [ab]"):
+        imported(graph, spikes(5, 4), tmp_path)
+
+
+@pytest.mark.parametrize("peer", ["snntorch_conv", "snntorch_recurrent", "sinabs_conv"])
+def test_the_float_reference_does_what_the_peer_that_wrote_the_file_does(peer: str) -> None:
+    with np.load(FIXTURES / f"{peer}.npz") as file:
+        arrays = dict(file)
+    frames = arrays.pop("frames")
+    result = import_graph(read_graph(FIXTURES / f"{peer}.nir"), {"frames": frames})
+    run = run_float(result.graph, result.calibration.floats, result.dt, tuple(arrays))
+    for node, expected in arrays.items():
+        assert expected.any(), node
+        assert np.array_equal(run.values[node], expected), node
+
+
+@pytest.mark.parametrize(
+    ("peer", "least"), [("snntorch_conv", 0.97), ("snntorch_recurrent", 0.9), ("sinabs_conv", 0.98)]
+)
+def test_files_of_peers_keep_their_spikes_and_rates_as_integers(peer: str, least: float) -> None:
+    with np.load(FIXTURES / f"{peer}.npz") as file:
+        arrays = dict(file)
+    result = import_graph(read_graph(FIXTURES / f"{peer}.nir"), {"frames": arrays.pop("frames")})
+    pairs = both(result)
+    for node, (expected, got) in pairs.items():
+        assert np.array_equal(expected, arrays[node])
+        assert abs(expected.mean() - got.mean()) < 0.025, node
+    same = sum(int((expected == got).sum()) for expected, got in pairs.values())
+    assert same / sum(expected.size for expected, _ in pairs.values()) > least
