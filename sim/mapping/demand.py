@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from netx import Concat, Conv2d, Correlation, Dense, Direct, Flatten, Layer, Network, Pool, Recurrent, Shape
 from sim.hardware import Limits, Packing
 from sim.mapping.packing import delay_bits, index_bits, list_words, stored_bits, weight_bits
 from sim.mapping.result import RESOURCES, Resource
-from sim.mapping.shapes import Axis, Box, Span
+from sim.mapping.shapes import Axis, Box, Pattern, Span
+
+_NAMED_NEURONS = 256
+"""Neurons among which an axon of Loihi 1 can name the first that it reaches (nengo-loihi 1.1.0, ``conv.py``)."""
 
 _TOO_WIDE = 1 << 40
 """Words of a list whose index has no format: no limit admits it, so that the layer is cut further."""
@@ -79,15 +84,15 @@ Connection: TypeAlias = Window | Full
 
 
 class Reader(NamedTuple):
-    """One layer that reads another, as far as axons go. rows, columns: spans of its cores; channels: cuts along them.
+    """One layer that reads another, as far as axons go. cores: that read each neuron.
 
-    window: None where every core of it reads every neuron.
+    rows, columns: where the reader is a convolution, how many of its spans read each row and each column; None where
+    every core of it reads every neuron.
     """
 
-    window: Window | None
-    channel_cuts: int
-    rows: list[Span]
-    columns: list[Span]
+    cores: int
+    rows: npt.NDArray[np.int64] | None = None
+    columns: npt.NDArray[np.int64] | None = None
 
 
 def connections(network: Network, layer: Layer, packing: Packing, most_bits: int) -> list[Connection]:
@@ -116,7 +121,8 @@ def needs(connected: list[Connection], box: Box, packing: Packing, axons_out: in
             axons += 1
         else:
             words += _population_words(connection, box, packing)
-            axons += int(connection.rows.read(box.rows).sum()) * int(connection.columns.read(box.columns).sum())
+            rows, columns = connection.rows.patterns(box.rows), connection.columns.patterns(box.columns)
+            axons += len(rows.taps) * len(columns.taps)
     return Needs(box.neurons, words, axons, axons_out, 1)
 
 
@@ -128,14 +134,13 @@ def axons_out(box: Box, readers: Iterable[Reader], packing: Packing) -> int:
     """
     readers, sent, copies = list(readers), 0, packing.scheme == "loihi1"
     for reader in readers:
-        if reader.window is None:
-            sent += box.neurons * (reader.channel_cuts if copies else 1)
-        elif not copies:
-            sent += box.rows.size * box.columns.size
+        if reader.rows is None or reader.columns is None:
+            sent += box.neurons * (reader.cores if copies else 1)
+        elif copies:
+            rows, columns = reader.rows[slice(*box.rows)].sum(), reader.columns[slice(*box.columns)].sum()
+            sent += int(rows) * int(columns) * reader.cores
         else:
-            rows = sum(int(reader.window.rows.read(span)[slice(*box.rows)].sum()) for span in reader.rows)
-            columns = sum(int(reader.window.columns.read(span)[slice(*box.columns)].sum()) for span in reader.columns)
-            sent += rows * columns * reader.channel_cuts
+            sent += box.rows.size * box.columns.size
     return sent if readers else box.neurons
 
 
@@ -162,18 +167,31 @@ def _shared_kernel_words(window: Window, box: Box, packing: Packing) -> int:
 def _population_words(window: Window, box: Box, packing: Packing) -> int:
     """Loihi 1: one list for each different set of taps by which a pixel reaches outputs here, of all channels.
 
-    As nengo-loihi 1.1.0 has it (``conv.py``, ``conv2d_loihi_weights``, with channels last).
+    An axon names the first neuron it reaches in 8 bits; what lies beyond needs lists with an offset of their own
+    (nengo-loihi 1.1.0, ``conv.py``, ``conv2d_loihi_weights``, with channels last).
     """
     pairs = sum(inputs * outputs for inputs, outputs in window.pairs(box.channels))
-    rows, columns = window.rows.lists(box.rows), window.columns.lists(box.columns)
-    if not rows or not columns:
+    rows, columns = window.rows.patterns(box.rows), window.columns.patterns(box.columns)
+    return _list_words(rows, columns, pairs, box.channels.size, box.columns.size, window.bits, packing)
+
+
+@lru_cache(maxsize=1 << 16)
+def _list_words(
+    rows: Pattern, columns: Pattern, pairs: int, channels: int, width: int, bits: int, packing: Packing
+) -> int:
+    if not rows.taps or not columns.taps:
         return 0
-    largest = box.channels.size * (box.columns.size * (rows[-1] - 1) + columns[-1]) - 1
-    index = index_bits(largest)
+    firsts = (np.array(rows.firsts)[:, None] * width + np.array(columns.firsts)) * channels
+    offset = firsts // _NAMED_NEURONS
+    kinds = np.array(rows.kinds)[:, None] * len(columns.kinds) + np.array(columns.kinds)
+    _, places = np.unique(kinds * (int(offset.max()) + 1) + offset, return_index=True)
+    row_taps, column_taps = (np.array(taps) for taps in (rows.taps, columns.taps))
+    sizes = (row_taps[:, None] * column_taps * pairs).reshape(-1)[places]
+    within = (((row_taps - 1) * width)[:, None] + column_taps) * channels - 1
+    index = index_bits(int((offset * _NAMED_NEURONS + within).max()))
     if index is None:
         return _TOO_WIDE
-    bits = window.bits + index
-    return sum(list_words(packing, r * c * pairs, bits) for r in rows for c in columns)
+    return sum(list_words(packing, int(size), bits + index) for size in sizes)
 
 
 def _full(synapse: Dense, packing: Packing, most_bits: int) -> Full:

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
+
 from netx import Layer, MonospikeError, Network, Shape
 from sim.hardware import Chip, Limits, Mesh, Packing
 from sim.mapping.demand import Connection, Full, Needs, Reader, Window, axons_out, connections, consumers, needs
@@ -48,7 +50,7 @@ class _Piece:
         """What ``box`` takes of a core; a layer that reads itself sends to all of its own cores."""
         readers = self.readers
         if self.recurrent:
-            readers = [*readers, Reader(None, -(-self.shape.size // box.neurons), [], [])]
+            readers = [*readers, Reader(-(-self.shape.size // box.neurons))]
         return needs(self.connected, box, self.hardware.packing, axons_out(box, readers, self.hardware.packing))
 
     def excess(self, box: Box) -> float:
@@ -126,11 +128,15 @@ def _piece(
 
 
 def _reader(boxes: list[Box], connected: list[Connection], flattened: bool) -> Reader:
-    channels, rows, columns = (sorted({box[axis] for box in boxes}) for axis in range(3))
     window = connected[0] if connected and not flattened else None
     if not isinstance(window, Window):
-        return Reader(None, len(boxes), [], [])
-    return Reader(window, len(channels), rows, columns)
+        return Reader(len(boxes))
+    channels, rows, columns = ({box[axis] for box in boxes} for axis in range(3))
+    reads = [
+        np.sum([axis.read(span) for span in spans], axis=0, dtype=np.int64) if spans else np.zeros(axis.size, np.int64)
+        for axis, spans in ((window.rows, rows), (window.columns, columns))
+    ]
+    return Reader(len(channels), *reads)
 
 
 def _boxes(piece: _Piece) -> list[Box]:

@@ -88,13 +88,33 @@ class Axis:
         """Which inputs the outputs of ``span`` read."""
         return _taps(self, span).any(axis=1)
 
-    def lists(self, span: Span) -> tuple[int, ...]:
-        """How many taps each different list of taps has, over all inputs that the outputs of ``span`` read.
+    def patterns(self, span: Span) -> Pattern:
+        """By which taps each input reaches ``span``, and from which output on: of inputs that reach it at all."""
+        return _patterns(self, span)
 
-        Inputs with the same list share it in memory: at the border, and by stride, there are several.
-        """
-        different = np.unique(_taps(self, span), axis=0)
-        return tuple(int(taps) for taps in sorted(different.sum(axis=1)) if taps)
+
+class Pattern(NamedTuple):
+    """For each input that a span reads, in order. kinds: equal for equal lists of taps. taps: how many each list has.
+
+    firsts: the first output it reaches, counted from the span's beginning.
+    """
+
+    kinds: tuple[int, ...]
+    taps: tuple[int, ...]
+    firsts: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def _patterns(axis: Axis, span: Span) -> Pattern:
+    found = _taps(axis, span)
+    reads = np.flatnonzero(found.any(axis=1))
+    found = found[reads]
+    # The last tap of a list reaches its first output.
+    last = axis.kernel - 1 - found[:, ::-1].argmax(axis=1)
+    firsts = (reads + axis.padding - last * axis.dilation) // axis.stride - span.low
+    _, kinds = np.unique(found, axis=0, return_inverse=True)
+    columns = (np.asarray(values).reshape(-1).tolist() for values in (kinds, found.sum(axis=1), firsts))
+    return Pattern(*(tuple(values) for values in columns))
 
 
 @lru_cache(maxsize=4096)
