@@ -306,7 +306,9 @@ def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new,
         configuration(tmp_path, (old, new))
 
 
-@pytest.mark.parametrize("name", ["teacher_small", "s4_small", "pruning_small", "teacher_alexnet"])
+@pytest.mark.parametrize(
+    "name", ["teacher_small", "s4_small", "s4_kd_small", "dst_small", "dst_alexnet", "pruning_small", "teacher_alexnet"]
+)
 def test_the_configurations_that_come_along_are_valid(name):
     config = read_config(Path(__file__).parents[2] / "configs" / f"{name}.yaml", TrainingConfig)
     assert config.name == name
