@@ -4,7 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check wheel setup clean
+# A second Python, without Lava, for the parts that do not need it; constraints.txt fits up to 3.12.
+CORE := .venv-core
+CORE_PYTHONS := 3.12 3.11
+CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/test_simulate.py tests/pipeline/test_report.py
+
+# Readers of NIR that want other versions of what we use: only their tests run there.
+PEERS := .venv-peers
+
+.PHONY: demo test core peers check wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -12,6 +20,29 @@ demo: $(READY)
 # One thread a worker: two workers with two threads each would only wait for each other.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+# The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
+core:
+	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
+		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && \
+		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --dist loadscope -m "not lava" $(CORE_TESTS); \
+	else echo "skipped: the core is tested on a second Python where there is one"; fi
+
+$(CORE)/.ready: pyproject.toml constraints.txt
+	"$(CORE_PYTHON)" -m venv $(CORE)
+	$(CORE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[test]'
+	$(CORE)/bin/python -m pip uninstall --quiet --yes monospike
+	@touch $@
+
+# What norse, snnTorch and sinabs make of our .nir files; sinabs asks for an old nir and a chip's driver it does not need.
+peers: $(READY) $(PEERS)/.ready
+	$(BIN)/python -m pytest tests/peers
+
+$(PEERS)/.ready: peers.txt constraints.txt
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3
+	@touch $@
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -25,8 +56,8 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt scripts/find-python
 	python=$$(sh scripts/find-python) && "$$python" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lava,norse,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lava,norse,train,dev]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info runs
+	rm -rf $(VENV) $(CORE) $(PEERS) build dist *.egg-info runs

@@ -1,0 +1,39 @@
+"""What a training leaves to be looked at, and what it takes back when it goes on from an earlier step."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.training.logs import Log
+
+
+def write(folder, first: int, steps: range, offset: float) -> Log:
+    log = Log(folder, first)
+    for step in steps:
+        log.add(step, {"student/class": step + offset, "rate": 0.5})
+    log.close()
+    return log
+
+
+def test_a_training_that_goes_on_takes_back_what_came_after_its_state(tmp_path):
+    write(tmp_path, 0, range(1, 6), 0.0)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "stud')  # killed while it wrote
+    write(tmp_path, 3, range(4, 7), 0.25)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["student/class"] for line in lines] == [1, 2, 3, 4.25, 5.25, 6.25]
+
+
+def test_tensorboard_reads_the_same_curve_from_its_events(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'monospike[train]'")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert write(tmp_path, 0, range(1, 6), 0.0).has_tensorboard
+    write(tmp_path, 3, range(4, 7), 0.25)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    curve = {event.step: event.value for event in events.Scalars("student/class")}
+    assert curve == {1: 1, 2: 2, 3: 3, 4: 4.25, 5: 5.25, 6: 6.25}
+    assert len(events.Scalars("rate")) == 6
