@@ -19,7 +19,7 @@ from netx.files import write_whole
 from netx.net_file import read_net, write_net
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron
-from netx.nir_file import read_nir, write_nir
+from netx.nir_file import NeuronKind, read_nir, write_nir
 from netx.synapses import Concat, Correlation, Flatten, Synapse
 from netx.types import Range, Shape
 
@@ -32,7 +32,6 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_]+\.(net|nir)")
 _MANIFEST_MAX = 1 << 24
 """Bytes; a manifest holds some hundred a layer."""
 
-_WRITERS = {"net": write_net, "nir": write_nir}
 _READERS = {".net": read_net, ".nir": read_nir}
 
 
@@ -45,15 +44,16 @@ class Part:
     layers: tuple[str, ...]
 
 
-def save(network: Network, path: Path, format: FileFormat = "net") -> None:
+def save(network: Network, path: Path, format: FileFormat = "net", neurons: NeuronKind = "LIF") -> None:
     """Write ``network`` to one file where ``path`` ends in ``.net`` or ``.nir``, to a folder of ``format`` otherwise.
 
-    The file or folder appears whole or not at all; one that ``save`` wrote before is replaced. Raises FormatError when
-    the format cannot hold the network, the path cannot be written, or it is a folder with something else in it.
+    neurons: see ``write_nir``. The file or folder appears whole or not at all; one that ``save`` wrote before is
+    replaced. Raises FormatError when the format cannot hold the network, the path cannot be written, or it is a folder
+    with something else in it.
     """
     path = Path(path)
     if path.suffix in _READERS:
-        _WRITERS[path.suffix[1:]](network, path)
+        _write(network, path, neurons)
         return
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise FormatError(f"{path}: holds something else than a network: choose another folder")
@@ -62,7 +62,7 @@ def save(network: Network, path: Path, format: FileFormat = "net") -> None:
         with write_whole(path) as temporary:
             temporary.mkdir()
             for name, chain in files.items():
-                _WRITERS[format](chain_network(network, chain), temporary / name)
+                _write(chain_network(network, chain), temporary / name, neurons)
             text = json.dumps(_manifest(network, files), indent=1)
             (temporary / MANIFEST).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
@@ -107,6 +107,13 @@ def parts(path: Path) -> list[Part]:
         return _Manifest.read(path).parts()
     network = _reader(path)(path)
     return [Part(path, network.inputs[0].name, _with_neurons(network))]
+
+
+def _write(network: Network, path: Path, neurons: NeuronKind) -> None:
+    if path.suffix == ".net":
+        write_net(network, path)
+    else:
+        write_nir(network, path, neurons)
 
 
 def _with_neurons(network: Network) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from netx import limits
 from netx.errors import HeadroomError
 from netx.network import Network
-from netx.neurons import LIF, Neuron, channel_bias
+from netx.neurons import GRADED, LIF, Neuron, channel_bias
 
 _UNBOUNDED = 1 << 40
 """In 1/64 weight unit: stands for a state that nothing bounds, far beyond the 24 bits that there are."""
@@ -53,6 +53,19 @@ class LayerHeadroom:
     def proven(self) -> bool:
         """True when no input can take the accumulator out of its range."""
         return self.worst_case <= self.limit
+
+
+def largest_sum(network: Network, layer: str) -> int:
+    """Largest magnitude of the sums of a layer with neurons within one step, with its bias and without.
+
+    In weight units. The bias of sigma-delta neurons is none of the sum, and left out.
+    """
+    neuron = network.layer(layer).neuron
+    low, high = network.activation_range(layer)
+    bias = np.zeros(1, np.int64)
+    if neuron is not None and not isinstance(neuron, GRADED):
+        bias = channel_bias(neuron, network.shape(layer)).astype(np.int64) >> limits.STATE_SHIFT
+    return max(int(end.max()) for end in (-low, high, -(low + bias), high + bias))
 
 
 def headroom(network: Network) -> list[LayerHeadroom]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import nir
 import numpy as np
@@ -40,6 +40,8 @@ from netx.types import Shape
 WEIGHT_SCALE = 64
 """Integer weights are this many times SLAYER's (lava-dl 0.6.0 ``slayer/neuron/cuba.py``, ``w_scale``)."""
 
+NeuronKind: TypeAlias = Literal["LIF", "IF"]
+
 _VERSION = 1
 _KINDS = ("Input", "Conv2d", "LIF", "Output")
 
@@ -56,15 +58,17 @@ def neuron_node(layer: str) -> str:
     return f"neuron_{layer}"
 
 
-def write_nir(network: Network, path: Path) -> None:
+def write_nir(network: Network, path: Path, neurons: NeuronKind = "LIF") -> None:
     """Write a network that is one chain as a ``.nir`` file, whole or not at all.
 
+    neurons: the kind of node that neurons become. An IF does the same as long as it starts from zero; sinabs 3.1.3
+    reads it, and fails over a LIF of more than one axis.
     Raises FormatError when the network is no chain, when neurons remember, when folding an exponent would not be
     exact, or when the file cannot be written.
     """
     path = Path(path)
     try:
-        graph = _graph(network)
+        graph = _graph(network, neurons)
     except NetworkError as error:
         raise FormatError(f"{path}: a .nir file cannot hold this network: {error}") from None
     try:
@@ -91,17 +95,18 @@ def read_nir(path: Path) -> Network:
                 network = read_integers(graph.group("metadata"))
                 expected = integer_graph(network)
             else:
-                source, names = _header(_metadata(graph), nodes)
+                metadata = _metadata(graph)
+                source, names = _header(metadata, nodes)
                 layers = _layers(nodes, source.name, names)
                 network = Network((source,), tuple(layers), (layers[-1].name,))
-                expected = _graph(network)
+                expected = _graph(network, _neuron_kind(metadata))
         except NetworkError as error:
             raise graph.error(str(error)) from None
         _check_graph(graph, nodes, expected)
         return network
 
 
-def _graph(network: Network) -> nir.NIRGraph:
+def _graph(network: Network, neurons: NeuronKind) -> nir.NIRGraph:
     """The whole content of the ``.nir`` file of ``network``."""
     source = network.inputs[0]
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array(source.shape))}
@@ -110,7 +115,7 @@ def _graph(network: Network) -> nir.NIRGraph:
         shape = network.shape(link.layer.name)
         nodes[synapse_node(link.layer.name)] = _conv_node(link)
         if isinstance(link.layer.neuron, LIF):
-            nodes[neuron_node(link.layer.name)] = _lif_node(link.layer.name, link.layer.neuron, shape)
+            nodes[neuron_node(link.layer.name)] = _neuron_node(link.layer.name, link.layer.neuron, shape, neurons)
     nodes["output"] = nir.Output(np.array(network.shape(network.outputs[0])))
     metadata = {
         "monospike_version": _VERSION,
@@ -120,6 +125,7 @@ def _graph(network: Network) -> nir.NIRGraph:
         "weight_scale": WEIGHT_SCALE,
         "dt": TIME_STEP,
         "reset": "to zero",
+        **({"neurons": neurons} if neurons != "LIF" else {}),
     }
     order = list(nodes)
     return nir.NIRGraph(nodes, list(pairwise(order)), metadata=metadata)
@@ -151,21 +157,24 @@ def _conv_node(link: Link) -> nir.Conv2d:
     )
 
 
-def _lif_node(name: str, neuron: LIF, shape: Shape) -> nir.LIF:
+def _neuron_node(name: str, neuron: LIF, shape: Shape, kind: NeuronKind) -> nir.LIF | nir.IF:
     if shape.size > MAX_ELEMENTS:
         raise NetworkError(f"layer {name!r}: {shape} neurons are more than {MAX_ELEMENTS}")
 
     def full(value: float) -> npt.NDArray[np.float32]:
         return np.full(shape, value, dtype=np.float32)
 
-    return nir.LIF(
-        tau=full(TIME_STEP),
-        r=full(1),
-        v_leak=full(0),
-        v_reset=full(0),
-        v_threshold=full(neuron.threshold + 0.5),
-        metadata={"layer": name},
-    )
+    common = {"r": full(1), "v_reset": full(0), "v_threshold": full(neuron.threshold + 0.5)}
+    if kind == "IF":
+        return nir.IF(**common, metadata={"layer": name})
+    return nir.LIF(tau=full(TIME_STEP), v_leak=full(0), **common, metadata={"layer": name})
+
+
+def _neuron_kind(metadata: Record) -> NeuronKind:
+    kind = metadata.text("neurons") if "neurons" in metadata else "LIF"
+    if kind not in ("LIF", "IF"):
+        raise NetworkError(f"metadata 'neurons': {kind!r} is no kind of neuron: expected LIF or IF")
+    return "IF" if kind == "IF" else "LIF"
 
 
 def _header(metadata: Record, nodes: Group) -> tuple[Input, tuple[str, ...]]:

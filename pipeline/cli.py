@@ -16,6 +16,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.commands.evaluate import evaluate
+from pipeline.commands.export import export_command
 from pipeline.commands.import_nir import import_nir
 from pipeline.commands.lint import lint_command
 from pipeline.commands.map import map_network
@@ -59,6 +60,7 @@ def _options(
 app.command()(evaluate)
 app.command("map")(map_network)
 app.command("import")(import_nir)
+app.command("export")(export_command)
 app.command("lint")(lint_command)
 app.command()(track)
 app.command()(train)
@@ -228,12 +230,19 @@ def selfcheck(
     folder: Annotated[Path, typer.Option(help="Where the state and a counterexample are kept.")] = Path(
         "runs/selfcheck"
     ),
+    files: Annotated[
+        int, typer.Option(min=0, help="Read as many damaged and hostile .net and .nir files instead.")
+    ] = 0,
 ) -> None:
     """Compare the engine with Lava's stock processes on drawn networks, in every variable at every step.
 
     Ten thousand take some minutes; stopped, the same command goes on. Ends with 1 at the first network that differs,
-    which is left in the folder with its input.
+    which is left in the folder with its input. With --files it is the readers that are checked: each file has to be
+    read or clearly refused within seconds and 1 GiB.
     """
+    if files:
+        _check_files(files, first, folder)
+        return
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline import selfcheck as command
 
@@ -244,6 +253,17 @@ def selfcheck(
         raise typer.Exit(1)
     refused = f"; {result.refused} more leave 32 bits and are refused" if result.refused else ""
     progress.say(f"{result.compared} networks agree in {result.values} values{refused}")
+
+
+def _check_files(files: int, first: int, folder: Path) -> None:
+    from pipeline import fuzz
+
+    progress = Progress()
+    result = fuzz.check(files, first, folder, progress)
+    if isinstance(result, fuzz.Trouble):
+        progress.say(f"{result}\nthe file is in {folder / fuzz.COUNTEREXAMPLE}")
+        raise typer.Exit(1)
+    progress.say(f"{result.done} files: {result.read} read, {result.refused} clearly refused")
 
 
 def _deployment(config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> Deployment:

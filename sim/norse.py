@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from netx import LIF, Concat, Flatten, FormatError, Layer, MonospikeError, Network, NetworkError, channel_bias, limits
+from netx import LIF, Concat, Flatten, FormatError, Layer, MonospikeError, Network, NetworkError
 from netx.bundle import Part, load, parts
+from netx.headroom import largest_sum
 from netx.nir_file import TIME_STEP, neuron_node, synapse_node
 from sim.frames import checked_frames
 from sim.recording import Recording
@@ -68,9 +69,7 @@ def _check_exact(network: Network) -> None:
     for layer in network.layers:
         if layer.neuron is None:
             continue
-        low, high = network.activation_range(layer.name)
-        bias = channel_bias(layer.neuron, network.shape(layer.name)) >> limits.STATE_SHIFT
-        worst = int(max(high.max(), -low.min(), (high + bias).max(), -(low + bias).min()))
+        worst = largest_sum(network, layer.name)
         if worst >= _FLOAT32_EXACT:
             raise NorseError(f"layer {layer.name!r}: sums may reach {worst}, and norse's float32 is exact below 2^24")
 

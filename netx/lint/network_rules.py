@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from netx import limits
-from netx.headroom import LayerHeadroom, headroom
+from netx.headroom import LayerHeadroom, headroom, largest_sum
 from netx.lint.finding import Family, Severity, Trouble
 from netx.network import Network
 from netx.neurons import LIF, channel_bias
@@ -38,10 +38,7 @@ class Reached:
             unbounded = any(source.low <= limits.GRADED_MIN for source in sources)
             if layer.neuron is None or unbounded or isinstance(layer.synapse, Direct):
                 continue
-            low, high = network.activation_range(layer.name)
-            bias = channel_bias(layer.neuron, network.shape(layer.name)) >> limits.STATE_SHIFT
-            ends = (-low, high, -(low + bias), high + bias) if isinstance(layer.neuron, LIF) else (-low, high)
-            yield layer.name, max(int(end.max()) for end in ends)
+            yield layer.name, largest_sum(network, layer.name)
 
     def neurons(self) -> Iterator[tuple[str, LIF, LayerHeadroom]]:
         """Every layer of LIF neurons."""

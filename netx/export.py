@@ -1,0 +1,76 @@
+"""Networks written for one reader: what it cannot run is refused, in its name, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from netx.bundle import save
+from netx.chain import glue
+from netx.errors import FormatError
+from netx.headroom import largest_sum
+from netx.network import Layer, Network
+from netx.neurons import GRADED, LIF
+from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
+
+Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs"]
+
+READERS: tuple[Reader, ...] = get_args(Reader)
+"""lava-dl 0.6.0's netx, norse 1.1.0, snnTorch 1.0.0 and sinabs 3.1.3."""
+
+_FLOAT32_EXACT = 1 << 24
+"""The readers of NIR compute in float32: integers are exact below."""
+
+
+def export(network: Network, path: Path, reader: Reader) -> None:
+    """Write ``network`` so that ``reader`` gives the same spikes: ``.net`` for lava, ``.nir`` for the others.
+
+    A path that ends in neither becomes a folder with a file for each chain, which is what a network of several inputs
+    or outputs needs: none of the readers runs such a graph. Frames have to start from zero state; norse is to be given
+    ``dt=netx.nir_file.TIME_STEP``, sinabs's ``spike_fn`` to be set to ``SingleSpike``.
+    Raises FormatError that lists, in the reader's name, everything it cannot run.
+    """
+    path = Path(path)
+    suffix = ".net" if reader == "lava" else ".nir"
+    if path.suffix in (".net", ".nir") and path.suffix != suffix:
+        raise FormatError(f"{path}: {reader} reads {suffix} files: name it so, or name a folder")
+    problems = list(_problems(network, reader, path.suffix == suffix))
+    if problems:
+        raise FormatError(f"{path}: {reader} cannot run this network: {'; '.join(problems)}")
+    try:
+        save(network, path, "net" if reader == "lava" else "nir", "IF" if reader == "sinabs" else "LIF")
+    except FormatError as error:
+        raise FormatError(f"{error} (exported for {reader})") from None
+
+
+def _problems(network: Network, reader: Reader, one_file: bool) -> Iterator[str]:
+    ends = len(network.inputs), len(network.outputs)
+    if one_file and ends != (1, 1):
+        yield f"it has {ends[0]} inputs and {ends[1]} outputs, and one graph has one of each: name a folder"
+    between = {layer.name for layer in glue(network)}
+    for layer in network.layers:
+        yield from (f"layer {layer.name!r} {text}" for text in _layer_problems(network, layer, reader))
+        if one_file and layer.name in between and isinstance(layer.synapse, Concat):
+            yield f"layer {layer.name!r} is a Concat, and a file is one chain: name a folder"
+
+
+def _layer_problems(network: Network, layer: Layer, reader: Reader) -> Iterator[str]:
+    synapse, neuron = layer.synapse, layer.neuron
+    if isinstance(synapse, Correlation):
+        yield "is a correlation, whose weights are a template's spikes: export what Network.programmed returns"
+        return
+    if isinstance(synapse, (Recurrent, Direct)) or isinstance(neuron, GRADED):
+        yield f"is a {type(neuron if isinstance(neuron, GRADED) else synapse).__name__}, which is not written for it"
+        return
+    if isinstance(synapse, (Flatten, Concat)) or neuron is None:
+        return
+    if isinstance(synapse, Dense) and synapse.delay.any():
+        yield "has delays"
+    if isinstance(neuron, LIF) and (neuron.reset_interval is not None or neuron.refractory):
+        yield "has a reset interval or refractory period, which no file says"
+    elif reader != "lava" and not neuron.memoryless:
+        yield "remembers, and rounds its state down at every step, which is done by no neuron that it has"
+    largest = largest_sum(network, layer.name)
+    if reader != "lava" and largest >= _FLOAT32_EXACT:
+        yield f"has sums of up to {largest}, and float32 holds whole numbers below {_FLOAT32_EXACT}"

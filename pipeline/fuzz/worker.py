@@ -1,0 +1,66 @@
+"""The process that reads damaged files: ``python -m pipeline.fuzz.worker``.
+
+Paths come in, a line each; for each an answer goes out: ``read``, ``refused`` or ``raised``, and text. It may hold
+``MEMORY`` bytes of data; reading beyond is a MemoryError, and so an answer that is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from netx.errors import MonospikeError
+from netx.lint import Severity, lint
+from netx.nir_graph import read_graph
+from quantize.nir_import import import_graph
+
+MEMORY = 1 << 30
+"""Bytes of data that reading one file may take, Python and its libraries included."""
+
+_FRAME_MAX = 1 << 16
+"""Values of the largest input frame with which a graph is imported."""
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    for line in sys.stdin:
+        path = Path(json.loads(line))
+        print(json.dumps(answer(path)), flush=True)
+
+
+def answer(path: Path) -> tuple[str, str]:
+    """What became of one file: how it ended, and the message."""
+    try:
+        errors = [one.message for one in lint(path) if one.rule.severity is Severity.ERROR]
+        if path.suffix == ".nir":
+            try:
+                _import(path)
+            except MonospikeError as error:
+                errors.append(str(error))
+    except BaseException:  # whatever it is, it is what is looked for
+        return "raised", traceback.format_exc()
+    return ("refused", errors[0]) if errors else ("read", "")
+
+
+def _import(path: Path) -> None:
+    graph = read_graph(path)
+    shapes = {name: node.values["shape"] for name, node in graph.nodes.items() if node.kind == "Input"}
+    frames = {}
+    for name, shape in shapes.items():
+        sizes = np.asarray(shape).ravel()
+        if sizes.dtype.kind not in "iu" or (sizes < 1).any() or np.prod(sizes.astype(float)) > _FRAME_MAX:
+            return
+        frames[name] = np.ones((2, *sizes.tolist()), np.int32)
+    import_graph(graph, frames)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What a reader cannot run is refused in its name, all at once, and leaves nothing behind."""
+
+import nir
+import numpy as np
+import pytest
+
+from netx import (
+    LIF,
+    Accumulator,
+    Concat,
+    Conv2d,
+    Correlation,
+    Delta,
+    Dense,
+    FormatError,
+    Input,
+    Layer,
+    Network,
+    Range,
+    Shape,
+)
+from netx.bundle import load
+from netx.export import READERS, export
+
+ONE = Conv2d([[[[2]]]])
+X = Input("x", Shape(1, 4, 4))
+
+
+def chain(*neurons, synapse=ONE, source=X):
+    layers, before = [], source.name
+    for index, neuron in enumerate(neurons):
+        layers.append(Layer(f"n{index}", (before,), synapse, neuron))
+        before = f"n{index}"
+    return Network((source,), tuple(layers), (before,))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_memoryless_chain_is_written_for_every_reader_and_comes_back_equal(reader, tmp_path):
+    network = chain(LIF(1), LIF(3), Accumulator([4]))
+    path = tmp_path / ("n.net" if reader == "lava" else "n.nir")
+    export(network, path, reader)
+    assert load(path) == network
+
+
+def test_sinabs_gets_neurons_that_it_can_read_and_others_leaky_ones(tmp_path):
+    kinds = {}
+    for reader in ("norse", "sinabs"):
+        export(chain(LIF(1)), tmp_path / f"{reader}.nir", reader)
+        kinds[reader] = type(nir.read(tmp_path / f"{reader}.nir").nodes["neuron_n0"])
+    assert kinds == {"norse": nir.LIF, "sinabs": nir.IF}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_several_inputs_become_a_folder_of_files_that_load_each(reader, tmp_path):
+    network = Network(
+        (Input("a", Shape(1, 4, 4)), Input("b", Shape(1, 4, 4))),
+        (
+            Layer("a1", ("a",), ONE, LIF(1)),
+            Layer("b1", ("b",), ONE, LIF(1)),
+            Layer("ab", ("a1", "b1"), Concat()),
+            Layer("end", ("ab",), Conv2d(np.full((1, 2, 1, 1), 2)), LIF(1)),
+        ),
+        ("end",),
+    )
+    export(network, tmp_path / "folder", reader)
+    assert load(tmp_path / "folder") == network
+    for part in sorted((tmp_path / "folder").glob("*.n*t" if reader == "lava" else "*.nir")):
+        assert len(load(part).inputs) == 1
+    with pytest.raises(FormatError, match=f"{reader} cannot run this network: it has 2 inputs .*'ab' is a Concat"):
+        export(network, tmp_path / ("n.net" if reader == "lava" else "n.nir"), reader)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def correlating():
+    layers = (Layer("t", ("x",), ONE, LIF(1)), Layer("both", ("y", "t"), Correlation(3), LIF(1)))
+    return Network((X, Input("y", Shape(1, 8, 8))), layers, ("both",))
+
+
+@pytest.mark.parametrize(
+    ("reader", "network", "complaint"),
+    [
+        ("norse", chain(LIF(1, current_decay=400), LIF(2, voltage_decay=9)), "norse .*'n0' remembers.*'n1' remembers"),
+        ("snntorch", chain(LIF(1, reset_interval=3)), "snntorch .*'n0' has a reset interval"),
+        ("sinabs", correlating(), "sinabs .*'both' is a correlation"),
+        ("lava", chain(Delta(3)), "lava .*'n0' is a Delta"),
+        ("lava", chain(LIF(1, refractory=2)), "lava .*'n0' has a reset interval or refractory"),
+        (
+            "norse",
+            chain(LIF(1), synapse=Conv2d([[[[255]]]]), source=Input("x", Shape(1, 2, 2), Range(0, 1 << 17))),
+            "norse .*'n0' has sums of up to 33423360, and float32",
+        ),
+        (
+            "snntorch",
+            Network((Input("x", Shape(2, 1, 1)),), (Layer("d", ("x",), Dense([[1, 2]], delay=[[3]]), LIF(1)),), ("d",)),
+            "snntorch .*'d' has delays",
+        ),
+    ],
+)
+def test_what_a_reader_cannot_run_is_refused_in_its_name(reader, network, complaint, tmp_path):
+    with pytest.raises(FormatError, match=complaint):
+        export(network, tmp_path / "out", reader)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_other_format_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"norse reads \.nir files"):
+        export(chain(LIF(1)), tmp_path / "n.net", "norse")
+
+
+def test_what_the_format_itself_refuses_is_said_with_the_reader(tmp_path):
+    network = chain(LIF(1), synapse=Conv2d(np.ones((1, 1, 3, 2), int)))
+    with pytest.raises(FormatError, match=r"kernel cannot be made square .*exported for norse"):
+        export(network, tmp_path / "n.nir", "norse")
