@@ -77,6 +77,14 @@ class Group:
         place = f"{self.place}/{name}".strip("/")
         return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}")
 
+    @property
+    def address(self) -> int:
+        """Where in the file it begins: one group under several names has one."""
+        try:
+            return int(h5py.h5o.get_info(self._handle.id).addr)
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be read ({error})") from None
+
     def names(self) -> list[str]:
         """The names of its members, sorted."""
         try:

@@ -46,8 +46,8 @@ IDENTITY = "Identity"
 """The kind of a node that hands on what it gets: an input or output of a graph within a graph."""
 
 _MAX_DEPTH = 32
-_MAX_NODES, _MAX_EDGES = 1 << 14, 1 << 17
-"""Our bounds: deeper and larger graphs are damaged files, such as ones that contain themselves."""
+_MAX_NODES, _MAX_EDGES = 1 << 12, 1 << 16
+"""Our bounds, graphs counted as nodes: deeper and larger ones are damaged, such as files that contain themselves."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,13 @@ class _Draft:
     path: Path
     nodes: dict[str, NirNode] = field(default_factory=dict)
     edges: dict[Edge, None] = field(default_factory=dict)
+    seen: int = 0
+    graphs: set[int] = field(default_factory=set)
 
-    def add(self, name: str, node: NirNode) -> None:
-        self.nodes[name] = node
-        if len(self.nodes) > _MAX_NODES:
+    def count(self) -> None:
+        """One more node or graph is about to be read."""
+        self.seen += 1
+        if self.seen > _MAX_NODES:
             raise FormatError(f"{self.path}: has more than {_MAX_NODES} nodes; does a graph contain itself?")
 
     def connect(self, sources: list[str], targets: list[str]) -> None:
@@ -116,7 +119,7 @@ def read_graph(path: Path) -> NirGraph:
             _read_members(draft, graph, "", 0)
             dt = _time_step(graph)
         else:
-            draft.add("node", _node(graph))
+            draft.nodes["node"] = _node(graph)
             dt = None
     if not draft.nodes:
         raise FormatError(f"{path}: is a graph without nodes")
@@ -134,10 +137,14 @@ def _read_members(draft: _Draft, graph: Group, prefix: str, depth: int) -> _Ends
     """Read the nodes and edges of one graph; its own ends are its inputs and outputs."""
     if depth > _MAX_DEPTH:
         raise graph.error(f"graphs lie within graphs deeper than {_MAX_DEPTH}; does one contain itself?")
+    if graph.address in draft.graphs:
+        raise graph.error("is a graph that stands elsewhere in the file, too; does it contain itself?")
+    draft.graphs.add(graph.address)
     members = graph.group("nodes")
     ends: dict[str, _Ends] = {}
     kinds: dict[str, str] = {}
     for name in members.names():
+        draft.count()
         node = members.group(name)
         kinds[name] = node.text("type")
         full = f"{prefix}{name}"
@@ -145,7 +152,7 @@ def _read_members(draft: _Draft, graph: Group, prefix: str, depth: int) -> _Ends
             ends[name] = _read_members(draft, node, f"{full}.", depth + 1)
             continue
         inner_end = depth > 0 and kinds[name] in ("Input", "Output")
-        draft.add(full, NirNode(IDENTITY) if inner_end else _node(node))
+        draft.nodes[full] = NirNode(IDENTITY) if inner_end else _node(node)
         ends[name] = _Ends([full], [full])
     for source, target in _edges(graph, members):
         draft.connect(_one(graph, ends[source].exits, source), _one(graph, ends[target].entries, target))
