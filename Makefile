@@ -30,8 +30,7 @@ core:
 
 $(CORE)/.ready: pyproject.toml constraints.txt
 	"$(CORE_PYTHON)" -m venv $(CORE)
-	$(CORE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[test]'
-	$(CORE)/bin/python -m pip uninstall --quiet --yes monospike
+	$(CORE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 # What norse, snnTorch and sinabs make of our .nir files; sinabs asks for an old nir and a chip's driver it does not need.
