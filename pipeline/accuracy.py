@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netx import Network
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.config import TrackerConfig
 from pipeline.data import Sequence
 from pipeline.progress import Progress
-from pipeline.scorers import NetworkScorer, StudentScorer
-from pipeline.student import Student
-from pipeline.track import Geometry, iou, track
+from pipeline.track import Geometry, Scorer, iou, track
 
 TRACKERS = ("float", "integer", "fixed_box")
 
@@ -41,24 +38,22 @@ class Tracks:
 
 def follow_all(
     sequences: ManyOf[Sequence],
-    student: Student,
-    network: Network,
+    scorers: Mapping[str, Scorer],
     geometry: Geometry,
     settings: TrackerConfig,
     progress: Progress,
 ) -> list[Tracks]:
-    """Track every sequence with the student on its real-valued weights and with the network of integers."""
+    """Track every sequence with each of ``scorers``, which are ``float`` and ``integer``."""
     result = []
-    total = 2 * sum(len(sequence.frames) for sequence in sequences)
+    total = len(scorers) * sum(len(sequence.frames) for sequence in sequences)
     with progress.task("tracking", total) as task:
         for sequence in sequences:
             start = sequence.boxes[0]
-            with student.float_weights():
-                scorer = StudentScorer(student)
-                by_float = track(scorer, sequence.frames, start, geometry, settings, task.advance)
-            integer = NetworkScorer(network, student)
-            by_integer = track(integer, sequence.frames, start, geometry, settings, task.advance)
-            boxes = {"float": by_float, "integer": by_integer, "fixed_box": np.tile(start, (len(sequence.frames), 1))}
+            boxes = {
+                name: track(scorer, sequence.frames, start, geometry, settings, task.advance)
+                for name, scorer in scorers.items()
+            }
+            boxes["fixed_box"] = np.tile(start, (len(sequence.frames), 1))
             result.append(Tracks(sequence.name, sequence.boxes, boxes))
     return result
 

@@ -171,11 +171,23 @@ class RunConfig(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder is runs/NAME")
     seed: int = Field(1, ge=0, lt=2**31)
     data: DataConfig = DataConfig()
-    student: StudentConfig
-    train: TrainConfig
+    model: str | None = Field(
+        None, description="packaged model, or checkpoint of monospike train, in place of student and train"
+    )
+    student: StudentConfig | None = None
+    train: TrainConfig | None = None
     tracker: TrackerConfig = TrackerConfig()
     simulate: SimulateConfig = SimulateConfig()
     profile: ProfileConfig = ProfileConfig()
+
+    @model_validator(mode="after")
+    def _has_one_student(self) -> RunConfig:
+        missing = [key for key in ("student", "train") if getattr(self, key) is None]
+        if self.model is None and missing:
+            raise ValueError(f"{' and '.join(missing)}: missing; or name a trained model with 'model'")
+        if self.model is not None and len(missing) < 2:
+            raise ValueError("model: is trained already and needs neither student nor train")
+        return self
 
 
 def load_config(path: Path) -> RunConfig:

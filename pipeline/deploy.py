@@ -22,16 +22,15 @@ from netx.files import write_whole
 from pipeline import accuracy, verification
 from pipeline.clips import ClipStream
 from pipeline.config import RunConfig
-from pipeline.convert import to_network
 from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
 from pipeline.data import Sequence, compose, open_pictures, open_sequences
+from pipeline.deployed import Deployed, OwnStudent, trained_model
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.report import Figures, TrackedSequence, write_report
 from pipeline.stages import STAGES, Stage, StageError, file_digest, read_record, write_json
-from pipeline.student import Student
-from pipeline.train import geometry_of, load_checkpoint, save_checkpoint, train
+from pipeline.train import load_checkpoint, save_checkpoint, train
 from pipeline.weights import checkpoint_path
 from sim.activity import count
 from sim.recording import Recording
@@ -54,23 +53,27 @@ class Deployment:
     def __init__(self, config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> None:
         """folder: the run's. retrain: train from the seed where the configuration names a checkpoint."""
         self.config, self.folder, self.progress = config, folder, progress
-        self.checkpoint = None if retrain else config.train.checkpoint
-        self.geometry = geometry_of(config.student)
+        if retrain and config.train is None:
+            raise StageError(f"--retrain: {config.model} is trained by monospike train; there is nothing to train here")
+        named = config.train.checkpoint if config.train is not None else config.model
+        self.checkpoint = None if retrain else named
 
     def stages(self) -> list[Stage]:
         """All stages, in order."""
         config = self.config.model_dump(mode="json")
-        config["train"]["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
+        config["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
 
         def stage(name: str, work: Callable[[], str], needs: str, settings: str, *outputs: str) -> Stage:
             picked = {key: config[key] for key in settings.split()}
             return Stage(name, work, picked, tuple(needs.split()), outputs or (f"{name}/**/*",))
 
-        frames = "seed student simulate tracker"
+        frames = "seed model student simulate tracker"
         return [
             stage("data", self.data, "", "seed data"),
-            stage("train", self.train, "", "seed data student train tracker", "train/student.safetensors"),
-            stage("quantize", self.quantize, "train", "student"),
+            stage(
+                "train", self.train, "", "seed data model student train tracker checkpoint", "train/student.safetensors"
+            ),
+            stage("quantize", self.quantize, "train", "model student"),
             stage("export", self.export, "data quantize", frames),
             stage("simulate", self.simulate, "data train quantize export", frames),
             stage("verify", self.verify, "data quantize export simulate", frames),
@@ -104,13 +107,20 @@ class Deployment:
 
     def train(self) -> str:
         """The student: from the checkpoint, or trained from the seed."""
-        config, target = self.config, self.folder / "train" / "student.safetensors"
-        if self.checkpoint is not None:
-            source = checkpoint_path(self.checkpoint)
-            load_checkpoint(source, config.student)
-            with write_whole(target) as temporary:
-                shutil.copyfile(source, temporary)
-            return f"taken from {source.name}; --retrain trains it again"
+        target = self.folder / "train" / "student.safetensors"
+        if self.checkpoint is None:
+            return self._train_from_seed(target)
+        source = checkpoint_path(self.checkpoint)
+        self._deployed_from(source)
+        with write_whole(target) as temporary:
+            shutil.copyfile(source, temporary)
+        again = "; --retrain trains it again" if self.config.model is None else ""
+        return f"taken from {source.name}{again}"
+
+    def _train_from_seed(self, target: Path) -> str:
+        config = self.config
+        assert config.student is not None, "a model in its place has a checkpoint"
+        assert config.train is not None
         clips = ClipStream(
             open_pictures(config.data.pictures),
             config.train.composition,
@@ -127,7 +137,7 @@ class Deployment:
 
     def quantize(self) -> str:
         """The student as one network of integers, every accumulator proven, written as .net parts and read back."""
-        network = to_network(self._student())
+        network = self._deployed().network()
         bounds = prove_headroom(network)
         _save_checked(network, self.folder / "quantize" / "network", "net")
         tightest = max(bounds, key=lambda bound: bound.worst_case)
@@ -152,9 +162,9 @@ class Deployment:
                 recording.save(self._recorded(name, branch))
         return f"{len(target.frames['search'])} search frames through {', '.join(verification.ENGINES)}"
 
-    def _run_engines(self, target: verification.Target) -> Iterator[tuple[str, dict[str, Recording]]]:
+    def _run_engines(self, target: verification.Target) -> Iterator[tuple[str, Mapping[str, Recording]]]:
         with self.progress.task("SLAYER, engine, norse", 3) as task:
-            yield "slayer", verification.run_slayer(self._student(), target)
+            yield "slayer", self._deployed().record(target)
             task.advance()
             yield "engine", verification.run_engine(target)
             task.advance()
@@ -190,9 +200,9 @@ class Deployment:
 
     def profile(self) -> str:
         """Accuracy of float and integer side by side; size, activity and energy of the integer network."""
-        network, target = self._network(), self._target()
+        network, target, deployed = self._network(), self._target(), self._deployed()
         tracks = accuracy.follow_all(
-            self._sequences(), self._student(), network, self.geometry, self.config.tracker, self.progress
+            self._sequences(), deployed.scorers(network), deployed.geometry, deployed.settings, self.progress
         )
         recordings = {branch: Recording.load(self._recorded("engine", branch)) for branch in verification.BRANCHES}
         real = target.real_frames
@@ -231,7 +241,8 @@ class Deployment:
 
     def _commands(self) -> list[str]:
         config = self.folder / "config.yaml"
-        again = " --retrain" if self.config.train.checkpoint is not None and self.checkpoint is None else ""
+        train = self.config.train
+        again = " --retrain" if train is not None and train.checkpoint is not None and self.checkpoint is None else ""
         return [f"monospike deploy {config}{again}", f"monospike verify {config}"]
 
     def _files(self) -> dict[str, dict[str, Any]]:
@@ -265,19 +276,25 @@ class Deployment:
             for branch in verification.BRANCHES
             for name, values in Recording.load(self._recorded("engine", branch)).spikes.items()
         }
-        bits = self.geometry.pixel_bits
+        bits = self._deployed().chip_geometry.pixel_bits
         crops = {branch: from_pixels(target.frames[branch][at[branch]], bits) for branch in verification.BRANCHES}
         return Figures(sequences=tracked, spikes=spikes, **crops)
 
     def _target(self) -> verification.Target:
-        frames = self.config.simulate.frames
-        first = self._sequence_files()[0]
+        frames, deployed = self.config.simulate.frames, self._deployed()
+        first = Sequence.load(self._sequence_files()[0])
         return verification.make_target(
-            self._network(), Sequence.load(first), frames, self.geometry, self.config.tracker, self.config.seed
+            self._network(), first, frames, deployed.chip_geometry, deployed.settings, self.config.seed
         )
 
-    def _student(self) -> Student:
-        return load_checkpoint(self.folder / "train" / "student.safetensors", self.config.student)
+    def _deployed(self) -> Deployed:
+        return self._deployed_from(self.folder / "train" / "student.safetensors")
+
+    def _deployed_from(self, checkpoint: Path) -> Deployed:
+        """Raises FormatError where the checkpoint is not what the configuration says."""
+        if self.config.student is None:
+            return trained_model(checkpoint, self.config.tracker)
+        return OwnStudent(load_checkpoint(checkpoint, self.config.student), self.config.tracker)
 
     def _network(self) -> Network:
         return load(self.folder / "quantize" / "network")
@@ -293,11 +310,10 @@ class Deployment:
         return files
 
     def _exported(self, format_: str) -> dict[str, Path]:
-        """Where the branches lie in one format: the template branch is a chain, the search branch has read-outs."""
-        return {
-            "template": self.folder / "export" / f"template.{format_}",
-            "search": self.folder / "export" / f"search-{format_}",
-        }
+        """Where the branches lie in one format. One file holds a chain: the own student's template branch is one, a
+        model's makes two kernels, and a search branch has several read-outs."""
+        template = f"template.{format_}" if self.config.model is None else f"template-{format_}"
+        return {"template": self.folder / "export" / template, "search": self.folder / "export" / f"search-{format_}"}
 
     def _recorded(self, engine: str, branch: str) -> Path:
         return self.folder / "simulate" / f"{engine}-{branch}.npz"

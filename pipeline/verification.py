@@ -17,9 +17,7 @@ from netx.bundle import load, parts
 from netx.difference import first_difference
 from netx.types import Range
 from pipeline.config import SimulateConfig, TrackerConfig
-from pipeline.convert import record_search, record_template
 from pipeline.data import Sequence
-from pipeline.student import Student
 from pipeline.track import Geometry, search_pixels, template_pixels
 from sim import engine
 from sim.compare import Divergence, LayerComparison, compare
@@ -78,13 +76,6 @@ def _probes(shape: Shape, values: Range, random: np.random.Generator) -> Pixels:
     """A frame of zeros, a frame of ones and a random frame."""
     zeros, ones = np.zeros((1, *shape), np.int8), np.ones((1, *shape), np.int8)
     return np.concatenate([zeros, ones, random.integers(values.low, values.high + 1, (1, *shape), np.int8)])
-
-
-def run_slayer(student: Student, target: Target) -> dict[str, Recording]:
-    """The quantised SLAYER modules on the target's frames, by branch."""
-    template = record_template(student, target.frames["template"])
-    kernels = template.spikes[target.networks["template"].outputs[0]][0]
-    return {"template": template, "search": record_search(student, kernels, target.frames["search"])}
 
 
 def run_engine(target: Target) -> dict[str, Recording]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from netx import Network
 from pipeline.models.checkpoint import Model
 from pipeline.models.config import STRIDE, SiameseConfig
 from pipeline.models.network import to_network
@@ -50,9 +51,9 @@ class IntegerScorer:
     network: both branches, the template not programmed.
     """
 
-    def __init__(self, student: SpikingSiamFCpp) -> None:
-        """Raises QuantizeError or HeadroomError as ``to_network`` does."""
-        self._student, self.network = student.eval(), to_network(student)
+    def __init__(self, student: SpikingSiamFCpp, network: Network | None = None) -> None:
+        """network: the student's, where it is at hand. Raises QuantizeError or HeadroomError as ``to_network`` does."""
+        self._student, self.network = student.eval(), to_network(student) if network is None else network
         chip = student.config.head == "chip"
         templates = self.network.template_network() if chip else self.network.subnetwork(["template_conv5"])
         self._templates = fused.compile(templates)
