@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,9 @@ def study(
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
     names = tuple(only.split(",")) if only else ()
-    wanted = Wanted(chosen, names, jobs, not evaluate_only, device, shlex.join(["monospike", *sys.argv[1:]]))
+    choices = [*(["--only", only] if only else []), *(["--seeds", seeds] if seeds else [])]
+    again = shlex.join(["monospike", "study", str(config), *choices])  # what makes all of it, done already or not
+    wanted = Wanted(chosen, names, jobs, not evaluate_only, device, again)
     progress, folder = Progress(), runs / settings.name
     results = run_study(settings, config.parent, folder, wanted, progress)
     for line in goal_lines(results["goals"]):

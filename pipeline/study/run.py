@@ -28,7 +28,7 @@ RESULTS, TABLES, PAGE = "results.json", "results.md", "report.html"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a study to do. seeds, only: none for all. command: what the user typed, for the results."""
+    """What of a study to do. seeds, only: none for all. command: what makes the results, for them to say."""
 
     seeds: tuple[int, ...]
     only: tuple[str, ...]
