@@ -80,7 +80,7 @@ def test_the_tracker_step_is_measured_whole(tmp_path):
     bench_to_file(["i"], 1, tmp_path / "bench.json", Progress())
     entry = json.loads((tmp_path / "bench.json").read_text())["i"]
     assert entry["ratio"] == entry["theirs_s"] / entry["ours_s"]
-    assert 0 < entry["profile"]["network"] < entry["ours_s"]
+    assert all(part > 0 for part in entry["profile"].values())
     assert "norms folded, channels last" in entry["note"]
 
 
