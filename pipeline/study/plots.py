@@ -19,6 +19,8 @@ _COLUMNS = 2
 _COLOURS = (BLUE, ORANGE, GREEN, GREY)
 _SMOOTHED = 40
 """Parts that a curve of losses is averaged in: single batches are noisy."""
+_MARKED = 12
+"""Curves of fewer points show each of them."""
 
 
 def curves(name: str, logs: Mapping[str, Mapping[str, Points]]) -> str:
@@ -36,7 +38,8 @@ def curves(name: str, logs: Mapping[str, Mapping[str, Points]]) -> str:
         for ax, logged in zip(axes, names, strict=False):
             for index, (seed, log) in enumerate(logs.items()):
                 steps, values = _averaged(log.get(logged, ()))
-                ax.plot(steps, values, color=_COLOURS[index % len(_COLOURS)], linewidth=1.2, label=seed)
+                mark = "o" if len(steps) < _MARKED else ""  # a single point makes no line
+                ax.plot(steps, values, mark + "-", color=_COLOURS[index % len(_COLOURS)], ms=3, lw=1.2, label=seed)
             ax.set_title(logged, loc="left", fontsize=9)
             ax.grid(axis="y", color=INK, alpha=0.15)
         if names and len(logs) > 1:
