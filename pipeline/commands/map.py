@@ -12,6 +12,7 @@ from netx.files import write_whole
 
 if TYPE_CHECKING:
     from netx import Network
+    from pipeline.progress import Progress
     from sim.hardware import Chip
     from sim.mapping import Mapping
 
@@ -53,7 +54,7 @@ def map_network(
     for line in _lines(mapping):
         progress.say(line)
     if place:
-        mapping, said = _placed(network, mapping, described, source, seed)
+        mapping, said = _placed(network, mapping, described, source, seed, progress)
         progress.say(said)
     if out is not None:
         mapping.save(out)
@@ -74,17 +75,20 @@ def _lines(mapping: Mapping) -> list[str]:
     return [*lines, f"{len(mapping.cores)} cores of {mapping.chips} x {mapping.chip}"]
 
 
-def _placed(network: Network, mapping: Mapping, chip: Chip, source: Path | None, seed: int) -> tuple[Mapping, str]:
+def _placed(
+    network: Network, mapping: Mapping, chip: Chip, source: Path | None, seed: int, progress: Progress
+) -> tuple[Mapping, str]:
     from pipeline.simulate import read_input
     from sim import engine
-    from sim.mapping.placement import place
+    from sim.mapping.placement import STARTS, place
     from sim.mapping.traffic import hops, messages, rates
 
     assert chip.mesh is not None
     assert chip.packing is not None
     recording = None if source is None else engine.run(network, read_input(source, network, None, False))
     traffic = messages(network, mapping, rates(network, recording), chip.packing)
-    better = place(mapping, traffic, chip.mesh, seed)
+    with progress.task("placements tried", STARTS + 1) as task:
+        better = place(mapping, traffic, chip.mesh, seed, tried=task.advance)
     before, after = hops(traffic, mapping, chip.mesh), hops(traffic, better, chip.mesh)
     less = 0.0 if before == 0 else 1 - after / before
     of = "if every neuron spikes once" if source is None else "a frame, on average"
