@@ -15,9 +15,9 @@ import numpy as np
 from netx.nir_graph import IDENTITY, PARAMETERS, NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import import operators as op
-from quantize.nir_import.errors import CannotError, Problems
+from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
 from quantize.nir_import.linear import Form, as_view, summed, transformed
-from quantize.nir_import.loops import LoopError, feedback_edges, step_order
+from quantize.nir_import.loops import LoopError, feedback_edges, reached_from, step_order
 from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, float_neuron
 
 NEURONS = (*SPIKING, *READING)
@@ -77,7 +77,7 @@ class _Gatherer:
 
     def run(self) -> None:
         """Fill in forms and layers; what cannot be done goes to the problems."""
-        reached = self._reached()
+        reached = reached_from(self._graph, self._inputs)
         self._dropped = tuple(name for name in self._graph.nodes if name not in reached)
         try:
             order = step_order(self._graph, self._feedback)
@@ -96,27 +96,16 @@ class _Gatherer:
         ends = [
             name
             for name, node in self._graph.nodes.items()
-            if name in self._forms and (node.kind == "Output" or name not in read)
+            if name in self._forms and name not in self._inputs and (node.kind == "Output" or name not in read)
         ]
+        if not ends:
+            raise NirImportError(self._graph.path, [Problem("", "graph", "no input leads to an output")])
         outputs: dict[str, None] = {}
         for end in ends:
             outputs[self._output_layer(end)] = None
         order = graphlib.TopologicalSorter({name: set(layer.form.terms) for name, layer in self._layers.items()})
         layers = tuple(self._layers[name] for name in order.static_order() if name in self._layers)
         return FloatNetwork(dict(self._inputs), layers, tuple(outputs), self._dropped)
-
-    def _reached(self) -> set[str]:
-        """The nodes that an input leads to."""
-        after: dict[str, list[str]] = {}
-        for source, target in self._graph.edges:
-            after.setdefault(source, []).append(target)
-        reached, waiting = set(self._inputs), list(self._inputs)
-        while waiting:
-            for target in after.get(waiting.pop(), []):
-                if target not in reached:
-                    reached.add(target)
-                    waiting.append(target)
-        return reached
 
     def _visit(self, name: str) -> None:
         node = self._graph.nodes[name]
@@ -192,9 +181,8 @@ class _Gatherer:
             plain = isinstance(term.operator, op.Scaled) and bool((term.operator.factor == 1).all())
             if plain and not term.delay.any() and source in self._layers:
                 return source
-        name = end if end not in self._inputs else f"{end}_out"
-        self._layers[name] = FloatLayer(name, form, None, None)
-        return name
+        self._layers[end] = FloatLayer(end, form, None, None)
+        return end
 
     def _kind(self, name: str) -> str:
         return self._graph.nodes[name].kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from netx.nir_graph import Edge, NirGraph
 
@@ -27,6 +27,20 @@ def feedback_edges(graph: NirGraph, neurons: Collection[str]) -> set[Edge]:
         for source, target in graph.edges
         if source in neurons and component[source] == component[target]
     }
+
+
+def reached_from(graph: NirGraph, inputs: Iterable[str]) -> set[str]:
+    """The nodes that ``inputs`` lead to, themselves included."""
+    after: dict[str, list[str]] = {}
+    for source, target in graph.edges:
+        after.setdefault(source, []).append(target)
+    reached = set(inputs)
+    waiting = list(reached)
+    while waiting:
+        found = [target for target in after.get(waiting.pop(), []) if target not in reached]
+        reached.update(found)
+        waiting += found
+    return reached
 
 
 def step_order(graph: NirGraph, feedback: Collection[Edge]) -> list[str]:

@@ -19,7 +19,7 @@ from netx.nir_graph import NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import.errors import CannotError
 from quantize.nir_import.forms import NEURONS
-from quantize.nir_import.loops import feedback_edges, step_order
+from quantize.nir_import.loops import feedback_edges, reached_from, step_order
 from quantize.nir_import.neurons import spread
 
 Values = npt.NDArray[np.float64]
@@ -61,7 +61,8 @@ def run_float(
     """
     neurons = {name for name, node in graph.nodes.items() if node.kind in NEURONS}
     feedback = feedback_edges(graph, neurons)
-    order = step_order(graph, feedback)
+    reached = reached_from(graph, frames)
+    order = [name for name in step_order(graph, feedback) if name in reached]
     run = _Run(graph, dt)
     recorded: dict[str, list[Values]] = {name: [] for name in record}
     last: dict[str, Values] = {}
@@ -78,7 +79,7 @@ def run_float(
                     brought += [now[source]] if source in now else []
                 elif source in last:
                     brought.append(last[source])
-                elif step == 0:
+                elif step == 0 and source in reached:
                     brought.append(_at_rest(graph, source, name, batch))
             if brought:
                 now[name] = _node(run, name, _sum(name, brought))

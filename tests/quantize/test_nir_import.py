@@ -337,6 +337,22 @@ def test_all_that_cannot_be_done_is_listed_at_once_by_name(tmp_path: Path) -> No
     assert any("loop over several layers" in problem.reason for problem in error.value.problems)
 
 
+def test_a_graph_whose_input_leads_nowhere_is_a_problem(tmp_path: Path) -> None:
+    nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(4, 4)), "b": lif((4,))}
+    graph = nir.NIRGraph(nodes, [("a", "b"), ("b", "a")], type_check=False)
+    with pytest.raises(NirImportError, match="no input leads to an output"):
+        imported(graph, spikes(5, 4), tmp_path)
+
+
+def test_what_no_input_leads_to_is_left_out_and_said(tmp_path: Path) -> None:
+    nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(3, 4)), "b": threshold(3)}
+    nodes |= {"lost": nir.Linear(dyadic(3, 3)), "lost.too": lif((3,))}
+    edges = [("input", "a"), ("a", "b"), ("lost", "lost.too"), ("lost.too", "b")]
+    result = imported(nir.NIRGraph(nodes, edges, type_check=False), spikes(20, 4), tmp_path)
+    assert "no input leads to lost, lost.too: left out" in result.notes
+    check_equal(result)
+
+
 def test_a_loop_without_neurons_is_a_problem(tmp_path: Path) -> None:
     nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(4, 4)), "b": nir.Linear(dyadic(4, 4))}
     graph = nir.NIRGraph(nodes, [("input", "a"), ("a", "b"), ("b", "a")], type_check=False)
