@@ -112,15 +112,18 @@ def count(network: Network, frames: Mapping[str, npt.ArrayLike], recording: Reco
     """
     layers = tuple(
         _layer_activity(network, layer, values, recording.spikes.get(layer.name))
-        for layer, values in _layers_with_inputs(network, frames, recording)
+        for layer, values in layers_with_inputs(network, frames, recording)
     )
     return Activity(recording.frames, layers)
 
 
-def _layers_with_inputs(
+def layers_with_inputs(
     network: Network, frames: Mapping[str, npt.ArrayLike], recording: Recording
 ) -> Iterator[tuple[Layer, npt.NDArray]]:
-    """Every layer that has neurons, with the values that arrive at it, shape (frame, channel, height, width)."""
+    """Every layer that has neurons, with the values that arrive at it, shape (frame, channel, height, width).
+
+    Raises NetworkError, naming layer or input, when the recording is not one of these frames through this network.
+    """
     values: dict[str, npt.NDArray] = {}
     for source in network.inputs:
         if source.name not in frames:
@@ -133,7 +136,11 @@ def _layers_with_inputs(
         elif isinstance(layer.synapse, Concat):
             values[layer.name] = np.concatenate(inputs, axis=1)
         else:
-            recorded = recording.spikes if isinstance(layer.neuron, LIF) else recording.membranes
+            recorded: Mapping[str, npt.NDArray] = (
+                recording.spikes if isinstance(layer.neuron, LIF) else recording.membranes
+            )
+            if layer.name in recording.messages:
+                recorded = recording.messages
             if layer.name not in recorded:
                 raise NetworkError(f"layer {layer.name!r}: the recording of {recording.engine} does not hold it")
             shape = network.shape(layer.name)

@@ -19,19 +19,23 @@ from netx.synapses import conv_output_size
 Counts: TypeAlias = npt.NDArray[np.int64]
 Weighted: TypeAlias = Conv2d | Dense | Pool
 """Synapses whose connections are known: a correlation's are only half, until it is programmed."""
+Slices: TypeAlias = tuple[slice, slice, slice]
+"""Some of a layer's neurons: its channels, rows and columns."""
+
+ALL: Slices = (slice(None), slice(None), slice(None))
 
 
-def fan_out(synapse: Weighted, source: Shape, effective: bool = False) -> Counts:
+def fan_out(synapse: Weighted, source: Shape, effective: bool = False, to: Slices = ALL) -> Counts:
     """Number of connections that leave each input neuron, int64, shape ``source``.
 
-    effective: leave out the connections whose weight is zero.
+    effective: leave out the connections whose weight is zero. to: count only those that end in these neurons.
     """
     if isinstance(synapse, Dense):
         weight = synapse.weight != 0 if effective else np.ones_like(synapse.weight)
-        return weight.sum(axis=0, dtype=np.int64).reshape(source)
+        return weight[to[0]].sum(axis=0, dtype=np.int64).reshape(source)
     rows, columns = _incidences(synapse, source)
-    taps = _taps_per_input_channel(synapse, source.channel, effective)
-    hit_rows, hit_columns = rows.sum(axis=1), columns.sum(axis=1)
+    taps = _taps_per_input_channel(synapse, source.channel, effective, to[0])
+    hit_rows, hit_columns = rows[:, to[1]].sum(axis=1), columns[:, to[2]].sum(axis=1)
     return np.einsum("cyx,yr,xq->crq", taps, hit_rows, hit_columns, optimize=True)
 
 
@@ -48,17 +52,25 @@ def reached(synapse: Weighted, values: npt.NDArray) -> Counts:
 
     values: shape (frame, channel, height, width).
     """
+    return np.count_nonzero(which_reached(synapse, values), axis=(1, 2, 3)).astype(np.int64)
+
+
+def which_reached(synapse: Weighted, values: npt.NDArray) -> npt.NDArray[np.bool_]:
+    """Which neurons get at least one non-zero input in each frame, shape (frame, channel, height, width).
+
+    values: shape (frame, channel, height, width).
+    """
     source = Shape(*values.shape[1:])
     shape = synapse.output_shape((source,))
     active = values != 0
     if isinstance(synapse, Dense):
-        return active.any(axis=(1, 2, 3)) * np.int64(shape.size)
+        return np.broadcast_to(active.any(axis=(1, 2, 3), keepdims=True), (len(values), *shape))
     groups = synapse.groups if isinstance(synapse, Conv2d) else source.channel
     grouped = active.reshape(len(values), groups, -1, source.height, source.width).any(axis=2)
     # Windows by their taps, not their extent: a dilated one does not see what lies between its taps.
     rows, columns = (taps.sum(axis=0).astype(np.float32) for taps in _incidences(synapse, source))
-    windows = rows @ grouped.astype(np.float32) @ columns.T
-    return np.count_nonzero(windows, axis=(1, 2, 3)).astype(np.int64) * (shape.channel // groups)
+    windows = rows @ grouped.astype(np.float32) @ columns.T != 0
+    return np.repeat(windows, shape.channel // groups, axis=1)
 
 
 def _incidences(synapse: Conv2d | Pool, source: Shape) -> tuple[Counts, Counts]:
@@ -78,11 +90,14 @@ def _incidence(size: int, kernel: int, stride: int, padding: int, dilation: int)
     return (reads[:, :, None] == np.arange(size)).astype(np.int64)
 
 
-def _taps_per_input_channel(synapse: Conv2d | Pool, channels: int, effective: bool) -> Counts:
-    """How many output channels each input channel reaches through each tap, shape (channel, kernel row, column)."""
+def _taps_per_input_channel(synapse: Conv2d | Pool, channels: int, effective: bool, to: slice) -> Counts:
+    """How many output channels among ``to`` each input channel reaches through each tap: (channel, row, column)."""
+    outputs = channels if isinstance(synapse, Pool) else len(synapse.weight)
+    counted = np.zeros((outputs, 1, 1, 1), np.int64)
+    counted[to] = 1
     if isinstance(synapse, Pool):
-        return np.ones((channels, *synapse.kernel), np.int64)
-    weight = synapse.weight != 0 if effective else np.ones_like(synapse.weight)
+        return counted[:, 0] * np.ones((1, *synapse.kernel), np.int64)
+    weight = counted * (synapse.weight != 0 if effective else np.ones_like(synapse.weight))
     per_group = weight.reshape(synapse.groups, -1, *synapse.weight.shape[1:]).sum(axis=1, dtype=np.int64)
     return per_group.reshape(channels, *synapse.kernel)
 

@@ -6,7 +6,9 @@ is left out: it comes and goes at the edge of the chip, wherever the cores sit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as Named
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +42,17 @@ def rates(network: Network, recording: Recording | None = None) -> dict[str, npt
     return found
 
 
-def messages(network: Network, mapping: Mapping, sent: Named[str, npt.NDArray], packing: Packing) -> Messages:
-    """Messages per frame between the cores of ``mapping``, where each neuron sends as often as ``sent`` says."""
-    traffic = np.zeros((len(mapping.cores), len(mapping.cores)))
+class Route(NamedTuple):
+    """From one core to another. layer: of the sender. reached: which neurons of its box the receiver reads."""
+
+    source: int
+    target: int
+    layer: str
+    reached: npt.NDArray[np.bool_]
+
+
+def routes(network: Network, mapping: Mapping, packing: Packing) -> Iterator[Route]:
+    """Every pair of cores of which the second reads neurons of the first; a core may read its own."""
     numbers: dict[str, list[int]] = {}
     for number, core in enumerate(mapping.cores):
         numbers.setdefault(core.layer, []).append(number)
@@ -55,11 +65,21 @@ def messages(network: Network, mapping: Mapping, sent: Named[str, npt.NDArray], 
             read = _read(network, layer, window, mapping.cores[number])
             for source, reached in _through_wires(network, layer.inputs[0], read).items():
                 for other in numbers.get(source, []):
-                    place = mapping.cores[other].box.slices
-                    traffic[other, number] += float((sent[source] * reached)[place].sum())
+                    part = reached[mapping.cores[other].box.slices]
+                    if part.any():
+                        yield Route(other, number, source, part)
             if len(connected) > 1:  # a layer that reads itself
                 for other in numbers[layer.name]:
-                    traffic[other, number] += float(sent[layer.name][mapping.cores[other].box.slices].sum())
+                    shape = network.shape(layer.name)
+                    yield Route(other, number, layer.name, np.ones(shape, bool)[mapping.cores[other].box.slices])
+
+
+def messages(network: Network, mapping: Mapping, sent: Named[str, npt.NDArray], packing: Packing) -> Messages:
+    """Messages per frame between the cores of ``mapping``, where each neuron sends as often as ``sent`` says."""
+    traffic = np.zeros((len(mapping.cores), len(mapping.cores)))
+    for route in routes(network, mapping, packing):
+        place = mapping.cores[route.source].box.slices
+        traffic[route.source, route.target] += float((sent[route.layer][place] * route.reached).sum())
     np.fill_diagonal(traffic, 0)
     return traffic
 
