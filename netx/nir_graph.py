@@ -208,6 +208,8 @@ def _value(group: Group, name: str) -> npt.NDArray | str:
             raise group.error("is text, expected numbers", name)
         return group.text(name)
     values = group.numbers(name)
+    if values.size == 0 and name != "shape":
+        raise group.error("holds no number", name)
     finite = np.isfinite(values)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])

@@ -143,11 +143,14 @@ def _rounded(builder: Builder, plan: Folded, name: str, source: str) -> tuple[Ro
 def _finer(
     builder: Builder, plan: Folded, name: str, source: str, exponent: int, made: tuple[Rounded, Layer]
 ) -> tuple[Rounded, Layer]:
-    """The same weights in finer units, where neurons remember and thresholds are low."""
+    """The same weights in finer units, where neurons remember and thresholds are low.
+
+    Only matrices: Lava's convolution has no exponent, and its weights would leave 8 bits with one folded in.
+    """
     best = made
     for weight_exponent in range(1, _MOST_EXPONENT + 1):
         neuron = best[1].neuron
-        if plan.memoryless or not isinstance(neuron, LIF) or abs(neuron.threshold) >= _FINE_THRESHOLD:
+        if plan.memoryless or not plan.dense or not isinstance(neuron, LIF) or abs(neuron.threshold) >= _FINE_THRESHOLD:
             break
         finer = _attempt(builder, plan, name, source, exponent, weight_exponent)
         if finer is None or not finer[0].headroom.proven:

@@ -115,6 +115,7 @@ FC = "node/nodes/fc"
         (change(f"{FC}/weight", np.full((3, 4), np.nan)), rf"{FC}/weight: \[0, 0\] is nan, expected a finite number"),
         (change(f"{FC}/bias", np.array([0, np.inf, 0])), rf"{FC}/bias: \[1\] is inf"),
         (change(f"{FC}/weight", "heavy"), f"{FC}/weight: is text, expected numbers"),
+        (change(f"{FC}/bias", np.zeros(0)), f"{FC}/bias: holds no number"),
         (change(f"{FC}/weight", None), f"{FC}/weight: is missing"),
         (change(f"{FC}/type", 3), f"{FC}/type: holds values of type int64, expected text"),
         (change("node/edges", np.ones((4, 2))), "node/edges: holds numbers"),
