@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from netx import FormatError, MonospikeError
 from sim.hardware.facts import Constant, Latency, Limits, Measured, Mesh, Packing, Section, Text
+from sim.hardware.mapped import MappedCosts
 from sim.hardware.pricing import Estimate, Profile
 
 _FOLDER = Path(__file__).parent
@@ -23,7 +24,8 @@ class Chip(Section):
 
     limits, mesh, packing: what networks are mapped by; all three or none.
     energies, latencies: of one operation each, by name. measured: figures of whole systems.
-    estimate: how the energies are applied to the counts of ``sim.activity``.
+    estimate: how the energies are applied to the counts of ``sim.activity``, which know no cores.
+    mapped: how energies and latencies are applied to the counts of every core.
     """
 
     title: Text
@@ -35,6 +37,7 @@ class Chip(Section):
     latencies: Mapping[str, Latency] = {}
     measured: list[Measured] = Field(default_factory=list)
     estimate: Estimate | None = None
+    mapped: MappedCosts | None = None
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Chip:
@@ -53,6 +56,12 @@ class Chip(Section):
                 raise ValueError("estimate.terms: is empty")
             if unknown := sorted(self.estimate.used() - set(self.energies)):
                 raise ValueError(f"terms use constants that are not there: {', '.join(unknown)}")
+        if self.mapped is not None:
+            if self.limits is None:
+                raise ValueError(f"mapped: needs {', '.join(_HARDWARE)}, by which a network comes onto cores")
+            for kind, used in (("energies", self.mapped.energies()), ("latencies", self.mapped.latencies())):
+                if unknown := sorted(used - set(getattr(self, kind))):
+                    raise ValueError(f"mapped uses {kind} that are not there: {', '.join(unknown)}")
         return self
 
     @property
