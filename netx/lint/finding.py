@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,6 +14,10 @@ from netx.errors import FormatError
 Subject = TypeVar("Subject")
 Trouble = tuple[str, str]
 """Where in the subject something is wrong, maybe nowhere in particular, and what."""
+
+
+_TROUBLES_MAX = 100
+"""Most findings of one rule about one thing: a file of nothing else should not fill the memory with them."""
 
 
 class Severity(Enum):
@@ -87,7 +92,7 @@ class Family(Generic[Subject]):
         """What is wrong with ``subject``, which is at ``place`` of ``file``."""
         for rule, check in self._checks:
             try:
-                for inner, message in check(subject):
+                for inner, message in islice(check(subject), _TROUBLES_MAX):
                     yield Finding(rule, file, "/".join(part for part in (place, inner) if part), message)
             except FormatError:
                 continue  # a value that cannot be read is a finding of its own

@@ -14,6 +14,10 @@ WEIGHTED = ("conv", "dense", "dense_rec")
 """Kinds of layers that lava-dl's loader gives synapses to."""
 
 
+_LAYERS_MAX = 1 << 11
+"""Most layers of one file that are looked at; each takes about a millisecond."""
+
+
 @dataclass(frozen=True)
 class NetLayer:
     """One group ``layer/<index>``.
@@ -74,7 +78,9 @@ def net_view(root: Group, problems: list[str]) -> NetFile:
     names = tuple(groups.names()) if groups else ()
     layers: list[NetLayer] = []
     before, flattened, source = "", False, None
-    for index in range(len(names)):
+    if len(names) > _LAYERS_MAX:
+        problems.append(f"{root.path}: layer: has {len(names)} members, of which {_LAYERS_MAX} are looked at")
+    for index in range(min(len(names), _LAYERS_MAX)):
         raw = groups.member(str(index)) if groups else None
         if raw is None:
             break

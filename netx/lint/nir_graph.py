@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -53,7 +54,7 @@ def _nowhere(graph: NirGraph) -> Iterator[Trouble]:
     "nir 1.0.8 nir/ir/graph.py: ValueError",
 )
 def _twice(graph: NirGraph) -> Iterator[Trouble]:
-    for edge in sorted({edge for edge in graph.edges if graph.edges.count(edge) > 1}):
+    for edge in sorted(edge for edge, count in Counter(graph.edges).items() if count > 1):
         yield "edges", " -> ".join(edge)
 
 
@@ -84,11 +85,19 @@ def _unreached(graph: NirGraph) -> Iterator[Trouble]:
 def _loop(graph: NirGraph) -> Iterator[Trouble]:
     holds = {node.name for node in graph.nodes if node.kind in (*NEURONS, "Delay", "NIRGraph")}
     edges = tuple(edge for edge in graph.edges if not holds & set(edge))
-    inner = NirGraph(graph.place, graph.nodes, edges, graph.own)
-    for name in sorted({one for one, _ in edges}):
-        if any(name in inner.reached([two]) for one, two in edges if one == name):
-            yield f"nodes/{name}", "is part of a loop without neurons"
-            return
+    after: dict[str, list[str]] = {}
+    waits = Counter(two for _, two in edges)
+    for one, two in edges:
+        after.setdefault(one, []).append(two)
+    free = [name for name in after if not waits[name]]
+    while free:
+        for name in after.pop(free.pop(), []):
+            waits[name] -= 1
+            if not waits[name]:
+                free.append(name)
+    if after:
+        # None of these comes before all others that lead to it.
+        yield f"nodes/{min(after)}", "is part of a loop without neurons, or behind one"
 
 
 @GRAPH.rule(

@@ -41,8 +41,8 @@ TIMES = ("tau", "tau_mem", "tau_syn")
 _DEPTH_MAX = 16
 """Deepest nesting of graphs; a group can be its own member, and would be read for ever."""
 
-_NODES_MAX = 1 << 12
-"""Most nodes of all graphs in one file that are looked at."""
+_NODES_MAX, _EDGES_MAX = 1 << 12, 1 << 14
+"""Most nodes of all graphs in one file, and edges of one graph, that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,9 @@ def _edges(raw: Raw, problems: list[str]) -> tuple[tuple[str, str], ...]:
         texts = raw.group.texts("edges")
     except FormatError as error:
         problems.append(str(error))
+        return ()
+    if texts.size > 2 * _EDGES_MAX:
+        problems.append(str(raw.group.error(f"are {len(texts)}, more than {_EDGES_MAX}", "edges")))
         return ()
     if texts.ndim != 2 or texts.shape[1] != 2:
         problems.append(str(raw.group.error(f"has shape {texts.shape}, expected pairs of names", "edges")))
