@@ -55,7 +55,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt scripts/find-python
 	python=$$(sh scripts/find-python) && "$$python" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lava,norse,train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lava,norse,train,plan,dev]'
 	@touch $@
 
 clean:

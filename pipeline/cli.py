@@ -22,6 +22,8 @@ from pipeline.commands.lint import lint_command
 from pipeline.commands.map import map_network
 from pipeline.commands.options import ConfigOption
 from pipeline.commands.package import models, package
+from pipeline.commands.profile import profile
+from pipeline.commands.search import search
 from pipeline.commands.study import study
 from pipeline.commands.track import track
 from pipeline.commands.train import train
@@ -59,12 +61,14 @@ def _options(
 
 app.command()(evaluate)
 app.command("map")(map_network)
+app.command()(profile)
 app.command("import")(import_nir)
 app.command("export")(export_command)
 app.command("lint")(lint_command)
 app.command()(track)
 app.command()(train)
 app.command()(study)
+app.command()(search)
 app.command()(package)
 app.command()(models)
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from netx import Network, prove_headroom
 from netx.bundle import load, save
 from netx.difference import first_difference
@@ -24,11 +22,12 @@ from pipeline.clips import ClipStream
 from pipeline.config import RunConfig
 from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
-from pipeline.data import Sequence, compose, open_pictures, open_sequences
+from pipeline.data import Sequence, open_pictures
 from pipeline.deployed import Deployed, OwnStudent, trained_model
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.report import Figures, TrackedSequence, write_report
+from pipeline.sequences import derived_seed, make_sequences
 from pipeline.stages import STAGES, Stage, StageError, file_digest, read_record, write_json
 from pipeline.train import load_checkpoint, save_checkpoint, train
 from pipeline.weights import checkpoint_path
@@ -89,21 +88,11 @@ class Deployment:
             write_whole(self.folder / "data") as to,
         ):
             to.mkdir()
-            for index, sequence in enumerate(self._make_sequences()):
+            for index, sequence in enumerate(make_sequences(self.config.data, self.config.seed)):
                 sequence.save(to / f"{index:03}.npz")
                 frames += len(sequence.frames)
                 task.advance()
         return f"{index + 1} sequences, {frames} frames"
-
-    def _make_sequences(self) -> Iterator[Sequence]:
-        config = self.config.data
-        if config.dataset is not None:
-            yield from (stored.read() for stored in open_sequences(config.dataset)[: config.sequences])
-            return
-        pictures = open_pictures(config.pictures)
-        for index in range(config.sequences):
-            # Training composes from seeds of its own, so it has seen none of these.
-            yield compose(pictures, config.composition, derived_seed(self.config.seed, "sequence", index))
 
     def train(self) -> str:
         """The student: from the checkpoint, or trained from the seed."""
@@ -317,11 +306,6 @@ class Deployment:
 
     def _recorded(self, engine: str, branch: str) -> Path:
         return self.folder / "simulate" / f"{engine}-{branch}.npz"
-
-
-def derived_seed(seed: int, purpose: str, index: int = 0) -> int:
-    """A seed for one purpose, so that no two purposes share their random numbers."""
-    return int(np.random.SeedSequence([seed, *purpose.encode(), index]).generate_state(1)[0])
 
 
 def _save_checked(network: Network, path: Path, format_: Literal["net", "nir"]) -> None:

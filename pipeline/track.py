@@ -87,10 +87,13 @@ class Siamese:
     def follow(self, frame: Image) -> Box:
         """The target's box in the next frame."""
         assert self._box is not None, "start() comes first"
-        search = search_pixels(frame, self._box, self._geometry, self._settings, self._border)
-        result = self._scorer.score(search)
-        self._box = _next_box(result, self._box, frame.shape, self._geometry, self._settings)
+        self._box = self.look(frame, self._box)
         return self._box
+
+    def look(self, frame: Image, box: Box) -> Box:
+        """The target's box in a frame, when it was ``box`` in the one before."""
+        search = search_pixels(frame, box, self._geometry, self._settings, self._border)
+        return _next_box(self._scorer.score(search), box, frame.shape, self._geometry, self._settings)
 
 
 def track(

@@ -121,51 +121,61 @@ def work(model: Model, shown: Sequence[View]) -> Work:
         rows = _macs(model.config, "")
         return Work(1, rows, rows[0].macs)
     student = model.eval()
-    by_engine = student.time_steps == 1
-    recorded = (_by_engine if by_engine else _by_model)(student, shown)
+    recorded = (_by_engine if student.time_steps == 1 else by_model)(student, shown)
     return _work(student, recorded)
 
 
 @dataclass(frozen=True)
-class _Recorded:
-    """What one view did in one time step. inputs: what entered the chip, (frame, channel, row, column)."""
+class Recorded:
+    """What one view did in one time step, on the search branch.
+
+    inputs: what entered the chip, (frame, channel, row, column).
+    """
 
     network: Network
     inputs: npt.NDArray[np.int32]
     recording: Recording
 
 
-def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[_Recorded]:
-    """The one time step of each view, on the exact engine."""
+def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32]) -> Recorded:
+    """One time step of the search branch on the exact engine.
+
+    network: both branches, of one time step. template, search: what enters the chip, (frame, channel, row, column).
+    """
+    kernels: dict[str, npt.NDArray[np.uint8]] = {}
+    if network.correlations():
+        templates = network.template_network()
+        spikes = engine.run(templates, {"template": template}).spikes
+        kernels = {name: spikes[name][0] for name in templates.outputs}
+    programmed = _search_network(network, kernels)
+    return Recorded(programmed, search, engine.run(programmed, {"search": search}))
+
+
+def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
+    """The one time step of each view."""
     network = to_network(student)
     for view in shown:
-        kernels: dict[str, npt.NDArray[np.uint8]] = {}
-        if network.correlations():
-            templates = network.template_network()
-            spikes = engine.run(templates, {"template": _chip_input(student, view.template)}).spikes
-            kernels = {name: spikes[name][0] for name in templates.outputs}
-        search, inputs = _search_network(network, kernels), _chip_input(student, view.search)
-        yield _Recorded(search, inputs, engine.run(search, {"search": inputs}))
+        yield by_engine(network, chip_input(student, view.template), chip_input(student, view.search))
 
 
-def _by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[_Recorded]:
+def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
     """Every time step of each view, by the model in torch."""
     network = to_network(_single_step(student))
     for view in shown:
         with torch.inference_mode():
             target = student.program(view.template)
             answer = {**target, **student.respond(target, view.search)}
-        inputs = _chip_input(student, view.search)
+        inputs = chip_input(student, view.search)
         for step in range(student.time_steps):
             spikes = {name.removeprefix("spikes/"): _bits(t[step]) for name, t in answer.items() if "spikes/" in name}
             if student.config.encoder == "host":
                 inputs = spikes["search_conv1"].astype(np.int32)
             kernels = {name: spikes[name][0] for name in spikes if name.endswith("_kernel")}
             search = _search_network(network, kernels)
-            yield _Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
+            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
 
 
-def _work(student: SpikingSiamFCpp, recorded: Iterable[_Recorded]) -> Work:
+def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     """Sums over the time steps, means over the frames."""
     sums: dict[str, npt.NDArray[np.float64]] = {}
     neurons: dict[str, int] = {}
@@ -180,7 +190,7 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[_Recorded]) -> Work:
             _add(sums, layer.layer, [values.sum() for values in (layer.spikes, layer.synops, layer.macs)])
             neurons[layer.layer] = layer.neurons if layer.layer in one.recording.spikes else 0
     frames //= student.time_steps  # every frame came once a step
-    host = {row.layer: row for row in _host(student)}
+    host = {row.layer: row for row in on_host(student)}
     layers = []
     for name, total in sums.items():
         spikes, synops, macs = (float(value / frames) for value in total)
@@ -194,7 +204,7 @@ def _add(sums: dict[str, npt.NDArray[np.float64]], layer: str, counted: Sequence
     sums[layer] = sums.get(layer, np.zeros(len(counted))) + np.array(counted, np.float64)
 
 
-def _host(student: SpikingSiamFCpp) -> list[LayerWork]:
+def on_host(student: SpikingSiamFCpp) -> list[LayerWork]:
     """What the host does in real values: the encoder, under its layer's name, and neck, correlation and head."""
     rows: list[LayerWork] = []
     if student.config.encoder == "host":
@@ -227,7 +237,8 @@ def _search_network(network: Network, kernels: Mapping[str, npt.NDArray[np.uint8
     return network.programmed(kernels) if network.correlations() else network.subnetwork(["search_conv5"])
 
 
-def _chip_input(student: SpikingSiamFCpp, crops: Tensor) -> npt.NDArray[np.int32]:
+def chip_input(student: SpikingSiamFCpp, crops: Tensor) -> npt.NDArray[np.int32]:
+    """What enters the chip at the first step, (frame, channel, row, column): pixels, or the encoder's spikes."""
     with torch.inference_mode():
         return student.chip_input(crops).numpy().astype(np.int32)
 
