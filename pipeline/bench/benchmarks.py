@@ -9,6 +9,7 @@ from pipeline.bench.engine import against_float32, against_kernels, over_many_fr
 from pipeline.bench.lava import against_lava, convolution_against_lava
 from pipeline.bench.measure import Measure
 from pipeline.bench.pilotnet import pilotnet_against_lava
+from pipeline.bench.search import two_workers
 from pipeline.bench.tracker import alexnet_tracker, small_tracker
 
 
@@ -30,4 +31,5 @@ BENCHMARKS = {
     "g": Benchmark("peak memory in GiB", peak_memory),
     "h": Benchmark("tracker step, integer S4-AlexNet against its float teacher, times faster", alexnet_tracker),
     "i": Benchmark("the same at the width small", small_tracker),
+    "j": Benchmark("search on two workers against one, times faster", two_workers),
 }

@@ -17,9 +17,11 @@ def front(rows: Sequence[Mapping[str, float | None]], objectives: Sequence[Objec
     A row without a figure for one of the objectives cannot be weighed and is left out.
     """
     weighed = [number for number, row in enumerate(rows) if all(row[name] is not None for name in objectives)]
-    signs = [-1.0 if BETTER[name] == "more" else 1.0 for name in objectives]
-    costs = np.array([[rows[number][name] for name in objectives] for number in weighed], np.float64) * signs
-    return [weighed[index] for index in np.flatnonzero(least(costs.reshape(len(weighed), len(objectives))))]
+    if not weighed:
+        return []
+    signs = np.array([-1.0 if BETTER[name] == "more" else 1.0 for name in objectives])
+    figures = np.array([[rows[number][name] for name in objectives] for number in weighed], np.float64)
+    return [weighed[index] for index in np.flatnonzero(least(figures * signs))]
 
 
 def least(costs: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
