@@ -24,19 +24,19 @@ _SNNTORCH_DT, _NORSE_DT = 1e-4, 1e-3
 _TAKES = {
     "norse": ("Input", "Output", "Affine", "Linear", "Conv2d", "Flatten", "IF", "LIF", "CubaLIF", "SumPool2d"),
     "snntorch": (
-        *("Input", "Output", "NIRGraph", "Affine", "Linear", "Conv2d", "Flatten", "AvgPool2d"),
-        *("IF", "LIF", "CubaLIF"),
+        *("Input", "Output", "NIRGraph", "Affine", "Linear", "Conv1d", "Conv2d", "Flatten"),
+        *("AvgPool2d", "SumPool2d", "IF", "LIF", "CubaLIF"),
     ),
     "sinabs": ("Input", "Output", "Affine", "Conv1d", "Conv2d", "LI", "IF", "LIF", "SumPool2d", "Flatten"),
 }
-"""The kinds of nodes that each reader has a module for."""
+"""The kinds of nodes that each reader has a module for, with those of nirtorch that snnTorch falls back on."""
 
 
 def _refuses(reader: str, source: str) -> None:
     @NODE.rule(
         f"{reader}-node-not-read",
         Severity.WARNING,
-        f"{reader} has no module for this kind of node.",
+        f"{reader} has no module for this kind of node: it fails over it, or leaves it out without a word.",
         f"Use {', '.join(_TAKES[reader])}.",
         source,
         reader,

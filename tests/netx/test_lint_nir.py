@@ -92,7 +92,7 @@ TRAPS = {
     "nir-reset-left-out": (graph(conv(), lif()), delete(f"{node('n1')}/v_reset")),
     "nir-threshold-not-above-reset": (graph(conv(), lif(threshold=-0.5)), None),
     "norse-node-not-read": (graph(nir.Threshold(full(0.5))), None),
-    "snntorch-node-not-read": (graph(nir.SumPool2d((1, 1), (1, 1), (0, 0))), None),
+    "snntorch-node-not-read": (graph(nir.LI(full(1e-4), full(1), full(0))), None),
     "sinabs-node-not-read": (graph(nir.Linear(np.eye(3, dtype=np.float32))), None),
     "nirtorch-several-inputs": (graph(conv(), lif()), second_input),
     "norse-time-step": (graph(conv(), lif()), None),
