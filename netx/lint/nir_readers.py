@@ -141,8 +141,8 @@ def _snntorch_step(node: NirNode) -> Iterator[Trouble]:
     for name in TIMES:
         values = node.raw.numbers(name) if node.kind in ("LIF", "CubaLIF") else None
         r = node.raw.numbers("r")
-        gains = values is not None and r is not None and r.shape == values.shape and (r * _SNNTORCH_DT / values)
-        fits = node.kind == "LIF" and values is not None and np.all(np.isclose(gains, 1.0))
+        gained = values is not None and r is not None and r.shape == values.shape
+        fits = gained and node.kind == "LIF" and np.allclose(r * _SNNTORCH_DT, values)
         if values is not None and values.size and not steady(values, _SNNTORCH_DT) and not fits:
             yield name, f"is {values.flat[0]:g} s, and snnTorch's step is {_SNNTORCH_DT:g} s"
 

@@ -1,0 +1,89 @@
+"""The check of damaged files: goes on where it stopped, and finds what raises, hangs, takes too much or writes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from netx import FormatError
+from pipeline.fuzz import State, Trouble, Workplace, check
+from pipeline.fuzz import reader as reading
+from pipeline.fuzz.reader import Outcome, Reader
+from pipeline.progress import Progress
+
+QUIET = Progress(quiet=True)
+
+
+def test_a_check_is_remembered_and_gone_on_with(tmp_path):
+    first = check(6, 100, tmp_path, QUIET)
+    assert isinstance(first, State)
+    assert (first.done, first.read + first.refused) == (6, 6)
+    assert json.loads((tmp_path / "files.json").read_text())["done"] == 6
+    more = check(8, 100, tmp_path, QUIET)
+    assert isinstance(more, State)
+    assert more.done == 8
+    assert more.refused >= first.refused
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    (tmp_path / "files.json").write_text("{")
+    with pytest.raises(FormatError, match=r"files\.json: is not the state"):
+        check(1, 0, tmp_path, QUIET)
+
+
+def worker(tmp_path, monkeypatch, body):
+    """The reading process replaced by a few lines."""
+    script = tmp_path / "worker.py"
+    script.write_text(f"import sys, json, os, time\nfor line in sys.stdin:\n    {body}\n")
+    start = reading.subprocess.Popen
+    monkeypatch.setattr(reading.subprocess, "Popen", lambda command, **more: start([command[0], str(script)], **more))
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        ("os._exit(3)", "crashed"),
+        ("os.kill(os.getpid(), 11)", "crashed"),
+        ("time.sleep(60)", "hung"),
+        ('print(json.dumps(["raised", "MemoryError"]), flush=True)', "raised"),
+        ('open("left", "w").close(); print(json.dumps(["read", ""]), flush=True)', "raised"),
+    ],
+)
+def test_what_no_file_may_do_is_found_and_left_for_the_user(body, ending, tmp_path, monkeypatch):
+    worker(tmp_path, monkeypatch, body)
+    monkeypatch.setattr(reading, "_SECONDS_TO_START", 2.0)
+    monkeypatch.setattr(Reader.__init__, "__defaults__", (1.0,))
+    found = check(3, 0, tmp_path / "check", QUIET)
+    assert isinstance(found, Trouble)
+    assert (found.number, found.outcome.ending) == (0, ending)
+    left = tmp_path / "check" / "counterexample"
+    assert sorted(path.name for path in left.iterdir()) == ["0.net", "what.txt"]
+
+
+def test_the_real_reading_process_may_not_hold_more_than_a_gigabyte(tmp_path):
+    """It is asked for its own limit, by a file that it is told to read in place of linting it."""
+    probe = (
+        "import resource, pipeline.fuzz.worker as worker\n"
+        "worker.answer = lambda path: ('refused', str(resource.getrlimit(resource.RLIMIT_DATA)))\n"
+        "worker.main()\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", probe], input='"x.net"\n', capture_output=True, text=True, timeout=200, cwd=tmp_path
+    )
+    assert json.loads(child.stdout) == ["refused", str((1 << 30, 1 << 30))]
+
+
+def test_a_refusal_without_words_is_not_clear():
+    assert Outcome("read", "").clear
+    assert Outcome("refused", "x.net: is damaged").clear
+    assert not Outcome("refused", " ").clear
+    assert not Outcome("hung", "no answer").clear
+
+
+def test_the_bait_is_a_pipe_that_would_be_waited_for():
+    place = Workplace()
+    try:
+        assert place.bait.is_fifo()
+    finally:
+        place.__exit__()
