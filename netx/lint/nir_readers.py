@@ -141,9 +141,11 @@ def _snntorch_step(node: NirNode) -> Iterator[Trouble]:
     for name in TIMES:
         values = node.raw.numbers(name) if node.kind in ("LIF", "CubaLIF") else None
         r = node.raw.numbers("r")
-        gained = values is not None and r is not None and r.shape == values.shape
-        fits = gained and node.kind == "LIF" and np.allclose(r * _SNNTORCH_DT, values)
-        if values is not None and values.size and not steady(values, _SNNTORCH_DT) and not fits:
+        if values is None or not values.size or steady(values, _SNNTORCH_DT):
+            continue
+        # A leaky neuron's gain, r * dt / tau, may be one all the same.
+        gained = node.kind == "LIF" and r is not None and r.shape == values.shape
+        if not (gained and r is not None and np.allclose(r * _SNNTORCH_DT, values)):
             yield name, f"is {values.flat[0]:g} s, and snnTorch's step is {_SNNTORCH_DT:g} s"
 
 

@@ -39,7 +39,7 @@ def main() -> None:
 def answer(path: Path) -> tuple[str, str]:
     """What became of one file: how it ended, and the message."""
     try:
-        errors = [one.message for one in lint(path) if one.rule.severity is Severity.ERROR]
+        errors = [f"{one.place}: {one.message}" for one in lint(path) if one.rule.severity is Severity.ERROR]
         if path.suffix == ".nir":
             try:
                 _import(path)
@@ -52,11 +52,16 @@ def answer(path: Path) -> tuple[str, str]:
 
 def _import(path: Path) -> None:
     graph = read_graph(path)
-    shapes = {name: node.values["shape"] for name, node in graph.nodes.items() if node.kind == "Input"}
+    shapes = {name: node.values.get("shape") for name, node in graph.nodes.items() if node.kind == "Input"}
     frames = {}
     for name, shape in shapes.items():
-        sizes = np.asarray(shape).ravel()
-        if sizes.dtype.kind not in "iu" or (sizes < 1).any() or np.prod(sizes.astype(float)) > _FRAME_MAX:
+        sizes = np.asarray([] if shape is None else shape).ravel()
+        if (
+            not sizes.size
+            or sizes.dtype.kind not in "iu"
+            or (sizes < 1).any()
+            or np.prod(sizes.astype(float)) > _FRAME_MAX
+        ):
             return
         frames[name] = np.ones((2, *sizes.tolist()), np.int32)
     import_graph(graph, frames)
