@@ -160,9 +160,12 @@ class SimulateConfig(Section):
 
 
 class ProfileConfig(Section):
-    """Energy tables to price the network with, by name."""
+    """Energy tables to price the network with, and chips to plan it on, by name."""
 
     energy: tuple[str, ...] = Field(("horowitz_45nm_fp32", "horowitz_45nm_int8", "loihi1_davies2018"), min_length=1)
+    chips: tuple[str, ...] = Field(
+        ("loihi2", "loihi1_sanafe"), description="to map the search branch on: names, or files NAME.yaml"
+    )
 
 
 class RunConfig(Section):

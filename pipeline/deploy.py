@@ -24,6 +24,7 @@ from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
 from pipeline.data import Sequence, open_pictures
 from pipeline.deployed import Deployed, OwnStudent, trained_model
+from pipeline.planning import chip_name, make_plans, save_plans
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.report import Figures, TrackedSequence, write_report
@@ -202,6 +203,8 @@ class Deployment:
         save_activity(self.folder / "profile" / "activity.npz", activity)
         accuracy.save_tracks(self.folder / "profile" / "tracks.npz", tracks)
         write_json(self.folder / "profile" / "costs.json", costs)
+        searching, real_recording = target.networks["search"], recordings["search"].first(real)
+        save_plans(self.folder / "profile", make_plans(searching, frames, real_recording, self.config.profile.chips))
         write_json(self.folder / "profile" / "accuracy.json", scores)
         values = ", ".join(f"{name.replace('_', ' ')} {scores[name]['mean_iou']:.3f}" for name in accuracy.TRACKERS)
         return f"mean IoU: {values}"
@@ -213,6 +216,7 @@ class Deployment:
         report = {
             **_read_json(self.folder / "profile" / "costs.json"),
             "verification": verdict,
+            "planning": _read_json(self.folder / "profile" / "planning.json"),
             "accuracy": {
                 **{name: {"mean_iou": scores[name]["mean_iou"]} for name in accuracy.TRACKERS},
                 "frames": scores["frames"],
@@ -267,7 +271,9 @@ class Deployment:
         }
         bits = self._deployed().chip_geometry.pixel_bits
         crops = {branch: from_pixels(target.frames[branch][at[branch]], bits) for branch in verification.BRANCHES}
-        return Figures(sequences=tracked, spikes=spikes, **crops)
+        planned = [chip_name(chip) for chip in self.config.profile.chips]
+        chips = {chip: (self.folder / "profile" / f"planning-{chip}.svg").read_text("utf-8") for chip in planned}
+        return Figures(sequences=tracked, spikes=spikes, chips=chips, **crops)
 
     def _target(self) -> verification.Target:
         frames, deployed = self.config.simulate.frames, self._deployed()

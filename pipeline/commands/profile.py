@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netx.errors import MonospikeError
-from netx.files import write_whole
 
 
 def profile(
@@ -41,16 +39,15 @@ def profile(
     breaks a design rule of the chip; what is asked for is written all the same.
     """
     # Imported here because they load torch or scipy, for which --help should not wait.
-    from pipeline.planning import Question, csv_text, make_plan, plan_values, read_frames, summary_lines
+    from pipeline.planning import Question, chip_name, csv_text, make_plan, plan_values, read_frames, summary_lines
+    from pipeline.planning.files import json_text, plan_svg, write_text
     from pipeline.progress import Progress
     from pipeline.simulate import How, programmed, read_network, simulate
     from sim.hardware import load_chip
-    from sim.mapping.drawing import chip_svg
 
     if step_time is not None and not 0 < step_time < 1e9:
         raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
     progress, described = Progress(), load_chip(chip)
-    name = chip.removesuffix(".yaml").removesuffix(".yml").rpartition("/")[2]
     network = read_network(net, layers)
     network, values = programmed(network, read_frames(frames, network))
     simulated = simulate(network, values, How(), progress)
@@ -58,19 +55,16 @@ def profile(
         raise MonospikeError("stopped before all frames were run; nothing was written")
     seconds = None if step_time is None else step_time * 1e-6
     plan = make_plan(
-        network, values, simulated.recording, Question(name, described, chips, place, seed, steps, seconds)
+        network, values, simulated.recording, Question(chip_name(chip), described, chips, place, seed, steps, seconds)
     )
     for line in summary_lines(plan):
         progress.say(line)
-    assert described.mesh is not None
-    for path, text in (
-        (out, lambda: json.dumps(plan_values(plan), indent=1, allow_nan=False) + "\n"),
-        (table, lambda: csv_text(plan)),
-        (svg, lambda: chip_svg(plan.mapping, described.mesh)),
-    ):
-        if path is not None:
-            with write_whole(path) as temporary:
-                temporary.write_text(text(), encoding="utf-8")
+    if out is not None:
+        write_text(out, json_text(plan_values(plan)))
+    if table is not None:
+        write_text(table, csv_text(plan))
+    if svg is not None:
+        write_text(svg, plan_svg(plan))
     for violation in plan.mapping.violations:
         progress.say(f"{violation.rule}: {violation.where}: {violation.mend}")
     if not plan.mapping.fits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Named
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from netx import MonospikeError, Network
 from sim.costs import Cost, count_operations, price_mapped
-from sim.hardware import Chip
+from sim.hardware import Chip, load_chip
 from sim.mapping import Mapping, map_network
 from sim.mapping.placement import place
 from sim.mapping.traffic import messages, rates
@@ -43,6 +44,22 @@ class Plan:
     cost: Cost
     frames: int
     warnings: tuple[str, ...]
+
+
+def make_plans(
+    network: Network, frames: Named[str, npt.ArrayLike], recording: Recording, chips: Sequence[str]
+) -> list[Plan]:
+    """A plan for one of each of ``chips``, which are names or files NAME.yaml, cores placed by traffic.
+
+    Raises as ``make_plan`` and ``load_chip`` do.
+    """
+    asked = [Question(chip_name(chip), load_chip(chip), place=True) for chip in chips]
+    return [make_plan(network, frames, recording, question) for question in asked]
+
+
+def chip_name(chip: str) -> str:
+    """By what a chip is called in results: its name, or that of its file."""
+    return chip.removesuffix(".yaml").removesuffix(".yml").rpartition("/")[2]
 
 
 def make_plan(network: Network, frames: Named[str, npt.ArrayLike], recording: Recording, question: Question) -> Plan:

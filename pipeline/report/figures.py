@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,12 +44,12 @@ class TrackedSequence:
         count = len(self.frames)
         wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("truth", "float_boxes", "integer_boxes"), (count, 4))
         wanted |= {"float_iou": (count,), "integer_iou": (count,), "fixed_iou": (count,)}
-        for field, shape in wanted.items():
-            if np.shape(getattr(self, field)) != shape:
-                got = np.shape(getattr(self, field))
-                raise ReportError(f"sequence {self.name!r}: {field} has shape {got}, expected {shape}")
-            if not np.isfinite(getattr(self, field)).all():
-                raise ReportError(f"sequence {self.name!r}: {field} holds a value that is not finite")
+        for name, shape in wanted.items():
+            if np.shape(getattr(self, name)) != shape:
+                got = np.shape(getattr(self, name))
+                raise ReportError(f"sequence {self.name!r}: {name} has shape {got}, expected {shape}")
+            if not np.isfinite(getattr(self, name)).all():
+                raise ReportError(f"sequence {self.name!r}: {name} holds a value that is not finite")
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Figures:
 
     sequences: at least one. spikes: for each layer 0 or 1, uint8, shape (channel, height, width), of one frame.
     template, search: the crops that these spikes belong to, uint8, shape (height, width, 3), RGB.
+    chips: for each chip that is planned for its picture, an SVG element.
     """
 
     sequences: tuple[TrackedSequence, ...]
     spikes: Mapping[str, npt.NDArray[np.uint8]]
     template: npt.NDArray[np.uint8]
     search: npt.NDArray[np.uint8]
+    chips: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sequences", tuple(self.sequences))

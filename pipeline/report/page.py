@@ -30,7 +30,9 @@ def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, joules=joules, pretty=lambda value: json.dumps(value, indent=2))
+    environment.filters.update(
+        number=number, joules=joules, seconds=seconds, pretty=lambda value: json.dumps(value, indent=2)
+    )
     return environment.get_template("page.html.j2").render(
         report=report,
         css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
@@ -40,6 +42,7 @@ def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
         strips=_strips(figures),
         crops={"template": _picture(figures.template), "search": _picture(figures.search)},
         tiles=_tiles(figures),
+        chips={name: Markup(svg) for name, svg in figures.chips.items()},
         compared=_compared(report["verification"]["layers"]),
         shown_sequences=min(len(figures.sequences), plots.MAX_SEQUENCES),
     )
@@ -54,10 +57,19 @@ def number(value: float) -> str:
 
 def joules(value: float) -> str:
     """An energy with its prefix: ``1.23 µJ``."""
-    for unit, factor in (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9)):
+    return _with_prefix(value, "J")
+
+
+def seconds(value: float) -> str:
+    """A time with its prefix: ``1.23 µs``."""
+    return _with_prefix(value, "s")
+
+
+def _with_prefix(value: float, unit: str) -> str:
+    for prefix, factor in (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
         if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value / 1e-12:.3g} pJ"
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value / 1e-12:.3g} p{unit}"
 
 
 def _compared(layers: Sequence[Mapping[str, Any]]) -> int | None:
@@ -76,6 +88,19 @@ def _plots(report: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
         "activity": Markup(plots.activity(report["activity"]["layers"])) if report["activity"]["layers"] else "",
         "energy": Markup(plots.energy_totals(energy)) if energy else "",
         "energy_layers": by_layer,
+        "planning": {name: _planning_plots(name, plan) for name, plan in report.get("planning", {}).items()},
+    }
+
+
+def _planning_plots(name: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Energy by layer and by unit; nothing where there is none to show."""
+    if not plan["joules"]["dynamic"]:
+        return {}
+    layers = {layer["name"]: layer["joules"] for layer in plan["layers"]}
+    units = {unit: joules for unit, joules in plan["joules"]["units"].items() if joules["high"] > 0}
+    return {
+        "layers": Markup(plots.energy_layers(f"planning-layers-{name}", layers)),
+        "units": Markup(plots.energy_layers(f"planning-units-{name}", units)),
     }
 
 
