@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as ManyOf
 from dataclasses import dataclass
 from itertools import product
@@ -16,12 +17,13 @@ from netx import Network, prove_headroom
 from netx.errors import MonospikeError
 from pipeline.data import Sequence
 from pipeline.search.config import SearchConfig
-from pipeline.search.costing import chip_cost, chip_label, host_energy
+from pipeline.search.costing import ChipCost, chip_cost, chip_label, host_energy, mapping_on, mean, mean_cost
 from pipeline.search.places import Place, Split, split
 from pipeline.search.subject import Subject, open_subject
 from pipeline.track import Scorer, Siamese, iou, track
 from quantize.coarser import MOST_BITS, with_thresholds, with_weight_bits
 from sim.energy import Energy
+from sim.mapping import Mapping as ChipMapping
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,17 @@ def places(config: SearchConfig) -> list[Place]:
     return [Place(*choice) for choice in product(config.encoder, config.head)]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What came of one sequence. frames: on which operations were counted. costs: of what can be built."""
+
+    frames: int
+    mean_iou: float | None
+    agreement: float | None
+    hosts: Mapping[Place, Energy]
+    costs: Mapping[tuple[Place, str], ChipCost]
+
+
 def evaluate(variant: Variant, config: SearchConfig, checkpoint: Path, data: Path) -> list[dict[str, Any]]:
     """A row of JSON values for each place and chip: the candidates that the variant makes.
 
@@ -61,45 +74,74 @@ def evaluate(variant: Variant, config: SearchConfig, checkpoint: Path, data: Pat
     """
     # Sums in another number of threads are other sums, and several workers share the machine.
     torch.set_num_threads(1)
-    sequences = [Sequence.load(path) for path in sorted(data.glob("*.npz"))]
+    rows = [_row(variant, place, chip) for place in places(config) for chip in config.chips]
     try:
         subject = open_subject(checkpoint)
         network = _varied(subject, variant)
-        worth = _worth(subject, network, config, sequences)
-        shown = [list(subject.recorded(network, one, _frames(one, config.frames))) for one in sequences]
     except MonospikeError as error:
-        return [
-            _row(variant, place, chip) | {"reason": str(error)} for place in places(config) for chip in config.chips
-        ]
-    rows = []
-    for place in places(config):
-        try:
-            cut = [[split(step, place) for step in steps] for steps in shown]
-            host = host_energy(config.host, cut, subject.on_host)
-        except MonospikeError as error:
-            rows += [_row(variant, place, chip) | {"reason": str(error)} for chip in config.chips]
-            continue
-        rows += [_on_chip(variant, place, chip, config, cut, host, worth) for chip in config.chips]
-    return [row | {"time_steps": subject.time_steps} for row in rows]
+        return [row | {"reason": str(error)} for row in rows]
+    bench = _Bench(subject, network, config)
+    seen = [bench.see(Sequence.load(path)) for path in sorted(data.glob("*.npz"))]
+    for row, key in zip(rows, product(places(config), config.chips), strict=True):
+        row["time_steps"] = subject.time_steps
+        row.update({"reason": bench.refused[key]} if key in bench.refused else _figures(key, seen))
+    return rows
 
 
-def _on_chip(
-    variant: Variant,
-    place: Place,
-    chip: str,
-    config: SearchConfig,
-    shown: ManyOf[ManyOf[Split]],
-    host: Energy,
-    worth: dict[str, float | None],
-) -> dict[str, Any]:
-    row = _row(variant, place, chip)
-    try:
-        cost = chip_cost(chip, config.most_chips, shown)
-    except MonospikeError as error:
-        return row | {"reason": str(error)}
-    total = None if cost.energy is None else Energy(*np.add(cost.energy, host).tolist())
-    return row | {
-        **worth,
+class _Bench:
+    """One network, on one sequence after the other. refused: why some places and chips cannot be had."""
+
+    def __init__(self, subject: Subject, network: Network | None, config: SearchConfig) -> None:
+        self._subject, self._network, self._config = subject, network, config
+        self._scorer = subject.scorer(network)
+        self._reference = subject.reference() if "agreement" in config.objectives else None
+        self._mappings: dict[tuple[Place, str], ChipMapping | None] = {}
+        self.refused: dict[tuple[Place, str], str] = {}
+
+    def see(self, sequence: Sequence) -> _Seen:
+        """Follow the target, look at some frames, and count on them what each place and chip costs."""
+        subject, config = self._subject, self._config
+        chosen = _frames(sequence, config.frames)
+        mean_iou = agreement = None
+        if "mean_iou" in config.objectives:
+            boxes = track(self._scorer, sequence.frames, sequence.boxes[0], subject.geometry, subject.settings)
+            mean_iou = float(iou(boxes, sequence.boxes)[1:].mean())
+        if self._reference is not None:
+            looks = [_looks(subject, scorer, sequence, chosen) for scorer in (self._scorer, self._reference)]
+            agreement = float(iou(*looks).mean())
+        recorded = list(subject.recorded(self._network, sequence, chosen))
+        hosts: dict[Place, Energy] = {}
+        costs: dict[tuple[Place, str], ChipCost] = {}
+        for place in places(config):
+            try:
+                steps = [split(step, place) for step in recorded]
+                hosts[place] = host_energy(config.host, steps, subject.on_host)
+            except MonospikeError as error:
+                self.refused.update({(place, chip): str(error) for chip in config.chips})
+                continue
+            costs.update({(place, chip): cost for chip, cost in self._costs(place, steps)})
+        return _Seen(len(chosen), mean_iou, agreement, hosts, costs)
+
+    def _costs(self, place: Place, steps: ManyOf[Split]) -> Iterator[tuple[str, ChipCost]]:
+        for chip in self._config.chips:
+            key = place, chip
+            try:
+                if key not in self._mappings and key not in self.refused:
+                    # A template changes which synapses of a correlation are zero, not how many there are.
+                    self._mappings[key] = mapping_on(chip, self._config.most_chips, steps[0].network)
+                if key in self._mappings:
+                    yield chip, chip_cost(chip, self._mappings[key], steps)
+            except MonospikeError as error:
+                self.refused[key] = str(error)
+
+
+def _figures(key: tuple[Place, str], seen: ManyOf[_Seen]) -> dict[str, Any]:
+    frames = [one.frames for one in seen]
+    host, cost = mean([one.hosts[key[0]] for one in seen], frames), mean_cost([one.costs[key] for one in seen], frames)
+    total = None if cost.energy is None or host is None else Energy(*np.add(cost.energy, host).tolist())
+    return {
+        "mean_iou": _average([one.mean_iou for one in seen]),
+        "agreement": _average([one.agreement for one in seen]),
         "energy": None if total is None else total.typical,
         "latency": None if cost.latency is None else cost.latency.typical,
         "cores": cost.cores,
@@ -142,32 +184,16 @@ def _varied(subject: Subject, variant: Variant) -> Network | None:
     return network
 
 
-def _worth(
-    subject: Subject, network: Network | None, config: SearchConfig, sequences: ManyOf[Sequence]
-) -> dict[str, float | None]:
-    """Mean IoU over the frames after the first, then over the sequences; and agreement with the real-valued form."""
-    scorer = subject.scorer(network)
-    worth: dict[str, float | None] = {"mean_iou": None, "agreement": None}
-    if "mean_iou" in config.objectives:
-        followed = (track(scorer, one.frames, one.boxes[0], subject.geometry, subject.settings) for one in sequences)
-        worth["mean_iou"] = _mean_overlap(followed, (one.boxes for one in sequences))
-    if "agreement" in config.objectives:
-        reference = subject.reference()
-        looks = ([_looks(subject, which, one, config.frames) for one in sequences] for which in (scorer, reference))
-        worth["agreement"] = _mean_overlap(*looks)
-    return worth
-
-
-def _mean_overlap(boxes: Any, others: Any) -> float:
-    return float(np.mean([iou(one, other)[1:].mean() for one, other in zip(boxes, others, strict=True)]))
-
-
-def _looks(subject: Subject, scorer: Scorer, sequence: Sequence, frames: int) -> npt.NDArray[np.float64]:
-    """The first box, and those that are found in some frames where the target was at its true box before."""
+def _looks(subject: Subject, scorer: Scorer, sequence: Sequence, frames: ManyOf[int]) -> npt.NDArray[np.float64]:
+    """The boxes that are found in some frames, where the target was at its true box before."""
     tracker = Siamese(scorer, subject.geometry, subject.settings)
     tracker.start(sequence.frames[0], sequence.boxes[0])
-    found = [tracker.look(sequence.frames[i], sequence.boxes[i - 1]) for i in _frames(sequence, frames)]
-    return np.array([sequence.boxes[0], *found])
+    return np.array([tracker.look(sequence.frames[i], sequence.boxes[i - 1]) for i in frames])
+
+
+def _average(values: ManyOf[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _frames(sequence: Sequence, most: int) -> list[int]:

@@ -41,58 +41,66 @@ def chip_label(name: str) -> str:
     return Path(name).stem if name.endswith((".yaml", ".yml")) else name
 
 
-def chip_cost(chip_name: str, most_chips: int, shown: Sequence[Sequence[Split]]) -> ChipCost:
-    """What runs on the chip, mean over the frames of all sequences.
+def mapping_on(chip_name: str, most_chips: int, network: Network) -> Mapping | None:
+    """``network`` on as many chips as it takes; None where a chip's file knows no limits.
 
-    shown: for each sequence its time steps. Raises MonospikeError, naming every design rule that is broken, where the
-    network does not fit on ``most_chips`` chips.
+    Raises MonospikeError, naming every design rule that is broken, where it does not fit on ``most_chips``.
     """
-    chip = load_chip(chip_name)
+    chip, label = load_chip(chip_name), chip_label(chip_name)
     if chip.limits is None:
-        energy = None if chip.profile is None else _mean([_unmapped(chip_name, steps) for steps in shown], shown)
+        return None
+    mapping = map_network(network, chip, label)
+    if 1 < mapping.chips <= most_chips:
+        mapping = map_network(network, chip, label, mapping.chips)
+    if not mapping.fits:
+        broken = "; ".join(f"{v.rule}: {v.where}: {v.mend}" for v in mapping.violations)
+        raise MonospikeError(f"does not fit: {broken}")
+    return mapping
+
+
+def chip_cost(chip_name: str, mapping: Mapping | None, steps: Sequence[Split]) -> ChipCost:
+    """What runs on the chip, mean over the frames of one sequence. steps: its time steps."""
+    chip = load_chip(chip_name)
+    if mapping is None:
+        energy = None if chip.profile is None else _sum([price(step.activity, chip.profile).total for step in steps])
         return ChipCost(None, 1, energy, None, None)
-    mapping = _mapped(shown[0][0].network, chip, chip_name, most_chips)
     if chip.mapped is None:
         return ChipCost(len(mapping.cores), mapping.chips, None, None, None)
-    costs = [[_step_cost(step, mapping, chip) for step in steps] for steps in shown]
-    energies = [_sum([step.dynamic for step in steps]) if steps[0].priced else None for steps in costs]
-    statics = [_sum([step.static for step in steps]) for steps in costs]
-    latencies = [_latency(steps) for steps in costs]
-    return ChipCost(len(mapping.cores), mapping.chips, *(_mean(one, shown) for one in (energies, statics, latencies)))
+    costs = [_step_cost(step, mapping, chip) for step in steps]
+    energy = _sum([cost.dynamic for cost in costs]) if costs[0].priced else None
+    static = _sum([cost.static for cost in costs])
+    return ChipCost(len(mapping.cores), mapping.chips, energy, static, _latency(costs))
 
 
-def host_energy(profile: str, shown: Sequence[Sequence[Split]], real_valued: Sequence[LayerWork]) -> Energy:
+def mean_cost(costs: Sequence[ChipCost], frames: Sequence[int]) -> ChipCost:
+    """Mean over the frames of several sequences. frames: of each."""
+    energies = [mean([getattr(cost, name) for cost in costs], frames) for name in ("energy", "static", "latency")]
+    return ChipCost(costs[0].cores, costs[0].chips, *energies)
+
+
+def mean(parts: Sequence[Energy | None], frames: Sequence[int]) -> Energy | None:
+    """Mean over the frames of several sequences; None where one is not known."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return Energy(*np.average(known, axis=0, weights=frames).tolist())
+
+
+def host_energy(profile: str, steps: Sequence[Split], real_valued: Sequence[LayerWork]) -> Energy:
     """What runs on the host, as a conventional network: every connection of every layer, whatever its input.
 
     real_valued: layers that are no part of the network of integers. Raises MonospikeError where the profile does not
     say what a conventional network costs.
     """
-    known = load_profile(profile)
-    energies = []
-    for steps in shown:
-        layers = [layer for step in steps for layer in step.host.layers]
-        if real_valued:
-            layers += [_conventional(row, len(steps), steps[0].host.frames) for row in real_valued]
-        if not layers:
-            energies.append(NOTHING)
-            continue
-        cost = price(Activity(steps[0].host.frames, tuple(layers)), known).ann
-        if cost is None:
-            raise MonospikeError(f"host: {profile} does not say what a conventional network costs")
-        energies.append(cost)
-    mean = _mean(energies, shown)
-    assert mean is not None
-    return mean
-
-
-def _mapped(network: Network, chip: Chip, name: str, most: int) -> Mapping:
-    mapping = map_network(network, chip, chip_label(name))
-    if 1 < mapping.chips <= most:
-        mapping = map_network(network, chip, chip_label(name), mapping.chips)
-    if not mapping.fits:
-        broken = "; ".join(f"{v.rule}: {v.where}: {v.mend}" for v in mapping.violations)
-        raise MonospikeError(f"does not fit: {broken}")
-    return mapping
+    frames = steps[0].host.frames
+    layers = [layer for step in steps for layer in step.host.layers]
+    layers += [_conventional(row, len(steps), frames) for row in real_valued]
+    if not layers:
+        return NOTHING
+    cost = price(Activity(frames, tuple(layers)), load_profile(profile)).ann
+    if cost is None:
+        raise MonospikeError(f"host: {profile} does not say what a conventional network costs")
+    return cost
 
 
 def _step_cost(step: Split, mapping: Mapping, chip: Chip) -> Cost:
@@ -112,26 +120,14 @@ def _latency(steps: Sequence[Cost]) -> Energy | None:
     return Energy(*(seconds.sum(axis=0) + (steps[0].depth - 1) * seconds.mean(axis=0)).tolist())
 
 
-def _unmapped(name: str, steps: Sequence[Split]) -> Energy | None:
-    return _sum([price(step.activity, load_profile(name)).total for step in steps])
-
-
 def _conventional(row: LayerWork, steps: int, frames: int) -> LayerActivity:
-    """A real-valued layer's multiply-accumulates, at every time step anew, as ``pipeline.study.work`` counts them."""
+    """A real-valued layer's multiply-accumulates, as ``pipeline.study.work`` counts them: the encoder's at every time
+    step anew, those of the head, which reads the mean over the steps, once."""
     counts = {name: np.zeros(frames, np.int64) for name in COUNTS}
-    counts["dense_macs"] = np.full(frames, round(row.macs * steps), np.int64)
+    counts["dense_macs"] = np.full(frames, round(row.macs * (steps if row.backbone else 1)), np.int64)
     return LayerActivity(layer=row.layer, neurons=0, **counts)
 
 
 def _sum(parts: Sequence[Energy | None]) -> Energy | None:
     known = [part for part in parts if part is not None]
     return Energy(*np.sum(known, axis=0).tolist()) if len(known) == len(parts) else None
-
-
-def _mean(parts: Sequence[Energy | None], shown: Sequence[Sequence[Split]]) -> Energy | None:
-    """Mean over the frames; None where one is not known."""
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    weights = [steps[0].activity.frames for steps in shown]
-    return Energy(*np.average(known, axis=0, weights=weights).tolist())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +19,14 @@ RETRIES = 3
 _STARTS = 3
 """How often Ray is asked to start: on a busy machine its parts wait for each other in vain."""
 
-_START_SECONDS = 120
+_START_SECONDS = 60
 _OBJECT_STORE_BYTES = 100 << 20
 """Room for what calls return, which is little; by default Ray takes a third of the memory."""
 
 _POLL_SECONDS = 0.5
+
+_ANSWER_SECONDS = 10.0
+"""How long a cluster may take to answer at all."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,23 @@ def _started(workers: Workers) -> Any:
         raise MonospikeError(
             "a search in parallel needs Ray: install 'monospike[plan]', or search in this process with --workers 0"
         ) from None
-    if workers.address is not None:
-        try:
-            ray.init(address=workers.address, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise MonospikeError(f"--address {workers.address}: no Ray cluster answers there ({first})") from None
-        return ray
+    return _joined(ray, workers.address) if workers.address is not None else _embedded(ray, workers.count)
+
+
+def _joined(ray: Any, address: str) -> Any:
+    """Ray, as part of the cluster at ``address``: HOST:PORT, or what else Ray takes, such as auto."""
+    host, _, port = address.rpartition(":")
+    try:
+        if host and port.isdigit() and "/" not in host:
+            socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()  # Ray would try for minutes
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (OSError, ValueError, RuntimeError, OverflowError) as error:
+        raise MonospikeError(f"--address {address}: no Ray cluster answers there ({_first_line(error)})") from None
+    return ray
+
+
+def _embedded(ray: Any, count: int) -> Any:
+    """Ray with ``count`` workers, which ends with this process."""
     settings = {
         "agent_register_timeout_ms": _START_SECONDS * 1000,
         "task_oom_retries": RETRIES,  # by default for ever
@@ -116,7 +130,7 @@ def _started(workers: Workers) -> Any:
         try:
             ray.init(
                 address="local",
-                num_cpus=workers.count,
+                num_cpus=count,
                 num_gpus=0,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 include_dashboard=False,
@@ -125,10 +139,14 @@ def _started(workers: Workers) -> Any:
                 _system_config=settings,
             )
         except Exception as error:  # Ray has no narrower one for parts of it that do not start
-            problem = str(error).strip().splitlines()[0]
+            problem = _first_line(error)
             ray.shutdown()
         else:
             return ray
     raise MonospikeError(
         f"Ray does not start on this machine ({problem}); is it too busy? --workers 0 searches without Ray"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -190,14 +190,17 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
             _add(sums, layer.layer, [values.sum() for values in (layer.spikes, layer.synops, layer.macs)])
             neurons[layer.layer] = layer.neurons if layer.layer in one.recording.spikes else 0
     frames //= student.time_steps  # every frame came once a step
-    host = {row.layer: row for row in on_host(student)}
+    host = on_host(student)
+    encoder = {row.layer: row.macs for row in host if row.layer in sums}
     layers = []
     for name, total in sums.items():
         spikes, synops, macs = (float(value / frames) for value in total)
-        if name in host:
-            macs = host.pop(name).macs * student.time_steps
+        if name in encoder:
+            macs = encoder[name] * student.time_steps
         layers.append(LayerWork(name, name.startswith(_BACKBONE), neurons[name], spikes, synops, macs))
-    return Work(student.time_steps, (*layers, *host.values()), layers[0].macs / student.time_steps)
+    # Both branches correlate by the same module, in two rows of one name.
+    layers += [row for row in host if row.layer not in encoder]
+    return Work(student.time_steps, tuple(layers), layers[0].macs / student.time_steps)
 
 
 def _add(sums: dict[str, npt.NDArray[np.float64]], layer: str, counted: Sequence[float]) -> None:

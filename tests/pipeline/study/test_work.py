@@ -51,7 +51,7 @@ def connections_travelled(spikes: torch.Tensor, weight: torch.Tensor) -> float:
 def test_at_one_time_step_the_engines_spikes_and_the_models_give_the_same_counts(shown, parts):
     model = student(shown, 1, **parts)
     counted = work(model, shown)
-    assert module._work(model, module._by_model(model, shown)) == counted
+    assert module._work(model, module.by_model(model, shown)) == counted
     assert counted.layers[0].spikes > 0
     assert sum(layer.synops for layer in counted.layers[2:]) > 0
 
@@ -113,6 +113,12 @@ def test_a_heads_real_values_count_once_whatever_the_steps(shown):
     ]
     assert head[0] == head[1]
     assert sum(head[0].values()) > 0
+
+
+def test_a_real_valued_head_costs_a_student_what_it_costs_the_teacher(shown):
+    counted = (work(model, shown) for model in (student(shown, 1, **HOST), SiamFCpp(SiamFCppConfig(**SIZES))))
+    ours, theirs = (sum(layer.macs for layer in one.layers if not layer.backbone) for one in counted)
+    assert ours == theirs
 
 
 def test_work_survives_json(shown):
