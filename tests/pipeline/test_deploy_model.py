@@ -12,13 +12,16 @@ import yaml
 
 from netx.bundle import load
 from pipeline import cli
-from pipeline.config import ConfigError, RunConfig, parse_config
+from pipeline.config import ConfigError, RunConfig, TrackerConfig, parse_config
+from pipeline.data import CompositionSpec, compose, open_pictures
 from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import load_model, save_model
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.network import to_network
+from pipeline.models.scorer import crops_of
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.track import Geometry, search_pixels, template_pixels
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143, "box_shift": 1.4}
 RUN = {
@@ -29,17 +32,23 @@ RUN = {
 }
 
 
+def crops() -> list[torch.Tensor]:
+    """Templates and search crops of composed clips: thresholds that fit them let every layer spike."""
+    spec = CompositionSpec(frames=2, height=96, width=128, object_size=(20, 30))
+    clips = [compose(open_pictures("builtin"), spec, seed) for seed in range(8)]
+    geometry, settings = Geometry(103, 143, 8, 8), TrackerConfig(context=0.5)
+    return [
+        torch.cat([crops_of(cut(clip.frames[0], clip.boxes[0], geometry, settings)) for clip in clips])
+        for cut in (template_pixels, search_pixels)
+    ]
+
+
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory) -> Path:
     """Untrained models: a student on the chip, one with its head on the host, a teacher."""
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(2)
-    coarse = [torch.rand(2, 3, 12, 12) * 255 for _ in range(2)]
-    crops = [
-        torch.nn.functional.interpolate(image, size=(side, side), mode="bilinear").to(torch.uint8)
-        for image, side in zip(coarse, (103, 143), strict=True)
-    ]
-    student = calibrate(SpikingSiamFCpp(SpikingConfig(**SIZES)), *crops)
+    student = calibrate(SpikingSiamFCpp(SpikingConfig(**SIZES)), *crops())
     student.freeze_norms()
     save_model(student, folder / "student.safetensors", {})
     host = SpikingConfig(**SIZES, head="host")
