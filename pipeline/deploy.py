@@ -276,10 +276,10 @@ class Deployment:
         return Figures(sequences=tracked, spikes=spikes, chips=chips, **crops)
 
     def _target(self) -> verification.Target:
-        frames, deployed = self.config.simulate.frames, self._deployed()
-        first = Sequence.load(self._sequence_files()[0])
+        first, deployed = Sequence.load(self._sequence_files()[0]), self._deployed()
+        geometry, settings = deployed.chip_geometry, deployed.settings
         return verification.make_target(
-            self._network(), first, frames, deployed.chip_geometry, deployed.settings, self.config.seed
+            self._network(), first, self.config.simulate.frames, geometry, settings, self.config.seed
         )
 
     def _deployed(self) -> Deployed:
