@@ -102,7 +102,7 @@ def _warnings(frames: Named[str, npt.ArrayLike], cost: Cost) -> list[str]:
             "synaptic operations of messages that carry numbers (such as pixels) have no published cost here: they are "
             "counted, and are missing from energy and time"
         )
-    if mapping.chips > 1:
+    if cost.chips > 1:
         found.append(
             "a message between chips is reckoned as one more tile: nothing is published of the links between them"
         )

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pipeline.report import plots as report_plots
 from pipeline.study import plots, tables
+from pipeline.study.accounting import accounting_rows
 
 _FOLDER = Path(__file__).parent
 _STYLE = Path(report_plots.__file__).with_name("page.css")
@@ -35,6 +36,8 @@ def render(results: tables.Results, logs: Logs) -> str:
         verdicts=tables.VERDICTS,
         benchmarks=[_benchmark(results, name) for name in results["benchmarks"]],
         costs=tables.cost_rows(results),
+        accounting=accounting_rows(results["models"], results["config"]["goals"]),
+        accounting_words=tables.ACCOUNTING,
         energies=Markup(plots.energies(_energies(results))) if results["models"] else "",
         curves=_curves(logs),
         everything=json.dumps(results["config"], indent=1),

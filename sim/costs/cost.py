@@ -47,6 +47,12 @@ class Cost:
         return bool(self.costs.energies())
 
     @property
+    def chips(self) -> int:
+        """Chips on which a core is used; there may be more."""
+        assert self.chip.limits is not None
+        return len({site // self.chip.limits.cores.value for site in self.operations.mapping.placement})
+
+    @property
     def dynamic(self) -> Energy:
         """Joules of a frame that its operations take."""
         return self._frame(self.joules)
@@ -59,7 +65,7 @@ class Cost:
             return None
         watts = (power.low or power.watts, power.watts, power.high or power.watts)
         seconds = (self.steps * one for one in self.step)
-        return Energy(*(self.operations.mapping.chips * w * s for w, s in zip(watts, seconds, strict=True)))
+        return Energy(*(self.chips * w * s for w, s in zip(watts, seconds, strict=True)))
 
     @property
     def interval(self) -> Duration | None:
