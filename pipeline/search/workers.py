@@ -7,9 +7,11 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from netx.errors import MonospikeError
+from pipeline.search.guard import ray_folder
 
 Result = TypeVar("Result")
 
@@ -57,11 +59,12 @@ def call_all(
         for name, arguments in calls.items():
             finished(name, function(*arguments))
         return {}
-    ray = _started(workers)
-    try:
-        return _gathered(ray, function, calls, finished)
-    finally:
-        ray.shutdown()
+    with ray_folder() as folder:
+        ray = _started(workers, folder)
+        try:
+            return _gathered(ray, function, calls, finished)
+        finally:
+            ray.shutdown()
 
 
 def _gathered(
@@ -95,7 +98,7 @@ def _reason(ray: Any, error: Exception) -> str:
     return f"{type(cause).__name__}: {cause}"
 
 
-def _started(workers: Workers) -> Any:
+def _started(workers: Workers, folder: Path) -> Any:
     # Ray reads these when it is imported or starts. It must not report to its makers, nor ask whether it may.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_raylet_start_wait_time_s", str(_START_SECONDS))
@@ -105,7 +108,7 @@ def _started(workers: Workers) -> Any:
         raise MonospikeError(
             "a search in parallel needs Ray: install 'monospike[plan]', or search in this process with --workers 0"
         ) from None
-    return _joined(ray, workers.address) if workers.address is not None else _embedded(ray, workers.count)
+    return _joined(ray, workers.address) if workers.address is not None else _embedded(ray, workers.count, folder)
 
 
 def _joined(ray: Any, address: str) -> Any:
@@ -120,8 +123,8 @@ def _joined(ray: Any, address: str) -> Any:
     return ray
 
 
-def _embedded(ray: Any, count: int) -> Any:
-    """Ray with ``count`` workers, which ends with this process."""
+def _embedded(ray: Any, count: int, folder: Path) -> Any:
+    """Ray with ``count`` workers; its logs and sockets in ``folder``."""
     settings = {
         "agent_register_timeout_ms": _START_SECONDS * 1000,
         "task_oom_retries": RETRIES,  # by default for ever
@@ -136,6 +139,7 @@ def _embedded(ray: Any, count: int) -> Any:
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                _temp_dir=str(folder),
                 _system_config=settings,
             )
         except Exception as error:  # Ray has no narrower one for parts of it that do not start

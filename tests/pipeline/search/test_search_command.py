@@ -145,8 +145,7 @@ def test_a_killed_search_goes_on_with_what_is_left(results, search_file, tmp_pat
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pipeline", "search", str(search_file), "--runs", str(tmp_path)]
     started = subprocess.Popen([*command, "--workers", "1"], env=environment, stdout=subprocess.DEVNULL)
-    children = []
-    while not (done := _stamps(tmp_path / "tiny")):
+    while not _stamps(tmp_path / "tiny"):
         assert started.poll() is None, "it ended before it could be killed"
         time.sleep(0.05)
     children = psutil.Process(started.pid).children(recursive=True)
