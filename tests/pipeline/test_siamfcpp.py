@@ -101,7 +101,9 @@ def test_no_relu_ends_the_backbone_and_only_the_last_tower_layer_has_a_norm(alex
 def test_the_network_reads_blue_green_red_from_0_to_255():
     model = SiamFCpp(SiamFCppConfig(width=WIDTHS["tiny"], template=103, search=143)).eval()
     crop = torch.randint(0, 256, (1, 3, 103, 103), dtype=torch.uint8)
-    by_hand = model.backbone(torch.stack([crop[:, 2], crop[:, 1], crop[:, 0]], dim=1).float())
+    turned = torch.stack([crop[:, 2], crop[:, 1], crop[:, 0]], dim=1).float()
+    # In the model's own layout in memory: another one sums in another order.
+    by_hand = model.backbone(turned.contiguous(memory_format=torch.channels_last))
     assert torch.equal(model.program(crop)["template_features"], by_hand)
 
 

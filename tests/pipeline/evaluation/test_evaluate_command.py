@@ -230,7 +230,7 @@ def test_got10ks_test_split_gives_boxes_without_scores(evaluate, tmp_path: Path)
         (("folder", "--root", "nowhere"), "nowhere: there is no such folder"),
         (("folder", "--engine", "fixed-point"), "there is no engine 'fixed-point'; the engines are float, integer"),
         (("folder", "--absent", "ignore"), "--absent 'ignore': expected drop or failure"),
-        (("folder", "--root", "data", "--tracker", "siamese"), "no packaged checkpoint is called 'siamese'"),
+        (("folder", "--root", "data", "--tracker", "siamese"), "no packaged model is called 'siamese'"),
         (("folder", "--root", "data", "--tracker", "a.safetensors"), "a.safetensors: there is no such checkpoint"),
         (("folder", "--root", "data", "--tracker", "nanotrack", "--engine", "integer"), "nanotrack is no spiking"),
         (("folder", "--root", "data", "--tracker", "nanotrack", "--weights", "data"), "SiamTrackers"),
