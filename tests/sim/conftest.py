@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,12 @@ class Traces:
 
     def members(self) -> list[psutil.Process]:
         """The processes of jobs, supervisors and callers aside."""
-        return [process for process in self.processes() if JOB_VARIABLE in process.environ()]
+        found = []
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                if JOB_VARIABLE in process.environ():
+                    found.append(process)
+        return found
 
     def left(self) -> list[str]:
         """Everything that is still there: processes, shared memory, files."""

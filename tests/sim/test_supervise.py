@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 import sim
@@ -166,7 +168,8 @@ def test_the_supervisor_outlives_a_suspended_command(traces):
     def watch(job):
         if (job.folder / "ready").exists():
             for process in traces.members():
-                process.suspend()
+                with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                    process.suspend()
             time.sleep(0.05)
 
     assert run_python(BREEDER, timeout=2, watch=watch) == (Ending.TIMED_OUT, None)
