@@ -17,15 +17,16 @@ PEERS := .venv-peers
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
 
-# One thread a worker: two workers with two threads each would only wait for each other.
+# One thread a worker: two workers with two threads each would only wait for each other. A worker that dies is not
+# replaced: the rest may wait for the new one for ever.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope
 
 # The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
 core:
 	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
 		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && \
-		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --dist loadscope -m "not lava" $(CORE_TESTS); \
+		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope -m "not lava" $(CORE_TESTS); \
 	else echo "skipped: the core is tested on a second Python where there is one"; fi
 
 $(CORE)/.ready: pyproject.toml constraints.txt

@@ -110,10 +110,10 @@ def _other_values(file: h5py.File, choose: Choose, _: Path) -> None:
 def _one_value(file: h5py.File, choose: Choose, _: Path) -> None:
     item = file[_member(file, choose)]
     if isinstance(item, h5py.Dataset) and item.size and item.dtype.kind in "iuf":
-        flat = item[()].reshape(-1)
         worst = (np.nan, np.inf, -np.inf, 1e38, -1, 0, 0.5) if item.dtype.kind == "f" else (-1, 0, 127, 1, 2)
-        flat[choose(0, flat.size - 1)] = worst[choose(0, len(worst) - 1)]
-        item[...] = flat.reshape(item.shape)
+        # Not by way of all values: an earlier damage may have made terabytes of them.
+        place = np.unravel_index(choose(0, item.size - 1), item.shape)
+        item[place] = worst[choose(0, len(worst) - 1)]
 
 
 def _other_type(file: h5py.File, choose: Choose, _: Path) -> None:
