@@ -159,8 +159,8 @@ def _long_texts(file: h5py.File, choose: Choose, _: Path) -> None:
     """The same long text many times."""
     place = _member(file, choose)
     _replace(file, place)
-    made = file.create_dataset(place, (choose(1, 2000), 2), h5py.string_dtype())
-    made[...] = "in" * choose(1, 20000)
+    made = file.create_dataset(place, (1 << choose(0, 11), 2), h5py.string_dtype())
+    made[...] = "in" * (1 << choose(0, 14))
 
 
 def _loop(file: h5py.File, choose: Choose, _: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 _SECONDS_TO_START = 120.0
+_SECONDS_TO_END = 10.0  # after its output has ended
 
 OFFENCES = ("raised", "crashed", "hung")
 """The outcomes that no file may have."""
@@ -33,10 +36,11 @@ class Outcome:
 class Reader:
     """A reading process, started when it is first needed and again after it has crashed or hung.
 
-    folder: where it runs. seconds: how long one file may take.
+    folder: where it runs. seconds: how long it may be silent over one file, as when it waits for something; for its
+    work it has a limit of its own, in the processor's time.
     """
 
-    def __init__(self, folder: Path, seconds: float = 20.0) -> None:
+    def __init__(self, folder: Path, seconds: float = 120.0) -> None:
         self._folder, self._seconds = folder, seconds
         self._process: subprocess.Popen[str] | None = None
 
@@ -52,19 +56,23 @@ class Reader:
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        try:
+        ready, line = True, ""
+        with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(str(path)) + "\n")
             process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], self._seconds + first * _SECONDS_TO_START)
-            line = process.stdout.readline() if ready else None
-        except BrokenPipeError:
-            line = ""
+            ready = bool(select.select([process.stdout], [], [], self._seconds + first * _SECONDS_TO_START)[0])
+            line = process.stdout.readline() if ready else ""
         if line:
             return Outcome(*json.loads(line))
-        status = process.poll()
-        self._end()
-        if line is None:
+        if not ready:
+            self._end()
             return Outcome("hung", f"no answer within {self._seconds:g} s")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS_TO_END)
+        status = process.returncode
+        self._end()
+        if status == -signal.SIGXCPU:
+            return Outcome("hung", "took more of the processor's time than a file may")
         return Outcome("crashed", f"the reading process ended with status {status}")
 
     def _start(self) -> subprocess.Popen[str]:

@@ -1,14 +1,17 @@
 """The process that reads damaged files: ``python -m pipeline.fuzz.worker``.
 
 Paths come in, a line each; for each an answer goes out: ``read``, ``refused`` or ``raised``, and text. It may hold
-``MEMORY`` bytes of data; reading beyond is a MemoryError, and so an answer that is wrong.
+``MEMORY`` bytes of data; reading beyond is a MemoryError, and so an answer that is wrong. A file may take ``SECONDS``
+of the processor's time; beyond, SIGXCPU ends the process.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -23,6 +26,9 @@ from quantize.nir_import import import_graph
 MEMORY = 1 << 30
 """Bytes of data that reading one file may take, Python and its libraries included."""
 
+SECONDS = 20
+"""Processor time that reading one file may take: on a busy machine a clock would tell of the others."""
+
 _FRAME_MAX = 1 << 16
 """Values of the largest input frame with which a graph is imported."""
 
@@ -32,6 +38,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     for line in sys.stdin:
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + SECONDS, resource.RLIM_INFINITY))
         path = Path(json.loads(line))
         print(json.dumps(answer(path)), flush=True)
 

@@ -1,6 +1,7 @@
 """The check of damaged files: goes on where it stopped, and finds what raises, hangs, takes too much or writes."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -35,7 +36,7 @@ def test_a_damaged_state_is_named(tmp_path):
 def worker(tmp_path, monkeypatch, body):
     """The reading process replaced by a few lines."""
     script = tmp_path / "worker.py"
-    script.write_text(f"import sys, json, os, time\nfor line in sys.stdin:\n    {body}\n")
+    script.write_text(f"import sys, json, os, signal, time\nfor line in sys.stdin:\n    {body}\n")
     start = reading.subprocess.Popen
     monkeypatch.setattr(reading.subprocess, "Popen", lambda command, **more: start([command[0], str(script)], **more))
 
@@ -46,6 +47,7 @@ def worker(tmp_path, monkeypatch, body):
         ("os._exit(3)", "crashed"),
         ("os.kill(os.getpid(), 11)", "crashed"),
         ("time.sleep(60)", "hung"),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", "hung"),
         ('print(json.dumps(["raised", "MemoryError"]), flush=True)', "raised"),
         ('open("left", "w").close(); print(json.dumps(["read", ""]), flush=True)', "raised"),
     ],
@@ -72,6 +74,17 @@ def test_the_real_reading_process_may_not_hold_more_than_a_gigabyte(tmp_path):
         [sys.executable, "-c", probe], input='"x.net"\n', capture_output=True, text=True, timeout=200, cwd=tmp_path
     )
     assert json.loads(child.stdout) == ["refused", str((1 << 30, 1 << 30))]
+
+
+def test_the_real_reading_process_ends_when_a_file_keeps_it_busy(tmp_path):
+    """The limit is of the processor's time, so that a file does not fail because the machine is busy with others."""
+    probe = (
+        "import pipeline.fuzz.worker as worker\n"
+        "worker.SECONDS, worker.answer = 1, lambda path: any(iter(int, 1))\n"
+        "worker.main()\n"
+    )
+    child = subprocess.run([sys.executable, "-c", probe], input='"x.net"\n', text=True, timeout=200, cwd=tmp_path)
+    assert child.returncode == -signal.SIGXCPU
 
 
 def test_a_refusal_without_words_is_not_clear():
