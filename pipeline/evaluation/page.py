@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from pipeline.report import plots
+from pipeline.report.template import filled
 
 _FOLDER = Path(__file__).parent
-_STYLE = Path(plots.__file__).with_name("page.css")
 
 _AXES = {
     "success": "overlap threshold",
@@ -24,21 +23,13 @@ _AXES = {
 
 def render(summary: Mapping[str, Any]) -> str:
     """The page as HTML. ``summary`` fits ``schema.json``; the page holds all it shows."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(score=score, label=label)
     columns = columns_of(summary)
-    return environment.get_template("page.html.j2").render(
-        summary=summary,
-        columns=columns,
-        css=Markup(_STYLE.read_text(encoding="utf-8")),
-        plots={name: Markup(_curve_plot(name, curve)) for name, curve in (summary["curves"] or {}).items()},
-    )
+    values = {
+        "summary": summary,
+        "columns": columns,
+        "plots": {name: Markup(_curve_plot(name, curve)) for name, curve in (summary["curves"] or {}).items()},
+    }
+    return filled(_FOLDER, {"score": score, "label": label}, values)
 
 
 def columns_of(summary: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from PIL import Image
@@ -16,6 +15,7 @@ from PIL import Image
 from pipeline.report import plots
 from pipeline.report.figures import Figures
 from pipeline.report.pictures import FLOAT, INTEGER, MAX_CHANNELS, TRUTH, boxed_frame, png, spike_tiles
+from pipeline.report.template import filled
 
 _FOLDER = Path(__file__).parent
 _STRIP_SEQUENCES, _STRIP_FRAMES = 3, 6
@@ -23,29 +23,25 @@ _STRIP_SEQUENCES, _STRIP_FRAMES = 3, 6
 
 def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
     """The page as HTML. ``report`` fits the schema; ``gif`` is the animation of ``figures``."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=number, joules=joules, seconds=seconds, pretty=lambda value: json.dumps(value, indent=2)
-    )
-    return environment.get_template("page.html.j2").render(
-        report=report,
-        css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        colours={"truth": TRUTH, "float": FLOAT, "integer": INTEGER, "blue": plots.BLUE, "orange": plots.ORANGE},
-        animation=_uri(gif, "gif"),
-        plots=_plots(report, figures),
-        strips=_strips(figures),
-        crops={"template": _picture(figures.template), "search": _picture(figures.search)},
-        tiles=_tiles(figures),
-        chips={name: Markup(svg) for name, svg in figures.chips.items()},
-        compared=_compared(report["verification"]["layers"]),
-        shown_sequences=min(len(figures.sequences), plots.MAX_SEQUENCES),
-    )
+    filters = {
+        "number": number,
+        "joules": joules,
+        "seconds": seconds,
+        "pretty": lambda value: json.dumps(value, indent=2),
+    }
+    values = {
+        "report": report,
+        "colours": {"truth": TRUTH, "float": FLOAT, "integer": INTEGER, "blue": plots.BLUE, "orange": plots.ORANGE},
+        "animation": _uri(gif, "gif"),
+        "plots": _plots(report, figures),
+        "strips": _strips(figures),
+        "crops": {"template": _picture(figures.template), "search": _picture(figures.search)},
+        "tiles": _tiles(figures),
+        "chips": {name: Markup(svg) for name, svg in figures.chips.items()},
+        "compared": _compared(report["verification"]["layers"]),
+        "shown_sequences": min(len(figures.sequences), plots.MAX_SEQUENCES),
+    }
+    return filled(_FOLDER, filters, values)
 
 
 def number(value: float) -> str:

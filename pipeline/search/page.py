@@ -7,35 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from pipeline.report import plots as report_plots
+from pipeline.report.template import filled
 from pipeline.search import plots, table
 
 _FOLDER = Path(__file__).parent
-_STYLE = Path(report_plots.__file__).with_name("page.css")
 
 
 def render(results: Mapping[str, Any]) -> str:
     """The page as HTML; it holds all it shows."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     built = [row for row in results["candidates"] if row["reason"] is None]
-    return environment.get_template("page.html.j2").render(
-        results=results,
-        css=Markup(_STYLE.read_text(encoding="utf-8")),
-        chips=[_chip(results, built, name) for name in results["chips"]],
-        front=table.page_rows([row for row in built if row["number"] in results["front"]]),
-        candidates=table.page_rows(built),
-        refused=[(table.in_words(row), row["reason"]) for row in results["candidates"] if row["reason"] is not None],
-        everything=json.dumps(results["config"], indent=1),
-    )
+    values = {
+        "results": results,
+        "chips": [_chip(results, built, name) for name in results["chips"]],
+        "front": table.page_rows([row for row in built if row["number"] in results["front"]]),
+        "candidates": table.page_rows(built),
+        "refused": [(table.in_words(row), row["reason"]) for row in results["candidates"] if row["reason"] is not None],
+        "everything": json.dumps(results["config"], indent=1),
+    }
+    return filled(_FOLDER, {}, values)
 
 
 def _chip(results: Mapping[str, Any], built: list[Mapping[str, Any]], name: str) -> dict[str, Any]:

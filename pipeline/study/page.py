@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from pipeline.report import plots as report_plots
+from pipeline.report.template import filled
 from pipeline.study import plots, tables
 from pipeline.study.accounting import accounting_rows
 
 _FOLDER = Path(__file__).parent
-_STYLE = Path(report_plots.__file__).with_name("page.css")
 
 Logs = Mapping[str, Mapping[str, plots.Points]]
 """What every training logged: by its name, ``RUN, seed N``, then by the logged name."""
@@ -23,25 +21,18 @@ Logs = Mapping[str, Mapping[str, plots.Points]]
 
 def render(results: tables.Results, logs: Logs) -> str:
     """The page as HTML; it holds all it shows."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        results=results,
-        css=Markup(_STYLE.read_text(encoding="utf-8")),
-        verdicts=tables.VERDICTS,
-        benchmarks=[_benchmark(results, name) for name in results["benchmarks"]],
-        costs=tables.cost_rows(results),
-        accounting=accounting_rows(results["models"], results["config"]["goals"]),
-        accounting_words=tables.ACCOUNTING,
-        energies=Markup(plots.energies(_energies(results))) if results["models"] else "",
-        curves=_curves(logs),
-        everything=json.dumps(results["config"], indent=1),
-    )
+    values = {
+        "results": results,
+        "verdicts": tables.VERDICTS,
+        "benchmarks": [_benchmark(results, name) for name in results["benchmarks"]],
+        "costs": tables.cost_rows(results),
+        "accounting": accounting_rows(results["models"], results["config"]["goals"]),
+        "accounting_words": tables.ACCOUNTING,
+        "energies": Markup(plots.energies(_energies(results))) if results["models"] else "",
+        "curves": _curves(logs),
+        "everything": json.dumps(results["config"], indent=1),
+    }
+    return filled(_FOLDER, {}, values)
 
 
 def _benchmark(results: tables.Results, name: str) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+"""The pages of all commands: one self-contained file each, in one style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+_STYLE = Path(__file__).with_name("page.css")
+
+
+def filled(folder: Path, filters: Mapping[str, Callable[..., Any]], values: Mapping[str, Any]) -> str:
+    """``page.html.j2`` of ``folder`` as HTML, filled with ``values`` and, as ``css``, the style of all pages.
+
+    Text is escaped unless it is Markup. Raises jinja2.UndefinedError when the page uses a value that is not there.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters)
+    return environment.get_template("page.html.j2").render(values, css=Markup(_STYLE.read_text(encoding="utf-8")))
