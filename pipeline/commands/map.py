@@ -80,19 +80,22 @@ def _placed(
 ) -> tuple[Mapping, str]:
     from pipeline.simulate import read_input
     from sim import engine
-    from sim.mapping.placement import STARTS, place
+    from sim.mapping.placement import TRIED, place, place_greedily
     from sim.mapping.traffic import hops, messages, rates
 
     assert chip.mesh is not None
     assert chip.packing is not None
     recording = None if source is None else engine.run(network, read_input(source, network, None, False))
     traffic = messages(network, mapping, rates(network, recording), chip.packing)
-    with progress.task("placements tried", STARTS + 1) as task:
-        better = place(mapping, traffic, chip.mesh, seed, tried=task.advance)
-    before, after = hops(traffic, mapping, chip.mesh), hops(traffic, better, chip.mesh)
-    less = 0.0 if before == 0 else 1 - after / before
+    with progress.task("placements tried", TRIED) as task:
+        better = place(mapping, traffic, chip.mesh, seed, task.reach)
+    after = hops(traffic, better, chip.mesh)
     of = "if every neuron spikes once" if source is None else "a frame, on average"
-    return better, f"{after:.6g} message hops {of}; {before:.6g} row by row: {less:.1%} less"
+    said = [f"{after:,.0f} message hops {of}"]
+    for how, other in (("row by row", mapping), ("greedily", place_greedily(mapping, traffic, chip.mesh))):
+        before = hops(traffic, other, chip.mesh)
+        said.append(f"{before:,.0f} {how}: {1 - after / before if before else 0.0:.1%} less")
+    return better, "; ".join(said)
 
 
 def _draw(mapping: Mapping, chip: Chip, path: Path) -> None:

@@ -44,6 +44,7 @@ def profile(
     from pipeline.progress import Progress
     from pipeline.simulate import How, programmed, read_network, simulate
     from sim.hardware import load_chip
+    from sim.mapping.placement import TRIED
 
     if step_time is not None and not 0 < step_time < 1e9:
         raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
@@ -54,9 +55,9 @@ def profile(
     if simulated.recording is None or simulated.done < simulated.frames:
         raise MonospikeError("stopped before all frames were run; nothing was written")
     seconds = None if step_time is None else step_time * 1e-6
-    plan = make_plan(
-        network, values, simulated.recording, Question(chip_name(chip), described, chips, place, seed, steps, seconds)
-    )
+    question = Question(chip_name(chip), described, chips, place, seed, steps, seconds)
+    with progress.task("placements tried", TRIED) as task:
+        plan = make_plan(network, values, simulated.recording, question, task.reach)
     for line in summary_lines(plan):
         progress.say(line)
     if out is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Named
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,11 +62,18 @@ def chip_name(chip: str) -> str:
     return chip.removesuffix(".yaml").removesuffix(".yml").rpartition("/")[2]
 
 
-def make_plan(network: Network, frames: Named[str, npt.ArrayLike], recording: Recording, question: Question) -> Plan:
+def make_plan(
+    network: Network,
+    frames: Named[str, npt.ArrayLike],
+    recording: Recording,
+    question: Question,
+    tried: Callable[[int], None] = lambda _: None,
+) -> Plan:
     """Map ``network``, place it, and price what it did with ``frames``, according to ``recording``.
 
-    network: without an unprogrammed correlation. Raises MonospikeError when the chip is not described well enough, when
-    the time steps are no multiple of a frame's, or when no layer has a core; NetworkError where the frames do not fit.
+    network: without an unprogrammed correlation. tried: as for ``sim.mapping.placement.place``. Raises MonospikeError
+    when the chip is not described well enough, when the time steps are no multiple of a frame's, or when no layer has a
+    core; NetworkError where the frames do not fit.
     """
     chip = question.chip
     mapping = map_network(network, chip, question.name, question.chips)
@@ -81,7 +88,7 @@ def make_plan(network: Network, frames: Named[str, npt.ArrayLike], recording: Re
         )
     if question.place:
         traffic = messages(network, mapping, rates(network, recording), chip.packing)
-        mapping = place(mapping, traffic, chip.mesh, question.seed)
+        mapping = place(mapping, traffic, chip.mesh, question.seed, tried)
     operations = count_operations(network, frames, recording, mapping, chip.mesh, chip.packing)
     depth = max(network.depth(name) for name in network.outputs)
     cost = price_mapped(operations, chip, depth, question.steps, question.step_seconds)

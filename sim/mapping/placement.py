@@ -1,8 +1,9 @@
 """Which core sits where: messages times hops made small.
 
-It is a quadratic assignment problem. ``scipy.optimize.quadratic_assignment`` (the FAQ of Vogelstein et al., PLoS ONE
-10(4), 2015) proposes placements, from several seeded starts; each of them, and the greedy row-by-row one, then goes
-downhill by the exchange of two sites that saves most, until none saves anything. The best is never worse than greedy.
+It is a quadratic assignment problem. Greedy placements that start from several cores, and the row-by-row one, go
+downhill by exchanges of two sites until none saves anything. From the best two of them
+``scipy.optimize.quadratic_assignment`` (the FAQ of Vogelstein et al., PLoS ONE 10(4), 2015) looks for others, which go
+downhill too. The best of all is never worse than greedy or row by row.
 """
 
 from __future__ import annotations
@@ -14,80 +15,78 @@ import numpy.typing as npt
 from scipy.optimize import quadratic_assignment
 
 from sim.hardware import Mesh
+from sim.mapping.exchange import Matrix, Placement, downhill, travelled
+from sim.mapping.greedy import greedy
 from sim.mapping.result import Mapping
 from sim.mapping.traffic import Messages, distances
 
-STARTS = 4
-"""Seeded starts; more found nothing better on the networks in docs/mapping.md."""
+_GREEDY = 12
+"""Greedy placements: the first from the core with most messages, the others from cores at random."""
 
-_SAVES = 1e-9
-"""Less than this part of the cost is rounding, not a saving."""
+_REFINED = 2
+"""Of the best placements, from which scipy looks on."""
+
+_ITERATIONS = 12
+"""Of scipy; thirty, its default, take twice as long for half a percent."""
+
+TRIED = 1 + _GREEDY + _REFINED
+"""Placements that are tried."""
 
 
 def place(
-    mapping: Mapping,
-    traffic: Messages,
-    mesh: Mesh,
-    seed: int = 0,
-    starts: int = STARTS,
-    tried: Callable[[], None] = lambda: None,
+    mapping: Mapping, traffic: Messages, mesh: Mesh, seed: int = 0, tried: Callable[[int], None] = lambda _: None
 ) -> Mapping:
     """``mapping`` with its cores where ``traffic`` travels less far; the same for the same ``seed``.
 
-    starts: proposals that are tried besides the placement it has. tried: called after each of them, and after that.
+    tried: called with the number of placements tried, of ``TRIED``, after each of them.
     """
+    flow, sites = _problem(mapping, traffic, mesh)
+    rng = np.random.default_rng(seed)
+    found: list[Placement] = []
+    for begun in (_all_sites(mapping.placement, len(sites)), *_greedy_ones(flow, sites, len(traffic), rng)):
+        found.append(downhill(flow, sites, begun))
+        tried(len(found))
+    best = {travelled(flow, sites, placement): placement for placement in found}
+    for number, cost in enumerate(sorted(best)[:_REFINED], len(found) + 1):
+        refined = downhill(flow, sites, _refined(flow, sites, best[cost]))
+        best.setdefault(travelled(flow, sites, refined), refined)
+        tried(number)
+    return mapping.placed(best[min(best)][: len(traffic)])
+
+
+def place_greedily(mapping: Mapping, traffic: Messages, mesh: Mesh) -> Mapping:
+    """The greedy placement alone, from the core with most messages: what ``place`` is held against."""
+    flow, sites = _problem(mapping, traffic, mesh)
+    return mapping.placed(greedy(flow, sites, _busiest(flow))[: len(traffic)])
+
+
+def _problem(mapping: Mapping, traffic: Messages, mesh: Mesh) -> tuple[Matrix, Matrix]:
+    """Messages between every two cores, both ways, and hops between every two sites; a core for every site."""
     sites = distances(mesh, mapping.chips).astype(np.float64)
     flow = np.zeros(sites.shape)
     flow[: len(traffic), : len(traffic)] = traffic + traffic.T
-    rng = np.random.default_rng(seed)
-    found = []
-    for start in range(starts + 1):
-        begun = _proposal(flow, sites, rng) if start else _all_sites(mapping.placement, len(sites))
-        found.append(_downhill(flow, sites, begun))
-        tried()
-    best = min(found, key=lambda placement: _cost(flow, sites, placement))
-    return mapping.placed(best[: len(traffic)])
+    return flow, sites
 
 
-def _all_sites(placement: tuple[int, ...], sites: int) -> npt.NDArray[np.int64]:
+def _all_sites(placement: tuple[int, ...], sites: int) -> Placement:
     """``placement``, and the sites that stay empty after it."""
     empty = np.setdiff1d(np.arange(sites), placement)
     return np.concatenate([np.array(placement, np.int64), empty])
 
 
-def _proposal(
-    flow: npt.NDArray[np.float64], sites: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    options = {"rng": rng, "P0": "randomized"}
+def _busiest(flow: Matrix) -> int:
+    return int(flow.sum(axis=0).argmax())
+
+
+def _greedy_ones(flow: Matrix, sites: Matrix, cores: int, rng: np.random.Generator) -> list[Placement]:
+    others: npt.NDArray[np.int64] = rng.permutation(cores)[: _GREEDY - 1]
+    return [greedy(flow, sites, first) for first in (_busiest(flow), *others.tolist())]
+
+
+def _refined(flow: Matrix, sites: Matrix, placement: Placement) -> Placement:
+    """What scipy finds from half way between ``placement`` and the middle of all."""
+    count = len(placement)
+    begun = np.full((count, count), 0.5 / count)
+    begun[np.arange(count), placement] += 0.5
+    options = {"P0": begun, "maxiter": _ITERATIONS}
     return np.asarray(quadratic_assignment(flow, sites, method="faq", options=options).col_ind, np.int64)
-
-
-def _cost(flow: npt.NDArray[np.float64], sites: npt.NDArray[np.float64], placement: npt.NDArray[np.int64]) -> float:
-    return float((flow * sites[np.ix_(placement, placement)]).sum())
-
-
-def _downhill(
-    flow: npt.NDArray[np.float64], sites: npt.NDArray[np.float64], placement: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Exchange the two cores that save most, as long as any do.
-
-    With symmetric flow F and distances D between the places that the cores have, both without diagonal, exchanging a
-    and b changes the cost by 2 * (G[a, b] + G[b, a] - G[a, a] - G[b, b] + 2 F[a, b] D[a, b]), where G = F D. It swaps
-    two rows and two columns of D, so that G is brought up to date without another product of matrices.
-    """
-    placement = placement.copy()
-    enough = _SAVES * max(_cost(flow, sites, placement), 1.0)
-    placed = sites[np.ix_(placement, placement)]
-    reach = flow @ placed
-    while True:
-        own = np.diag(reach)
-        change = reach + reach.T - own[:, None] - own[None, :] + 2 * flow * placed
-        first, second = (int(place) for place in np.unravel_index(int(change.argmin()), change.shape))
-        if -2 * change[first, second] <= enough:
-            return placement
-        pair = [first, second]
-        reach += np.outer(flow[:, first] - flow[:, second], placed[second] - placed[first])
-        placement[pair] = placement[pair[::-1]]
-        placed[pair] = placed[pair[::-1]]
-        placed[:, pair] = placed[:, pair[::-1]]
-        reach[:, pair] = flow @ placed[:, pair]

@@ -109,6 +109,8 @@ def test_more_chips_can_be_had_and_cores_placed_by_the_spikes_of_frames(tmp_path
     )
     assert result.exit_code == 0, result.output
     assert "message hops a frame" in result.output
+    assert " row by row: " in result.output
+    assert " greedily: " in result.output
     mapping = Mapping.load(placed)
     assert mapping.chip == "small"
     assert len(mapping.cores) > 32

@@ -11,7 +11,7 @@ from netx import LIF, Concat, Conv2d, Dense, Flatten, Input, Layer, Network, Sha
 from sim.engine import run
 from sim.hardware import Mesh, load_chip
 from sim.mapping import Mapping, map_network
-from sim.mapping.placement import place
+from sim.mapping.placement import TRIED, place, place_greedily
 from sim.mapping.traffic import coordinates, distances, hops, messages, rates
 
 RNG = np.random.default_rng(1)
@@ -149,7 +149,54 @@ def test_a_placement_is_better_than_row_by_row_and_the_same_for_the_same_seed(se
     net, mapping = network(), mapped(8)
     assert CHIP.mesh is not None
     traffic = messages(net, mapping, rates(net), PACKING)
-    placed = place(mapping, traffic, CHIP.mesh, seed)
+    tried: list[int] = []
+    placed = place(mapping, traffic, CHIP.mesh, seed, tried.append)
+    assert tried == list(range(1, TRIED + 1))
     assert hops(traffic, placed, CHIP.mesh) < 0.9 * hops(traffic, mapping, CHIP.mesh)
     assert place(mapping, traffic, CHIP.mesh, seed) == placed
     assert placed.cores == mapping.cores
+
+
+def test_of_a_placement_no_exchange_of_two_sites_saves_anything() -> None:
+    mesh = Mesh(columns=4, rows=3, cores_per_tile=2, source="made up", read="first-hand")
+    mapping = mapped(40)
+    count = len(mapping.cores)
+    assert 12 < count <= 24
+    traffic = np.random.default_rng(5).integers(0, 50, (count, count)).astype(float)
+    np.fill_diagonal(traffic, 0)
+    sites = place(mapping, traffic, mesh).placement
+    cost = hops(traffic, mapping.placed(sites), mesh)
+    for one in range(count):
+        for site in range(24):
+            other = [
+                site if core == one else sites[one] if sites[core] == site else sites[core] for core in range(count)
+            ]
+            assert hops(traffic, mapping.placed(other), mesh) >= cost
+
+
+def test_greedy_puts_a_star_of_cores_around_its_middle_and_a_placement_is_never_worse() -> None:
+    mesh = Mesh(columns=4, rows=4, cores_per_tile=1, source="made up", read="first-hand")
+    mapping = mapped(200)
+    count = len(mapping.cores)
+    star = np.zeros((count, count))
+    star[2, [0, 1, 3, 4]] = (5, 1, 7, 3)
+    # Every message crosses one tile, which is the least there is.
+    assert hops(star, place_greedily(mapping, star, mesh), mesh) == star.sum()
+    for seed in range(5):
+        traffic = np.random.default_rng(seed).integers(0, 50, (count, count)).astype(float)
+        np.fill_diagonal(traffic, 0)
+        greedy = hops(traffic, place_greedily(mapping, traffic, mesh), mesh)
+        assert hops(traffic, place(mapping, traffic, mesh, seed), mesh) <= greedy
+
+
+def test_hundreds_of_cores_are_placed_and_a_chain_of_them_stays_together() -> None:
+    mesh = Mesh(columns=8, rows=4, cores_per_tile=4, source="made up", read="first-hand")
+    [one, *_] = mapped(200).cores
+    cores = 500
+    mapping = Mapping("many", 4, (), (one,) * cores, tuple(np.random.default_rng(0).permutation(512)[:cores].tolist()))
+    traffic = np.zeros((cores, cores))
+    traffic[np.arange(cores - 1), np.arange(1, cores)] = 1
+    placed = place(mapping, traffic, mesh, 3)
+    assert len(set(placed.placement)) == cores
+    # A tile holds four cores: a path through 125 tiles crosses 124 times at the least.
+    assert 124 <= hops(traffic, placed, mesh) <= 2 * 124
