@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from netx import FormatError
 from netx.files import write_whole
 from netx.net_file import write_net
+from pipeline.counted import Counted, read_state, write_state
 from pipeline.progress import Progress
 from sim.random_networks import seeded
 from sim.selfcheck import Difference, check
@@ -23,11 +23,9 @@ COUNTEREXAMPLE = "counterexample"
 
 
 @dataclass(frozen=True)
-class State:
-    """How far a check is. first: number of the first network. done: networks drawn since. values: compared."""
+class State(Counted):
+    """How far a check is, in networks drawn. values: compared."""
 
-    first: int
-    done: int = 0
     compared: int = 0
     refused: int = 0
     values: int = 0
@@ -39,7 +37,7 @@ def selfcheck(networks: int, first: int, simulated: int, folder: Path, progress:
     The first ``simulated`` of them also run in Lava's own runtime, before the rest. Returns the first difference, with
     its network left in ``folder``, or the final state. Raises LavaError when Lava fails.
     """
-    state = read_state(folder, first)
+    state = read_state(folder / _STATE, State(first))
     with progress.task("networks", networks) as task:
         if state.done == 0 and simulated:
             progress.say(f"{simulated} networks in Lava's runtime")
@@ -58,26 +56,9 @@ def selfcheck(networks: int, first: int, simulated: int, folder: Path, progress:
                 state.refused + outcome.refused,
                 state.values + outcome.values,
             )
-            _write_state(state, folder)
+            write_state(folder / _STATE, state)
             task.reach(state.done, f"{state.values} values identical")
     return state
-
-
-def read_state(folder: Path, first: int) -> State:
-    """The state that was left for networks from ``first`` on; a new one where there is none."""
-    path = folder / _STATE
-    if not path.is_file():
-        return State(first)
-    try:
-        state = State(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"{path}: is not the state of a selfcheck ({error}); remove it to begin anew") from None
-    return state if state.first == first else State(first)
-
-
-def _write_state(state: State, folder: Path) -> None:
-    with write_whole(folder / _STATE) as temporary:
-        temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
 def _found(seed: int, difference: Difference, folder: Path) -> Difference:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from netx import FormatError
 from netx.files import write_whole
+from pipeline.counted import Counted, read_state, write_state
 from pipeline.fuzz.damage import Choose, damaged, numbered
 from pipeline.fuzz.reader import Outcome, Reader
 from pipeline.fuzz.seeds import write_seeds
@@ -23,11 +22,9 @@ COUNTEREXAMPLE = "counterexample"
 
 
 @dataclass(frozen=True)
-class State:
-    """How far a check is. first: number of the first file. done: files since. refused: with a clear message."""
+class State(Counted):
+    """How far a check is, in files. refused: with a clear message."""
 
-    first: int
-    done: int = 0
     read: int = 0
     refused: int = 0
 
@@ -49,7 +46,7 @@ def check(files: int, first: int, folder: Path, progress: Progress) -> State | T
     Returns the first that raises, crashes, hangs, takes too much memory or writes anything, left in ``folder``; or the
     final state.
     """
-    state = read_state(folder, first)
+    state = read_state(folder / _STATE, State(first))
     with Workplace() as place, progress.task("files", files) as task:
         while state.done < files:
             number = first + state.done
@@ -64,22 +61,9 @@ def check(files: int, first: int, folder: Path, progress: Progress) -> State | T
             read = outcome.ending == "read"
             state = State(first, state.done + 1, state.read + read, state.refused + (not read))
             if state.done % _FILES_A_STATE == 0 or state.done == files:
-                with write_whole(folder / _STATE) as temporary:
-                    temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+                write_state(folder / _STATE, state)
                 task.reach(state.done, f"{state.refused} refused")
     return state
-
-
-def read_state(folder: Path, first: int) -> State:
-    """The state that was left for files from ``first`` on; a new one where there is none."""
-    path = folder / _STATE
-    if not path.is_file():
-        return State(first)
-    try:
-        state = State(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"{path}: is not the state of a selfcheck ({error}); remove it to begin anew") from None
-    return state if state.first == first else State(first)
 
 
 class Workplace:

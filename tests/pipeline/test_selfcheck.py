@@ -8,6 +8,7 @@ import pytest
 from netx import LIF, Dense, FormatError, Input, Layer, Network
 from netx.net_file import read_net
 from pipeline import selfcheck
+from pipeline.counted import read_state
 from pipeline.progress import Progress
 from pipeline.selfcheck import State
 from sim.random_networks import Drawn
@@ -28,7 +29,7 @@ def test_a_check_is_remembered_and_gone_on_with(tmp_path, monkeypatch):
     assert drawn == [47, 48]
     assert isinstance(more, State)
     assert more.values > first.values > 0
-    assert selfcheck.read_state(tmp_path, 41) == State(41)
+    assert read_state(tmp_path / "state.json", State(41)) == State(41)
 
 
 @pytest.mark.parametrize("delay", [0, 3])
