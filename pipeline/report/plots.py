@@ -64,7 +64,7 @@ def headroom(rows: Sequence[Mapping[str, Any]]) -> str:
     """Worst case, largest observed value and limit of every layer's accumulator, logarithmic."""
 
     def draw(figure: Figure) -> None:
-        ax = _layer_axes(figure, [row["layer"] for row in rows])
+        ax = row_axes(figure, [row["layer"] for row in rows])
         places = range(len(rows))
         worst = [row["worst_case"] for row in rows]
         limit = max(row["limit"] for row in rows)
@@ -82,7 +82,7 @@ def activity(rows: Sequence[Mapping[str, Any]]) -> str:
     """Operations of every layer per frame: synaptic operations, of which effective, and multiply-accumulates."""
 
     def draw(figure: Figure) -> None:
-        ax = _layer_axes(figure, [row["name"] for row in rows])
+        ax = row_axes(figure, [row["name"] for row in rows])
         places = range(len(rows))
         effective = [row["effective_synops"] for row in rows]
         ax.barh(places, effective, color=BLUE, label="synops, weight not zero")
@@ -100,7 +100,7 @@ def energy_totals(energies: Mapping[str, Mapping[str, Any]]) -> str:
     """Range and typical energy of a frame under every profile, logarithmic; a square where there is an ANN's."""
 
     def draw(figure: Figure) -> None:
-        ax = _layer_axes(figure, list(energies))
+        ax = row_axes(figure, list(energies))
         _ranges(ax, [row["joules_per_frame"] for row in energies.values()])
         conventional = [
             (row["ann_joules_per_frame"]["typical"], place)
@@ -117,7 +117,7 @@ def energy_layers(name: str, layers: Mapping[str, Mapping[str, float]]) -> str:
     """Range and typical energy of every layer per frame under one profile, logarithmic."""
 
     def draw(figure: Figure) -> None:
-        _ranges(_layer_axes(figure, list(layers)), list(layers.values()))
+        _ranges(row_axes(figure, list(layers)), list(layers.values()))
 
     return svg(f"energy-{name}", _height(layers), draw)
 
@@ -135,7 +135,8 @@ def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
     ax.set_xlabel("joules per frame")
 
 
-def _layer_axes(figure: Figure, names: Sequence[str]) -> Axes:
+def row_axes(figure: Figure, names: Sequence[str]) -> Axes:
+    """Axes with a row for each of ``names``, from above."""
     ax = figure.subplots()
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.plots import BLUE, GREEN, GREY, INK, ORANGE, svg
+from pipeline.report.plots import BLUE, GREEN, GREY, INK, ORANGE, row_axes, svg
 
 Points = Sequence[tuple[int, float]]
 """(step, value)."""
@@ -55,7 +54,7 @@ def scores(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], still: float | N
     """
 
     def draw(figure: Figure) -> None:
-        ax = _rows(figure, list(rows))
+        ax = row_axes(figure, list(rows))
         for place, forms in enumerate(rows.values()):
             for index, (form, spread) in enumerate(forms.items()):
                 at = place + (index - (len(forms) - 1) / 2) * 0.36
@@ -74,7 +73,7 @@ def energies(rows: Mapping[str, Mapping[str, float]]) -> str:
     """Joules a frame of every model with both scopes. rows: by model, then by scope."""
 
     def draw(figure: Figure) -> None:
-        ax = _rows(figure, list(rows))
+        ax = row_axes(figure, list(rows))
         for place, scopes in enumerate(rows.values()):
             for index, (scope, joules) in enumerate(scopes.items()):
                 colour = {"backbone": GREEN, "full": GREY}[scope]
@@ -91,7 +90,7 @@ def sequences(shown: Mapping[str, Mapping[str, Mapping[str, Any]]], still: Mappi
     """
 
     def draw(figure: Figure) -> None:
-        ax = _rows(figure, list(still))
+        ax = row_axes(figure, list(still))
         for place, value in enumerate(still.values()):
             ax.plot([value, value], [place - 0.4, place + 0.4], color=GREY, linestyle=":", linewidth=2)
         for index, (label, rows) in enumerate(shown.items()):
@@ -114,13 +113,3 @@ def _averaged(points: Points) -> tuple[list[float], list[float]]:
     parts = np.array_split(np.array(points, dtype=np.float64).reshape(-1, 2), min(max(len(points), 1), _SMOOTHED))
     means = [part.mean(axis=0) for part in parts if len(part)]
     return [float(step) for step, _ in means], [float(value) for _, value in means]
-
-
-def _rows(figure: Figure, names: Sequence[str]) -> Axes:
-    ax = figure.subplots()
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x", color=INK, alpha=0.15)
-    ax.set_axisbelow(True)
-    return ax
