@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from netx.errors import FormatError
 from pipeline.benchmarks import GROUND_TRUTHS, Boxes, Video, otb_video
 from pipeline.benchmarks.reading import pictures_in
-from pipeline.data import DataError
+from pipeline.data import DataError, Sequence
 from pipeline.data.images import RGB
 
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -41,7 +41,7 @@ def open_footage(path: Path) -> Footage:
     """The footage at ``path``; no frame is read yet.
 
     path: a folder in OTB's layout (``img/``, ``groundtruth_rect.txt`` if there is one, or one of its ground-truth files
-    to say which target), a folder of pictures, or a video that OpenCV can decode.
+    to say which target), a folder of pictures, a composed sequence (``.npz``), or a video that OpenCV can decode.
 
     Raises MonospikeError naming the file when it is missing, or is none of these.
     """
@@ -51,6 +51,9 @@ def open_footage(path: Path) -> Footage:
         return _annotated(path.parent, path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such sequence or video")
+    if path.suffix == ".npz":
+        sequence = Sequence.load(path)
+        return Footage(sequence.name, lambda: iter(sequence.frames), len(sequence), sequence.boxes)
     return Footage(path.stem, lambda: _decoded(path), _announced(path))
 
 

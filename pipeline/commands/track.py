@@ -19,7 +19,7 @@ def track(
         Path,
         typer.Argument(
             metavar="SEQUENCE_OR_VIDEO",
-            help="Folder in OTB's layout, folder of pictures, or a video OpenCV can decode.",
+            help="Folder in OTB's layout, folder of pictures, composed sequence (.npz), or a video OpenCV can decode.",
         ),
     ],
     box: Annotated[

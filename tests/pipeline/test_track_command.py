@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline import cli
 from pipeline.animation import MOST_FRAMES, Animation
+from pipeline.data import Sequence
 
 BOX = (12, 8, 20, 16)
 
@@ -65,6 +66,19 @@ def test_a_sequence_with_ground_truth_starts_on_its_first_box(track, tmp_path: P
     assert (tmp_path / "out" / "Walk-fixed.txt").read_text() == "12.0000,8.0000,20.0000,16.0000\n" * 3
     with Image.open(tmp_path / "out" / "Walk.gif") as animation:
         assert animation.n_frames == 3
+
+
+def test_a_composed_sequence_brings_its_boxes(track, tmp_path: Path) -> None:
+    boxes = np.array([BOX, (14, 8, 20, 16), (16, 8, 20, 16)], np.float64)
+    Sequence("clip", np.stack(frames(3)), boxes).save(tmp_path / "000.npz")
+    code, printed = track(tmp_path / "000.npz", "--tracker", "fixed")
+    assert code == 0, printed
+    assert f"mean IoU {(18 / 22 + 16 / 24) / 2:.3f}" in printed
+    assert (tmp_path / "out" / "clip-fixed.txt").is_file()
+    (tmp_path / "000.npz").write_bytes(b"no archive")
+    code, printed = track(tmp_path / "000.npz", "--tracker", "fixed")
+    assert code == 2, printed
+    assert "000.npz: is not a tracking sequence" in printed
 
 
 def test_float_and_integers_of_a_student_run_side_by_side(track, tmp_path: Path) -> None:
