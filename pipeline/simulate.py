@@ -14,7 +14,7 @@ from netx import FormatError, Network, NetworkError
 from netx.bundle import load
 from netx.net_file import read_net
 from pipeline.progress import Progress
-from pipeline.weights import network_path, packaged
+from pipeline.weights import CHECKPOINT, checkpoint_path, has_network, network_path
 from sim import engine
 from sim.kernels import ExactType
 from sim.recording import Recording
@@ -38,15 +38,27 @@ class Simulated:
 
 
 def read_network(path: Path, layers: int | None = None, reset: int | None = None) -> Network:
-    """The network in a ``.net`` or ``.nir`` file or a folder of them, or that of a packaged model.
+    """The network in a ``.net`` or ``.nir`` file or a folder of them, or that of a model: packaged, or a checkpoint.
 
     layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
-    Raises FormatError, with the file and the place in it, and NetworkError for an impossible ``reset``.
+    Raises FormatError, with the file and the place in it, NetworkError for an impossible ``reset``, MonospikeError for
+    a model that has no network of integers.
     """
-    if not path.exists() and str(path) in packaged():
-        path = network_path(str(path))
-    network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
+    is_name = len(path.parts) == 1 and not path.suffix and not path.exists()
+    if is_name or path.suffix == CHECKPOINT:
+        network = _of_model(str(path))
+    else:
+        network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
     return network if reset is None else network.with_reset(reset)
+
+
+def _of_model(name: str) -> Network:
+    if Path(name).suffix != CHECKPOINT and has_network(name):
+        return load(network_path(name))
+    # Imported here because it loads SLAYER, which networks from files do without.
+    from pipeline.search.subject import open_subject
+
+    return open_subject(checkpoint_path(name)).network()
 
 
 def read_input(path: Path, network: Network, steps: int | None, lava_order: bool) -> dict[str, npt.NDArray]:

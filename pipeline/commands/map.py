@@ -9,6 +9,15 @@ import typer
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
+from pipeline.commands.options import (
+    ChipOption,
+    ChipsOption,
+    LayersOption,
+    NetworkArgument,
+    PlaceOption,
+    PlaceSeedOption,
+    SvgOption,
+)
 
 if TYPE_CHECKING:
     from netx import Network
@@ -18,28 +27,27 @@ if TYPE_CHECKING:
 
 
 def map_network(
-    net: Annotated[Path, typer.Argument(metavar="NETWORK", help="A .net or .nir file, or a folder of parts.")],
-    chip: Annotated[str, typer.Option("--chip", help="A chip of the package, such as loihi2, or a file NAME.yaml.")],
+    net: NetworkArgument,
+    chip: ChipOption,
     out: Annotated[Path | None, typer.Option("--out", help="JSON to write: cores, layers, violations.")] = None,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")] = None,
-    chips: Annotated[int, typer.Option("--chips", min=1, max=1000, help="Chips that there are.")] = 1,
-    place: Annotated[
-        bool, typer.Option("--place", help="Put cores that talk to each other close together; else row by row.")
-    ] = False,
+    svg: SvgOption = None,
+    chips: ChipsOption = 1,
+    place: PlaceOption = False,
     source: Annotated[
         Path | None,
         typer.Option(
             "--input", help="Frames (.npy or .npz) whose spikes --place goes by; one of every neuron without."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")] = 0,
-    layers: Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")] = None,
+    seed: PlaceSeedOption = 0,
+    layers: LayersOption = None,
 ) -> None:
     """Cut a network into pieces that fit on a chip's cores, place them, and list every design rule it breaks.
 
     Ends with 1 when it breaks any; what is asked for is written all the same.
     """
     # Imported here because they load torch or scipy, for which --help should not wait.
+    from pipeline.planning import chip_name
     from pipeline.progress import Progress
     from pipeline.simulate import read_network
     from sim.hardware import load_chip
@@ -48,9 +56,8 @@ def map_network(
     if source is not None and not place:
         raise MonospikeError("--input: is what --place goes by; give both")
     progress, described = Progress(), load_chip(chip)
-    name = chip.removesuffix(".yaml").removesuffix(".yml").rpartition("/")[2]
     network = read_network(net, layers)
-    mapping = mapped(network, described, name, chips)
+    mapping = mapped(network, described, chip_name(chip), chips)
     for line in _lines(mapping):
         progress.say(line)
     if place:

@@ -25,6 +25,21 @@ ConfigOption = Annotated[
     typer.Option("--config", help="YAML file whose tracker and benchmarks sections change crops and post-processing."),
 ]
 
+NetworkArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NETWORK", help="A .net or .nir file, a folder of parts, or a model: packaged, or a .safetensors file."
+    ),
+]
+ChipOption = Annotated[str, typer.Option("--chip", help="A chip of the package, such as loihi2, or a file NAME.yaml.")]
+ChipsOption = Annotated[int, typer.Option("--chips", min=1, max=1000, help="Chips that there are.")]
+PlaceOption = Annotated[
+    bool, typer.Option("--place", help="Put cores that talk to each other close together; else row by row.")
+]
+PlaceSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")]
+SvgOption = Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")]
+LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
+
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
     """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netx.errors import MonospikeError
+from pipeline.commands.options import (
+    ChipOption,
+    ChipsOption,
+    LayersOption,
+    NetworkArgument,
+    PlaceOption,
+    PlaceSeedOption,
+    SvgOption,
+    parsed_box,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from netx import Network
+    from pipeline.progress import Progress
+    from sim.recording import Recording
 
 
 def profile(
-    net: Annotated[
-        Path, typer.Argument(metavar="NETWORK", help="A .net or .nir file, a folder of parts, or a packaged model.")
-    ],
-    chip: Annotated[str, typer.Option("--chip", help="A chip of the package, such as loihi2, or a file NAME.yaml.")],
+    net: NetworkArgument,
+    chip: ChipOption,
     frames: Annotated[
-        Path, typer.Option("--frames", help="Real frames: an .npy or .npz file, or a folder of them or of pictures.")
-    ],
+        Path | None,
+        typer.Option("--frames", help="Real frames: an .npy or .npz file, or a folder of them or of pictures."),
+    ] = None,
+    sequence: Annotated[
+        Path | None,
+        typer.Option("--sequence", help="Folder or video that a model follows its target through, instead."),
+    ] = None,
+    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Frames of --sequence to follow.")] = 20,
     out: Annotated[Path | None, typer.Option("--out", help="JSON to write: fit, operations, joules, seconds.")] = None,
     table: Annotated[Path | None, typer.Option("--csv", help="CSV to write: a row for each layer.")] = None,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")] = None,
-    chips: Annotated[int, typer.Option("--chips", min=1, max=1000, help="Chips that there are.")] = 1,
-    place: Annotated[
-        bool, typer.Option("--place", help="Put cores that talk to each other close together; else row by row.")
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")] = 0,
+    svg: SvgOption = None,
+    chips: ChipsOption = 1,
+    place: PlaceOption = False,
+    seed: PlaceSeedOption = 0,
     steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, help="Time steps that a frame takes.")] = 1,
     step_time: Annotated[
         float | None,
         typer.Option("--step-time", help="Measured microseconds of a time step, instead of reckoned ones."),
     ] = None,
-    layers: Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")] = None,
+    layers: LayersOption = None,
 ) -> None:
     """Map a network on a chip, run real frames in the exact engine, and say what they cost there.
 
@@ -39,25 +61,27 @@ def profile(
     breaks a design rule of the chip; what is asked for is written all the same.
     """
     # Imported here because they load torch or scipy, for which --help should not wait.
-    from pipeline.planning import Question, chip_name, csv_text, make_plan, plan_values, read_frames, summary_lines
+    from pipeline.planning import Question, chip_name, csv_text, make_plan, plan_values, summary_lines
     from pipeline.planning.files import json_text, plan_svg, write_text
+    from pipeline.planning.tracked import recorded_on
     from pipeline.progress import Progress
-    from pipeline.simulate import How, programmed, read_network, simulate
     from sim.hardware import load_chip
     from sim.mapping.placement import TRIED
 
     if step_time is not None and not 0 < step_time < 1e9:
         raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
     progress, described = Progress(), load_chip(chip)
-    network = read_network(net, layers)
-    network, values = programmed(network, read_frames(frames, network))
-    simulated = simulate(network, values, How(), progress)
-    if simulated.recording is None or simulated.done < simulated.frames:
-        raise MonospikeError("stopped before all frames were run; nothing was written")
+    if frames is not None and sequence is None:
+        network, values, recording = _run(net, layers, frames, progress)
+    elif sequence is not None and frames is None:
+        followed = recorded_on(str(net), sequence, parsed_box(box), most, progress)
+        network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
+    else:
+        raise MonospikeError("give real frames with --frames or, of a tracker, a sequence to follow with --sequence")
     seconds = None if step_time is None else step_time * 1e-6
     question = Question(chip_name(chip), described, chips, place, seed, steps, seconds)
     with progress.task("placements tried", TRIED) as task:
-        plan = make_plan(network, values, simulated.recording, question, task.reach)
+        plan = make_plan(network, values, recording, question, task.reach)
     for line in summary_lines(plan):
         progress.say(line)
     if out is not None:
@@ -70,3 +94,18 @@ def profile(
         progress.say(f"{violation.rule}: {violation.where}: {violation.mend}")
     if not plan.mapping.fits:
         raise typer.Exit(1)
+
+
+def _run(
+    net: Path, layers: int | None, frames: Path, progress: Progress
+) -> tuple[Network, Mapping[str, npt.NDArray], Recording]:
+    """The network of a file, programmed where it needs to be; its frames; and what it did with them."""
+    from pipeline.planning import read_frames
+    from pipeline.simulate import How, programmed, read_network, simulate
+
+    network = read_network(net, layers)
+    network, values = programmed(network, read_frames(frames, network))
+    simulated = simulate(network, values, How(), progress)
+    if simulated.recording is None or simulated.done < simulated.frames:
+        raise MonospikeError("stopped before all frames were run; nothing was written")
+    return network, values, simulated.recording

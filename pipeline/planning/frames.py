@@ -39,7 +39,8 @@ def read_frames(path: Path, network: Network) -> dict[str, npt.NDArray]:
     if len(network.inputs) > 1:
         names = ", ".join(source.name for source in network.inputs)
         raise FormatError(
-            f"{path}: pictures are for one input, the network has {names}: give an .npz with an array each"
+            f"{path}: pictures are for one input, the network has {names}: give an .npz with an array each, or have a "
+            "model follow a target through pictures with --sequence"
         )
     [source] = network.inputs
     return {source.name: np.stack([_as_input(file, source) for file in files])}

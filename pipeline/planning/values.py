@@ -66,7 +66,9 @@ def csv_text(plan: Plan) -> str:
 def summary_lines(plan: Plan) -> list[str]:
     """What a planner reads first, a line each."""
     cost, mapping = plan.cost, plan.mapping
-    fits = "fits" if mapping.fits else f"does NOT fit ({len(mapping.violations)} design rules broken)"
+    broken = len(mapping.violations)
+    rules = "rule is" if broken == 1 else "rules are"
+    fits = f"does NOT fit: {broken} design {rules} broken" if broken else "fits"
     lines = [
         f"{len(mapping.cores)} cores on {mapping.chips} x {mapping.chip}: {fits}",
         f"a frame, mean of {plan.frames // cost.steps}: {_count(cost, 'spikes')} spikes, "

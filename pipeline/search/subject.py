@@ -81,10 +81,15 @@ class Subject:
             [search_pixels(sequence.frames[i], sequence.boxes[i - 1], geometry, settings) for i in frames]
         )
         if network is not None:
-            yield by_engine(network, self._entering(template), self._entering(search))
+            yield self.looked(network, template, search)
             return
         assert isinstance(self.deployed, TrainedModel), "the others have one time step"
         yield from by_model(self.deployed.model, [View(crops_of(template), crops_of(search))])
+
+    def looked(self, network: Network, template: Pixels, search: Pixels) -> Recorded:
+        """What the search branch does with ``search`` once it is programmed for ``template``; pixels of the crops that
+        the tracking loop makes, (frame, 3, side, side)."""
+        return by_engine(network, self._entering(template), self._entering(search))
 
     def _entering(self, pixels: Pixels) -> np.ndarray:
         if isinstance(self.deployed, OwnStudent):
@@ -99,5 +104,5 @@ def open_subject(checkpoint: Path) -> Subject:
         return Subject(OwnStudent(student, settings_for(False, None)))
     model = load_model(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
-        raise MonospikeError(f"{checkpoint}: holds no spiking network; search among students that learned from it")
+        raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
     return Subject(TrainedModel(model, settings_for(True, None).model_copy(update={"context": CONTEXT})))

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from netx.errors import FormatError, MonospikeError
 
+Format: TypeAlias = Literal["net", "nir"]
+
 FOLDER = Path(__file__).parent
 CARD, README = "card.json", "README.md"
+CHECKPOINT = ".safetensors"
 
 
 def packaged() -> dict[str, Path]:
     """The checkpoint of every packaged model, by name."""
-    files = [*FOLDER.glob("*.safetensors"), *FOLDER.glob("*/*.safetensors")]
+    files = [*FOLDER.glob(f"*{CHECKPOINT}"), *FOLDER.glob(f"*/*{CHECKPOINT}")]
     return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
@@ -40,15 +43,24 @@ def checkpoint_path(name: str) -> Path:
     return models[name]
 
 
-def network_path(name: str, format_: Literal["net", "nir"] = "net") -> Path:
+def network_path(name: str, format_: Format = "net") -> Path:
     """The network of integers of the packaged model called ``name``.
 
     Raises MonospikeError when no packaged model is called so, or it has none.
     """
-    folder = checkpoint_path(name).parent / format_
-    if not folder.is_dir() or folder.parent == FOLDER:
+    if not has_network(name, format_):
         raise MonospikeError(f"the packaged model {name!r} comes without a network of integers")
-    return folder
+    return _network_folder(name, format_)
+
+
+def has_network(name: str, format_: Format = "net") -> bool:
+    """Whether the packaged model called ``name`` comes with its network of integers in files."""
+    folder = _network_folder(name, format_)
+    return folder.is_dir() and folder.parent != FOLDER
+
+
+def _network_folder(name: str, format_: Format) -> Path:
+    return checkpoint_path(name).parent / format_
 
 
 def card(name: str) -> dict[str, Any] | None:
