@@ -128,6 +128,7 @@ def _embedded(ray: Any, count: int, folder: Path) -> Any:
     settings = {
         "agent_register_timeout_ms": _START_SECONDS * 1000,
         "task_oom_retries": RETRIES,  # by default for ever
+        "worker_niceness": 0,  # added to that of this process; by default workers wait for all else on the machine
     }
     for _ in range(_STARTS):
         try:
