@@ -1,24 +1,23 @@
 """Any ``.nir`` file as a flat graph of nodes, whoever wrote it and whatever its numbers are.
 
 The layout is that of NIR 1.0.8 (``nir/serialization.py``): a group for each node with its ``type`` and its parameters,
-and a list of edges for each graph. Graphs within graphs are dissolved: their nodes are called ``outer.inner``, and
-their inputs and outputs become ``Identity`` nodes. A second edge between the same two nodes counts once.
+and a list of edges for each graph; files of all versions since 0.0.6 are read. Graphs within graphs are dissolved:
+their nodes are called ``outer.inner``, and their inputs and outputs become ``Identity`` nodes, as does an input that
+reads another node. A second edge between the same two nodes counts once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.hdf5 import Group, opened
-
-Edge: TypeAlias = tuple[str, str]
+from netx.nir_edges import Edge, meant_node, stored_edges
 
 PARAMETERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Input": ((), ("shape",)),
@@ -60,12 +59,14 @@ class NirNode:
 
 @dataclass(frozen=True)
 class NirGraph:
-    """A flat graph. edges: no two are equal. dt: seconds, where the file's metadata say so."""
+    """A flat graph. edges: no two are equal. dt: seconds, where the file's metadata say so. notes: what had to be
+    guessed to read it."""
 
     path: Path
     nodes: Mapping[str, NirNode]
     edges: tuple[Edge, ...]
     dt: float | None = None
+    notes: tuple[str, ...] = ()
 
     def before(self, name: str) -> list[str]:
         """The nodes that ``name`` reads."""
@@ -81,6 +82,7 @@ class _Draft:
     edges: dict[Edge, None] = field(default_factory=dict)
     seen: int = 0
     graphs: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def count(self) -> None:
         """One more node or graph is about to be read."""
@@ -123,7 +125,9 @@ def read_graph(path: Path) -> NirGraph:
             dt = None
     if not draft.nodes:
         raise FormatError(f"{path}: is a graph without nodes")
-    return NirGraph(path, draft.nodes, tuple(draft.edges), dt)
+    for name in {target for _, target in draft.edges if draft.nodes[target].kind == "Input"}:
+        draft.nodes[name] = NirNode(IDENTITY)
+    return NirGraph(path, draft.nodes, tuple(draft.edges), dt, tuple(draft.notes))
 
 
 def is_ours(path: Path) -> bool:
@@ -154,7 +158,7 @@ def _read_members(draft: _Draft, graph: Group, prefix: str, depth: int) -> _Ends
         inner_end = depth > 0 and kinds[name] in ("Input", "Output")
         draft.nodes[full] = NirNode(IDENTITY) if inner_end else _node(node)
         ends[name] = _Ends([full], [full])
-    for source, target in _edges(graph, members):
+    for source, target in _edges(draft, graph, members.names()):
         draft.connect(_one(graph, ends[source].exits, source), _one(graph, ends[target].entries, target))
     return _Ends(
         [full for name, kind in kinds.items() if kind == "Input" for full in ends[name].entries],
@@ -173,24 +177,21 @@ def _one(graph: Group, names: list[str], member: str) -> list[str]:
     return names
 
 
-def _edges(graph: Group, members: Group) -> Iterator[Edge]:
-    if "edges" not in graph:
-        raise graph.error("is missing", "edges")
-    if not graph.holds_text("edges"):
-        if graph.numbers("edges").size:
-            raise graph.error("holds numbers, expected pairs of node names", "edges")
-        return
-    pairs = graph.texts("edges")
-    if pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise graph.error(f"has shape {pairs.shape}, expected pairs of node names", "edges")
-    if len(pairs) > _MAX_EDGES:
-        raise graph.error(f"has {len(pairs)} entries, more than {_MAX_EDGES}", "edges")
-    known = set(members.names())
-    for source, target in pairs.tolist():
+def _edges(draft: _Draft, graph: Group, names: list[str]) -> list[Edge]:
+    """The edges of one graph, between nodes that are there; a guess at a wrong name is noted."""
+    edges = stored_edges(graph, _MAX_EDGES)
+    if (meant := meant_node(names, edges)) is not None:
+        wrong, right = meant
+        draft.notes.append(f"{graph.place}: edges name a node {wrong!r}, which is not there: taken for {right!r}")
+        edges = [
+            (right if source == wrong else source, right if target == wrong else target) for source, target in edges
+        ]
+    known = set(names)
+    for source, target in edges:
         for name in (source, target):
             if name not in known:
                 raise graph.error(f"connects {source!r} to {target!r}, but there is no node {name!r}", "edges")
-        yield source, target
+    return edges
 
 
 def _node(group: Group) -> NirNode:

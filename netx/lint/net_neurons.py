@@ -10,7 +10,7 @@ import numpy.typing as npt
 from netx import limits
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.net_view import NetLayer
-from netx.lint.raw import Raw, at, first
+from netx.lint.raw import Raw, at, first, fractions, not_finite
 
 LAYER: Family[NetLayer] = Family()
 
@@ -159,9 +159,8 @@ def _tie(layer: NetLayer) -> Iterator[Trouble]:
     "lava-dl 0.6.0 netx/utils.py, NetDict: astype(int)",
 )
 def _bias_finite(layer: NetLayer) -> Iterator[Trouble]:
-    bias = _bias(layer)
-    if bias is not None and (bad := ~np.isfinite(bias)).any():
-        yield f"bias{at(first(bad))}", f"is {bias[first(bad)]}"
+    if (bias := _bias(layer)) is not None:
+        yield from not_finite("bias", bias)
 
 
 @LAYER.rule(
@@ -173,11 +172,7 @@ def _bias_finite(layer: NetLayer) -> Iterator[Trouble]:
 )
 def _bias_fraction(layer: NetLayer) -> Iterator[Trouble]:
     bias = _bias(layer)
-    if bias is None:
-        return
-    with np.errstate(invalid="ignore"):
-        odd = np.isfinite(bias) & (bias != np.floor(bias))
-    if odd.any():
+    if bias is not None and (odd := fractions(bias)).any():
         place = first(odd)
         yield f"bias{at(place)}", f"is {bias[place]:g}, and is loaded as {int(bias[place])}"
 

@@ -12,7 +12,7 @@ from netx.errors import NetworkError
 from netx.lava_dl import loaded_dense, loaded_recurrent
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.net_view import WEIGHTED, NetLayer
-from netx.lint.raw import at, first
+from netx.lint.raw import at, first, fractions, nonzero, not_finite
 from netx.synapses import Dense
 
 LAYER: Family[NetLayer] = Family()
@@ -46,9 +46,7 @@ def _missing(layer: NetLayer) -> Iterator[Trouble]:
 )
 def _not_finite(layer: NetLayer) -> Iterator[Trouble]:
     for name, weight in _weights(layer):
-        bad = ~np.isfinite(weight)
-        if bad.any():
-            yield f"{name}{at(first(bad))}", f"is {weight[first(bad)]}"
+        yield from not_finite(name, weight)
 
 
 @LAYER.rule(
@@ -60,8 +58,7 @@ def _not_finite(layer: NetLayer) -> Iterator[Trouble]:
 )
 def _fraction(layer: NetLayer) -> Iterator[Trouble]:
     for name, weight in _weights(layer):
-        with np.errstate(invalid="ignore"):
-            odd = np.isfinite(weight) & (weight != np.floor(weight))
+        odd = fractions(weight)
         if odd.any():
             place = first(odd)
             yield f"{name}{at(place)}", f"is {weight[place]}, and is loaded as {int(weight[place])} ({_share(odd)})"
@@ -131,7 +128,7 @@ def _exponent(layer: NetLayer) -> Iterator[Trouble]:
     for raw, name, place in ((layer.raw, "wgtExp", "wgtExp"), (layer.neuron, "weight_exp", "neuron/weight_exp")):
         values = raw.numbers(name) if raw is not None else None
         if values is not None and values.any():
-            yield place, f"is {values.flat[int(np.argmax(values.ravel() != 0))]:g}, and is ignored"
+            yield place, f"is {nonzero(values):g}, and is ignored"
 
 
 def _names(layer: NetLayer) -> tuple[str, ...]:

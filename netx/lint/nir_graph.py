@@ -10,7 +10,7 @@ import numpy as np
 
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.nir_view import NEURONS, PARAMETERS, SPIKING, TIMES, NirGraph, NirNode
-from netx.lint.raw import at, first
+from netx.lint.raw import at, first, not_finite
 
 GRAPH: Family[NirGraph] = Family()
 NODE: Family[NirNode] = Family()
@@ -44,6 +44,18 @@ def _nowhere(graph: NirGraph) -> Iterator[Trouble]:
         for name in (one, two):
             if name not in names:
                 yield "edges", f"{one} -> {two}: there is no node {name!r}"
+
+
+@GRAPH.rule(
+    "nir-edges-numbered",
+    Severity.ERROR,
+    "Edges are pairs of numbers, as nir wrote them up to 0.0.6: nir.read fails over them, TypeError.",
+    "Write the file again with nir 1.0.8; monospike import reads it.",
+    "nir 0.0.6 nir/write.py; nir 1.0.8 nir/ir/utils.py, ensure_str",
+)
+def _numbered(graph: NirGraph) -> Iterator[Trouble]:
+    if graph.numbered:
+        yield "edges", f"{graph.edges[0][0]} -> {graph.edges[0][1]} and others are numbers"
 
 
 @GRAPH.rule(
@@ -83,21 +95,8 @@ def _unreached(graph: NirGraph) -> Iterator[Trouble]:
     "nir 1.0.8 docs: edges carry signals without delay",
 )
 def _loop(graph: NirGraph) -> Iterator[Trouble]:
-    holds = {node.name for node in graph.nodes if node.kind in (*NEURONS, "Delay", "NIRGraph")}
-    edges = tuple(edge for edge in graph.edges if not holds & set(edge))
-    after: dict[str, list[str]] = {}
-    waits = Counter(two for _, two in edges)
-    for one, two in edges:
-        after.setdefault(one, []).append(two)
-    free = [name for name in after if not waits[name]]
-    while free:
-        for name in after.pop(free.pop(), []):
-            waits[name] -= 1
-            if not waits[name]:
-                free.append(name)
-    if after:
-        # None of these comes before all others that lead to it.
-        yield f"nodes/{min(after)}", "is part of a loop without neurons, or behind one"
+    if tangled := graph.tangled(*NEURONS, "Delay", "NIRGraph"):
+        yield f"nodes/{min(tangled)}", "is part of a loop without neurons, or behind one"
 
 
 @GRAPH.rule(
@@ -148,8 +147,7 @@ def _missing(node: NirNode) -> Iterator[Trouble]:
 )
 def _not_finite(node: NirNode) -> Iterator[Trouble]:
     for name, values in node.parameters().items():
-        if (bad := ~np.isfinite(values)).any():
-            yield f"{name}{at(first(bad))}", f"is {values[first(bad)]}"
+        yield from not_finite(name, values)
 
 
 @NODE.rule(

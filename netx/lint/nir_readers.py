@@ -8,6 +8,7 @@ import numpy as np
 
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.nir_view import NEURONS, TIMES, NirGraph, NirNode, steady
+from netx.lint.raw import nonzero
 
 GRAPH: Family[NirGraph] = Family()
 NODE: Family[NirNode] = Family()
@@ -20,6 +21,8 @@ _SNNTORCH = "snnTorch 1.0.0 import_nir.py"
 _SINABS = "sinabs 3.1.3 nir.py"
 _NIRTORCH = "nirtorch 2.6"
 _SNNTORCH_DT, _NORSE_DT = 1e-4, 1e-3
+_TIME_STEP = 1e-4
+"""Of the files that monospike writes: a neuron with this ``tau`` remembers nothing, however its time is counted."""
 
 _TAKES = {
     "norse": ("Input", "Output", "Affine", "Linear", "Conv2d", "Flatten", "IF", "LIF", "CubaLIF", "SumPool2d"),
@@ -82,6 +85,42 @@ def _norse_step(node: NirNode) -> Iterator[Trouble]:
             yield name, f"is {least:g} s, and norse's default dt is {_NORSE_DT:g} s"
 
 
+@GRAPH.rule(
+    "norse-default-time-step",
+    Severity.WARNING,
+    "norse takes a time step of 1e-3 s unless it is told another, whatever the file says.",
+    "Call norse.torch.from_nir(graph, dt=...) with the file's own time step.",
+    f"{_NORSE}: dt=0.001",
+    "norse",
+)
+def _norse_default(graph: NirGraph) -> Iterator[Trouble]:
+    slow = [node for node in graph.of_kind("LIF", "LI", "CubaLIF", "CubaLI") if _remembers(node)]
+    if slow and graph.dt != _NORSE_DT:
+        says = "says nothing of a time step" if graph.dt is None else f"says {graph.dt:g} s"
+        yield f"nodes/{slow[0].name}", f"keeps state, and the file {says}"
+
+
+def _remembers(node: NirNode) -> bool:
+    """Whether a time constant is so long that norse's default step does not make it forget, or overshoot, at once."""
+    times = [values for name in TIMES if (values := node.raw.numbers(name)) is not None and values.size]
+    return any(values.max() > np.float32(_NORSE_DT) for values in times)
+
+
+@NODE.rule(
+    "norse-cuba-leaks-twice",
+    Severity.WARNING,
+    "norse gives the leak voltage of a CubaLIF to its current, too, which then never settles at zero.",
+    "Fold v_leak into the bias.",
+    f"{_NORSE}: LIBoxParameters(v_leak=...)",
+    "norse",
+    refused=True,
+)
+def _norse_leak(node: NirNode) -> Iterator[Trouble]:
+    leak = node.raw.numbers("v_leak")
+    if node.kind == "CubaLIF" and leak is not None and leak.any():
+        yield "v_leak", f"is {nonzero(leak):g}"
+
+
 @NODE.rule(
     "norse-reset-ignored",
     Severity.WARNING,
@@ -94,7 +133,7 @@ def _norse_step(node: NirNode) -> Iterator[Trouble]:
 def _norse_reset(node: NirNode) -> Iterator[Trouble]:
     reset, r = node.raw.numbers("v_reset"), node.raw.numbers("r")
     if node.kind in ("IF", "LIF", "CubaLIF") and reset is not None and reset.any():
-        yield "v_reset", f"is {reset.flat[int(np.argmax(reset.ravel() != 0))]:g}"
+        yield "v_reset", f"is {nonzero(reset):g}"
     if node.kind in ("IF", "LIF") and r is not None and r.size and not steady(r, 1):
         yield "r", f"is {r.flat[0]:g}"
 
@@ -161,7 +200,7 @@ def _snntorch_step(node: NirNode) -> Iterator[Trouble]:
 def _snntorch_neuron(node: NirNode) -> Iterator[Trouble]:
     leak, threshold = node.raw.numbers("v_leak"), node.raw.numbers("v_threshold")
     if node.kind in ("LIF", "CubaLIF") and leak is not None and leak.any():
-        yield "v_leak", f"is {leak.flat[int(np.argmax(leak.ravel() != 0))]:g}"
+        yield "v_leak", f"is {nonzero(leak):g}"
     if node.kind in ("IF", "LIF", "CubaLIF") and threshold is not None and np.unique(threshold).size > 1:
         yield "v_threshold", f"has {np.unique(threshold).size} values"
     if node.kind == "IF":
@@ -182,6 +221,70 @@ def _snntorch_cuba(node: NirNode) -> Iterator[Trouble]:
     if node.kind != "CubaLIF" or r is None or tau is None or r.shape != tau.shape or not r.size:
         return
     if not np.allclose(r, tau / _SNNTORCH_DT):
+        yield "r", f"is {r.flat[0]:g}"
+
+
+@GRAPH.rule(
+    "snntorch-recurrence-refused",
+    Severity.WARNING,
+    "snnTorch fails over recurrent graphs, its own too: nirtorch 2.6 builds no state for what it makes of the loop.",
+    "Load each stretch between loops, or build RSynaptic or RLeaky by hand from the nodes.",
+    f"{_SNNTORCH}, import_from_nir; {_NIRTORCH} nir_interpreter.py: AttributeError",
+    "snntorch",
+    refused=True,
+)
+def _snntorch_loop(graph: NirGraph) -> Iterator[Trouble]:
+    if tangled := graph.tangled():
+        yield f"nodes/{min(tangled)}", "is part of a loop, or behind one"
+
+
+@NODE.rule(
+    "snntorch-nested-neurons",
+    Severity.WARNING,
+    "By the order of the nodes' names, nirtorch 2.6 builds no state for a graph within a graph, and snnTorch fails.",
+    "Write the nodes of the inner graph into the outer one.",
+    f"{_NIRTORCH} nir_interpreter.py: AttributeError",
+    "snntorch",
+    refused=True,
+)
+def _snntorch_nested(node: NirNode) -> Iterator[Trouble]:
+    nodes = node.raw.member("nodes") if node.kind == "NIRGraph" else None
+    for name in nodes.names() if nodes is not None else ():
+        inner = nodes.member(name) if nodes is not None else None
+        if inner is not None and inner.text("type") in NEURONS:
+            yield f"nodes/{name}", f"is {inner.text('type')}"
+            return
+
+
+@NODE.rule(
+    "sinabs-time-in-steps",
+    Severity.WARNING,
+    "sinabs counts tau in steps and keeps exp(-1 / tau) of the voltage; a tau in seconds forgets at once, and what "
+    "arrives is not multiplied by r dt / tau.",
+    "Write tau in steps and fold the gain into the weights, or set tau_mem after loading.",
+    f"{_SINABS}: tau_mem=node.tau; sinabs 3.1.3 layers/lif.py: exp(-1 / tau_mem)",
+    "sinabs",
+    refused=True,
+)
+def _sinabs_time(node: NirNode) -> Iterator[Trouble]:
+    tau = node.raw.numbers("tau")
+    if node.kind in ("LIF", "LI") and tau is not None and tau.size and tau.max() < 1 and not steady(tau, _TIME_STEP):
+        yield "tau", f"is {tau.flat[0]:g} s"
+
+
+@NODE.rule(
+    "sinabs-subtracts",
+    Severity.WARNING,
+    "sinabs subtracts the threshold from a neuron that fires, whatever v_reset says, and ignores r.",
+    "Set reset_fn to MembraneReset() after loading; fold r into the weights.",
+    f"{_SINABS}: IAFSqueeze(...); sinabs 3.1.3 layers/iaf.py: reset_fn=MembraneSubtract()",
+    "sinabs",
+)
+def _sinabs_reset(node: NirNode) -> Iterator[Trouble]:
+    tau, r = node.raw.numbers("tau"), node.raw.numbers("r")
+    if node.kind == "IF" or (node.kind == "LIF" and not steady(tau, _TIME_STEP)):
+        yield "type", f"is {node.kind}, which keeps what is left above the threshold"
+    if node.kind == "IF" and r is not None and r.size and not steady(r, 1):
         yield "r", f"is {r.flat[0]:g}"
 
 
@@ -224,7 +327,7 @@ def _sinabs_spikes(node: NirNode) -> Iterator[Trouble]:
 def _affine(node: NirNode) -> Iterator[Trouble]:
     bias = node.raw.numbers("bias")
     if node.kind == "Affine" and bias is not None and bias.any():
-        yield "bias", f"is {bias.flat[int(np.argmax(bias.ravel() != 0))]:g}"
+        yield "bias", f"is {nonzero(bias):g}"
 
 
 @NODE.rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from netx.errors import FormatError
 from netx.hdf5 import Group
 from netx.lint.raw import Raw
+from netx.nir_edges import stored_edges
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "Input": ("shape",),
@@ -67,12 +69,15 @@ class NirNode:
 
 @dataclass(frozen=True)
 class NirGraph:
-    """One graph, which may be a node of another. own: whether monospike wrote it, as its metadata say."""
+    """One graph, which may be a node of another. own: whether monospike wrote it, as its metadata say. dt: seconds of a
+    time step, where they say it. numbered: whether its edges are pairs of numbers."""
 
     place: str
     nodes: tuple[NirNode, ...]
     edges: tuple[tuple[str, str], ...]
     own: bool
+    dt: float | None = None
+    numbered: bool = False
 
     def of_kind(self, *kinds: str) -> list[NirNode]:
         """Its nodes of these kinds."""
@@ -90,6 +95,24 @@ class NirGraph:
                     found.add(name)
                     open_.append(name)
         return found
+
+    def tangled(self, *memory: str) -> set[str]:
+        """The names of nodes on loops of edges, or behind one; edges from and to nodes of the kinds ``memory`` do not
+        count, nor those to nodes that are not there."""
+        plain = {node.name for node in self.nodes if node.kind not in memory}
+        after: dict[str, list[str]] = {}
+        waits: Counter[str] = Counter()
+        for one, two in self.edges:
+            if one in plain and two in plain:
+                after.setdefault(one, []).append(two)
+                waits[two] += 1
+        free = [name for name in after if not waits[name]]
+        while free:
+            for name in after.pop(free.pop(), []):
+                waits[name] -= 1
+                if not waits[name]:
+                    free.append(name)
+        return set(after)
 
 
 def nir_view(root: Group, problems: list[str]) -> list[NirGraph]:
@@ -114,31 +137,23 @@ def nir_view(root: Group, problems: list[str]) -> list[NirGraph]:
         found = [NirNode(name, member.text("type") or "", member) for name, member in members if member is not None]
         metadata = raw.member("metadata")
         own = metadata is not None and metadata.has("monospike_version")
-        graphs.append(NirGraph(raw.place, tuple(found), _edges(raw, problems), own))
+        dt = metadata.number("dt") if metadata is not None else None
+        edges, numbered = _edges(raw, problems)
+        graphs.append(NirGraph(raw.place, tuple(found), edges, own, dt, numbered))
         waiting += [(node.raw, depth + 1) for node in found if node.kind == "NIRGraph"]
     return graphs
 
 
-def _edges(raw: Raw, problems: list[str]) -> tuple[tuple[str, str], ...]:
+def _edges(raw: Raw, problems: list[str]) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """The edges, none where they cannot be read, and whether they are numbers."""
     try:
         if "edges" not in raw.group:
-            return ()
-        if not raw.group.holds_text("edges"):
-            edges = raw.group.numbers("edges")
-            if edges.size:
-                raise raw.group.error("are no pairs of names", "edges")
-            return ()
-        texts = raw.group.texts("edges")
+            return (), False
+        edges = tuple(stored_edges(raw.group, _EDGES_MAX))
+        return edges, bool(edges) and not raw.group.holds_text("edges")
     except FormatError as error:
         problems.append(str(error))
-        return ()
-    if texts.size > 2 * _EDGES_MAX:
-        problems.append(str(raw.group.error(f"are {len(texts)}, more than {_EDGES_MAX}", "edges")))
-        return ()
-    if texts.ndim != 2 or texts.shape[1] != 2:
-        problems.append(str(raw.group.error(f"has shape {texts.shape}, expected pairs of names", "edges")))
-        return ()
-    return tuple((str(one), str(two)) for one, two in texts)
+        return (), False
 
 
 def steady(values: npt.NDArray | None, expected: float) -> bool:

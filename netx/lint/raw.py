@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -100,3 +102,21 @@ def at(place: tuple[int, ...]) -> str:
 def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """The first place at which ``mask`` is true."""
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def nonzero(values: npt.NDArray) -> float:
+    """The first of ``values`` that is not zero; zero where all are."""
+    return float(values.flat[int(np.argmax(values.ravel() != 0))])
+
+
+def not_finite(name: str, values: npt.NDArray) -> Iterator[tuple[str, str]]:
+    """Where the first of ``values`` stands that is infinite or not a number, and what it is; nothing where all are."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        yield f"{name}{at(first(bad))}", f"is {values[first(bad)]}"
+
+
+def fractions(values: npt.NDArray) -> npt.NDArray[np.bool_]:
+    """Which of ``values`` are finite and no whole numbers."""
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(values) & (values != np.floor(values))

@@ -22,6 +22,8 @@ class LayerComparison:
     rate_error: of the whole layer, relative to the float rate (None where that is 0). neuron_rate_error: rms over the
     neurons of the difference in rate. agreement: share of neurons and frames with the same spike. Read-outs have none
     of these but value_error: rms of the difference over the rms of the float values about their mean.
+    subtracting: where the file leaves some reset open, the same share for the float graph beside itself with a reset
+    that subtracts the threshold; None where it leaves nothing open.
     """
 
     layer: str
@@ -31,6 +33,7 @@ class LayerComparison:
     neuron_rate_error: float | None = None
     agreement: float | None = None
     value_error: float | None = None
+    subtracting: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class _Sums:
     total: float = 0.0
     decisions: list[bool] = field(default_factory=list)
     frame_decisions: list[float] = field(default_factory=list)
+    subtracting: list[float] = field(default_factory=list)
 
 
 def compare(imported: Imported, advance: Callable[[], None] = lambda: None) -> Comparison:
@@ -83,6 +87,12 @@ def compare(imported: Imported, advance: Callable[[], None] = lambda: None) -> C
         recording = engine.run(imported.network, {name: values[one] for name, values in integers.items()})
         for report in imported.layers:
             _add(sums[report.name], report, run.values[report.node][0], recording)
+        if imported.reset_assumed:
+            other = run_float(imported.graph, now, imported.dt, nodes, subtract=True)
+            for report in imported.layers:
+                if report.spikes:
+                    same = run.values[report.node] == other.values[report.node]
+                    sums[report.name].subtracting.append(float(same.mean()))
     layers = tuple(_layer(name, one) for name, one in sums.items())
     outputs = tuple(_output(name, sums[name]) for name in imported.network.outputs)
     return Comparison(sequences, frames, layers, outputs)
@@ -121,7 +131,9 @@ def _layer(name: str, sums: _Sums) -> LayerComparison:
     float_rate, integer_rate = float(wanted.mean()), float(got.mean())
     relative = (integer_rate - float_rate) / float_rate if float_rate else None
     rms = float(np.sqrt(((got - wanted) ** 2).mean()))
-    return LayerComparison(name, float_rate, integer_rate, relative, rms, sums.same / sums.values)
+    subtracting = float(np.mean(sums.subtracting)) if sums.subtracting else None
+    same = sums.same / sums.values
+    return LayerComparison(name, float_rate, integer_rate, relative, rms, same, subtracting=subtracting)
 
 
 def _output(name: str, sums: _Sums) -> OutputComparison:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from netx import LIF
 from netx.headroom import LayerHeadroom
 from pipeline.importing.compare import Comparison, LayerComparison
+from pipeline.report.template import filled
 from quantize.nir_import import Imported, LayerReport
 
 VERSION = 1
@@ -37,7 +35,7 @@ def as_json(imported: Imported, comparison: Comparison) -> dict[str, Any]:
         "reference": EQUATIONS,
         "sequences": comparison.sequences,
         "frames": comparison.frames,
-        "notes": list(imported.notes),
+        "notes": [*imported.notes, *_reset_note(imported, comparison)],
         "inputs": {
             name: {"range": list(fact.range), "scale": fact.scale, "rounding_error": fact.error}
             for name, fact in imported.calibration.facts.items()
@@ -81,16 +79,8 @@ def as_text(report: Mapping[str, Any]) -> list[str]:
 
 def as_html(report: Mapping[str, Any]) -> str:
     """One page that holds all it shows."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(share=_share, decays=_decays, exact=_exact)
-    css = (Path(__file__).parents[1] / "report" / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(report=report, css=Markup(css))
+    filters: dict[str, Callable[..., str]] = {"share": _share, "decays": _decays, "exact": _exact}
+    return filled(Path(__file__).parent, filters, {"report": report})
 
 
 def _layer(imported: Imported, report: LayerReport, compared: LayerComparison) -> dict[str, Any]:
@@ -117,9 +107,22 @@ def _layer(imported: Imported, report: LayerReport, compared: LayerComparison) -
         "rate_error": compared.rate_error,
         "neuron_rate_error": compared.neuron_rate_error,
         "agreement": compared.agreement,
+        "subtracting_agreement": compared.subtracting,
         "value_error": compared.value_error,
         "notes": list(rounded.notes),
     }
+
+
+def _reset_note(imported: Imported, comparison: Comparison) -> list[str]:
+    """What the file leaves open about resets, and how much it matters."""
+    if not imported.reset_assumed:
+        return []
+    shares = [f"{one.subtracting:.1%} of {one.layer}" for one in comparison.layers if one.subtracting is not None]
+    return [
+        f"v_reset is not in the file for {', '.join(imported.reset_assumed)}: they are reset to 0, as nir 1.0.8 and "
+        "norse take it. The equations of nir up to 1.0.4 subtract the threshold instead, as sinabs does and Lava's LIF "
+        f"cannot; with that the float graph would keep its spikes in {', '.join(shares)}"
+    ]
 
 
 def _headroom(bound: LayerHeadroom) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from netx.nir_graph import NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
 from quantize.nir_import.forms import FloatLayer, FloatNetwork, gather
+from quantize.nir_import.frame_shapes import Sizes, frame_shape, stored_shape
 from quantize.nir_import.inputs import Calibration, calibrated
 from quantize.nir_import.integers import Builder, Rounded
 from quantize.nir_import.linear import as_view
@@ -46,6 +47,7 @@ class Imported:
 
     graph: what was imported, with inputs where it had none. dt: seconds, and where that is from. calibration: its
     frames as both sides read them. outputs: for each output of the network the node of the graph that it stands for.
+    reset_assumed: nodes with memory whose reset the file does not state; they are reset to 0.
     """
 
     network: Network
@@ -56,6 +58,7 @@ class Imported:
     calibration: Calibration
     outputs: Mapping[str, str]
     notes: tuple[str, ...]
+    reset_assumed: tuple[str, ...] = ()
 
 
 def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float | None = None) -> Imported:
@@ -70,8 +73,9 @@ def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float |
     inputs = [name for name, node in graph.nodes.items() if node.kind == "Input"]
     if len(inputs) == 1 and len(frames) == 1:
         frames = dict(zip(inputs, frames.values(), strict=True))
-    shapes = _input_shapes(graph, inputs, frames)
-    calibration = _in_own_shapes(calibrated(frames, shapes), graph, shapes)
+    sizes = _frame_shapes(graph, inputs, frames)
+    shapes = _views(graph, sizes)
+    calibration = _in_own_shapes(calibrated(frames, shapes), sizes, shapes)
     floats = gather(graph, shapes, step)
     names = _names([*floats.inputs, *(layer.name for layer in floats.layers)])
     sources = tuple(Input(names[name], shape, calibration.facts[name].range) for name, shape in floats.inputs.items())
@@ -81,9 +85,9 @@ def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float |
     network = builder.network(tuple(names[name] for name in floats.outputs))
     outputs = {names[name]: name for name in floats.outputs}
     renamed = replace_names(calibration, names)
-    return Imported(
-        network, graph, step, step_source, tuple(reports), renamed, outputs, _notes(graph, floats, step, step_source)
-    )
+    notes = (*graph.notes, *_shape_notes(graph, sizes), *_notes(graph, floats, step, step_source))
+    assumed = _reset_assumed(graph, floats)
+    return Imported(network, graph, step, step_source, tuple(reports), renamed, outputs, notes, assumed)
 
 
 def replace_names(calibration: Calibration, names: Mapping[str, str]) -> Calibration:
@@ -166,29 +170,37 @@ def _shape_of(node: NirNode) -> dict[str, npt.NDArray | str]:
     return {"shape": np.array(shapes[0])} if shapes and node.kind not in ("SumPool2d", "AvgPool2d", "Flatten") else {}
 
 
-def _input_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.NDArray]) -> dict[str, Shape]:
+def _frame_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.NDArray]) -> dict[str, Sizes]:
+    """For each input the sizes of one frame, from the file or else from the frames."""
+    problems = Problems(graph.path)
+    sizes = {}
+    for name in inputs:
+        stored = stored_shape(graph.nodes[name])
+        if stored is not None:
+            sizes[name] = frame_shape(graph, name, stored)
+        elif name in frames:
+            sizes[name] = np.shape(frames[name])[1:]
+        else:
+            problems.add(name, "Input", "the file does not say its shape, and there are no frames for it")
+    problems.stop_if_any()
+    return sizes
+
+
+def _views(graph: NirGraph, sizes: Mapping[str, Sizes]) -> dict[str, Shape]:
     problems = Problems(graph.path)
     shapes = {}
-    for name in inputs:
-        stored = graph.nodes[name].values.get("shape")
+    for name, own in sizes.items():
         with problems.of(name, "Input"):
-            if stored is not None and not isinstance(stored, str) and stored.ndim == 1 and stored.size:
-                shapes[name] = as_view(tuple(int(size) for size in stored))
-            elif name in frames:
-                shapes[name] = as_view(np.shape(frames[name])[1:])
-            else:
-                raise CannotError("the file does not say its shape, and there are no frames for it")
+            shapes[name] = as_view(own)
     problems.stop_if_any()
     return shapes
 
 
-def _in_own_shapes(calibration: Calibration, graph: NirGraph, shapes: Mapping[str, Shape]) -> Calibration:
+def _in_own_shapes(calibration: Calibration, sizes: Mapping[str, Sizes], shapes: Mapping[str, Shape]) -> Calibration:
     """The float frames in the shapes that the graph's nodes expect."""
     floats = {}
     for name, values in calibration.floats.items():
-        stored = graph.nodes[name].values.get("shape")
-        own = tuple(int(size) for size in np.ravel(stored)) if stored is not None else None
-        own = own if own is not None and int(np.prod(own)) == shapes[name].size else tuple(shapes[name])
+        own = sizes[name] if int(np.prod(sizes[name])) == shapes[name].size else tuple(shapes[name])
         while len(own) > 1 and own[0] == 1 and len(own) != 3:
             own = own[1:]
         floats[name] = values.reshape(*values.shape[:2], *own)
@@ -226,3 +238,22 @@ def _notes(graph: NirGraph, floats: FloatNetwork, dt: float, source: str) -> tup
             "in steps, as sinabs writes them, pass --dt 1"
         )
     return tuple(notes)
+
+
+def _shape_notes(graph: NirGraph, sizes: Mapping[str, Sizes]) -> tuple[str, ...]:
+    """That sizes in front of a frame were taken for batch or time."""
+    return tuple(
+        f"input {name!r} has the shape {stored} in the file; frames of {own} are what the next layer can read"
+        for name, own in sizes.items()
+        if (stored := stored_shape(graph.nodes[name])) is not None and np.prod(stored) > np.prod(own)
+    )
+
+
+def _reset_assumed(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
+    """The neurons whose voltage outlives a step, and whose ``v_reset`` is not in the file."""
+    return tuple(
+        layer.name
+        for layer in floats.layers
+        if layer.neuron is not None and layer.neuron.spikes and (layer.neuron.mem_decay < 1).any()
+        if "v_reset" not in graph.nodes[layer.name].values
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Collection, Iterable
 
-from netx.nir_graph import Edge, NirGraph
+from netx.nir_edges import Edge
+from netx.nir_graph import NirGraph
 
 
 class LoopError(Exception):

@@ -44,6 +44,7 @@ class _State:
 class _Run:
     graph: NirGraph
     dt: float
+    subtract: bool
     states: dict[str, _State] = field(default_factory=dict)
     queues: dict[str, list[Values]] = field(default_factory=dict)
 
@@ -54,16 +55,18 @@ def run_float(
     dt: float,
     record: tuple[str, ...],
     advance: Callable[[], None] = lambda: None,
+    subtract: bool = False,
 ) -> FloatRun:
     """Run ``graph`` for steps of ``dt`` seconds from rest and record the named nodes.
 
-    frames: for each node without inputs, shape (sequence, frame, ...). advance: called after every step.
+    frames: for each node without inputs, shape (sequence, frame, ...). advance: called after every step. subtract:
+    neurons whose ``v_reset`` is not in the file lose their threshold instead of falling to 0.
     """
     neurons = {name for name, node in graph.nodes.items() if node.kind in NEURONS}
     feedback = feedback_edges(graph, neurons)
     reached = reached_from(graph, frames)
     order = [name for name in step_order(graph, feedback) if name in reached]
-    run = _Run(graph, dt)
+    run = _Run(graph, dt, subtract)
     recorded: dict[str, list[Values]] = {name: [] for name in record}
     last: dict[str, Values] = {}
     batch, steps = next(iter(frames.values())).shape[:2]
@@ -204,5 +207,7 @@ def _neuron(run: _Run, name: str, node: NirNode, values: Values) -> Values:
     if kind in ("I", "LI", "CubaLI"):
         return state.voltage
     spikes = state.voltage > get("v_threshold")
-    state.voltage = np.where(spikes, get("v_reset", 0.0), state.voltage)
+    loses = run.subtract and "v_reset" not in node.values
+    fallen = state.voltage - get("v_threshold") if loses else get("v_reset", 0.0)
+    state.voltage = np.where(spikes, fallen, state.voltage)
     return spikes.astype(np.float64)

@@ -73,9 +73,23 @@ def second_input(file):
     put("node/edges", np.array(edges, dtype=h5py.string_dtype()))(file)
 
 
+def number(file):
+    """As nir 0.0.6 wrote a graph: nodes are called by their numbers, and edges are pairs of these."""
+    names = ["in", "n0", "n1", "out"]
+    for index, name in enumerate(names):
+        file.move(node(name), node(index))
+    put("node/edges", np.array(list(pairwise(range(len(names))))))(file)
+
+
+def cuba(**more):
+    values = {"tau_mem": 1e-4, "tau_syn": 1e-4, "r": 1, "v_leak": 0, "v_threshold": 1, "w_in": 1, "v_reset": 0} | more
+    return nir.CubaLIF(**{name: full(value) for name, value in values.items()})
+
+
 TRAPS = {
     "nir-no-input-or-output": (graph(conv(), lif()), delete(node("out"))),
     "nir-edge-to-nowhere": (graph(conv(), lif()), delete(node("n1"))),
+    "nir-edges-numbered": (graph(conv(), lif()), number),
     "nir-edge-twice": (graph(conv(), lif(), edges=[("in", "n0"), ("in", "n0"), ("n0", "n1"), ("n1", "out")]), None),
     "nir-node-not-reached": (graph(conv(), lif(), lif(), edges=[("in", "n0"), ("n0", "n1"), ("n1", "out")]), None),
     "nir-loop-without-memory": (
@@ -96,20 +110,24 @@ TRAPS = {
     "sinabs-node-not-read": (graph(nir.Linear(np.eye(3, dtype=np.float32))), None),
     "nirtorch-several-inputs": (graph(conv(), lif()), second_input),
     "norse-time-step": (graph(conv(), lif()), None),
+    "norse-default-time-step": (graph(conv(), lif(tau=1e-2, threshold=0.3)), None),
+    "norse-cuba-leaks-twice": (graph(cuba(v_leak=0.5, v_threshold=0.8)), None),
     "norse-reset-ignored": (graph(conv(), lif(v_reset=-3)), None),
     "norse-sum-pool-padding": (graph(nir.SumPool2d((3, 3), (1, 1), np.array((1, 1)))), None),
     "norse-linear-swapped": (graph(nir.Linear(np.ones((2, 3), np.float32))), None),
     "snntorch-time-step": (graph(conv(), lif(tau=1e-3)), None),
     "snntorch-neuron-refused": (graph(conv(), lif(v_leak=0.5)), None),
     "snntorch-cuba-gain": (
-        graph(
-            nir.CubaLIF(
-                **{name: full(1e-4) for name in ("tau_mem", "tau_syn")},
-                **{name: full(value) for name, value in (("r", 7), ("v_leak", 0), ("v_threshold", 1), ("w_in", 1))},
-            )
-        ),
+        graph(cuba(r=7)),
         None,
     ),
+    "snntorch-recurrence-refused": (
+        graph(lif(), conv(), edges=[("in", "n0"), ("n0", "n1"), ("n1", "n0"), ("n0", "out")]),
+        None,
+    ),
+    "snntorch-nested-neurons": (graph(graph(conv(), lif())), None),
+    "sinabs-time-in-steps": (graph(conv(), lif(tau=1e-2)), None),
+    "sinabs-subtracts": (graph(conv(), nir.IF(full(1), full(1.5))), None),
     "sinabs-shaped-parameters": (graph(conv(), lif()), None),
     "sinabs-several-spikes": (graph(conv(), lif()), None),
     "nirtorch-affine-bias": (graph(nir.Affine(np.eye(3, dtype=np.float32), np.ones(3, np.float32))), None),
@@ -167,6 +185,7 @@ def test_what_a_reader_refuses_is_an_error_to_it_and_nothing_to_others(files):
         ("nir-parameter-missing", TypeError),
         ("nir-parameter-shapes", AssertionError),
         ("nir-edge-to-nowhere", Exception),
+        ("nir-edges-numbered", TypeError),
         ("nir-edge-twice", ValueError),
         ("nir-no-input-or-output", Exception),
         ("nir-grouped-convolution", Exception),
@@ -183,10 +202,10 @@ def test_nirs_own_reader_takes_the_sound_graph_and_what_only_looks_sound(files):
         nir.read(files[rule])
 
 
-def run_in_norse(path, frames, dt=1e-4):
+def run_in_norse(path, frames, **step):
     norse = pytest.importorskip("norse.torch", reason="norse is not installed")
     torch = pytest.importorskip("torch")
-    model = norse.from_nir(nir.read(path, type_check=False), dt=dt)
+    model = norse.from_nir(nir.read(path, type_check=False), **({"dt": 1e-4} | step))
     values = torch.as_tensor(np.asarray(frames), dtype=torch.float32)
     return model(values)[0].detach().numpy()
 
@@ -212,6 +231,24 @@ def test_norse_fires_as_the_graph_says_with_its_time_step_and_not_with_norses_ow
     frames = 0.1 * ONE  # a sum of 0.4, below the threshold
     assert not run_in_norse(files["sound"], frames).any()
     assert run_in_norse(files["sound"], frames, dt=1e-3).any()
+
+
+def test_norse_takes_a_thousandth_of_a_second_unless_it_is_told(files):
+    """A sum of 4 at a tau of 0.01 s: a voltage of 0.04 after 1e-4 s, of 0.4 after 1e-3 s, against 0.3."""
+    path = files["norse-default-time-step"]
+    norse = pytest.importorskip("norse.torch", reason="norse is not installed")
+    torch = pytest.importorskip("torch")
+    assert norse.from_nir(nir.read(path))(torch.ones(1, *SIZE))[0].all()
+    assert not run_in_norse(path, ONE).any()
+    graph_of = nir.read(path)
+    graph_of.metadata = {"dt": 1e-3}
+    nir.write(path.with_name("told.nir"), graph_of)
+    assert "norse-default-time-step" not in found_in(path.with_name("told.nir"))
+
+
+def test_norse_leaks_into_the_current_of_a_cuba_neuron_too(files):
+    """Without input a leak voltage of 0.5 is all of the voltage, below 0.8; norse's current brings another 0.5."""
+    assert run_in_norse(files["norse-cuba-leaks-twice"], 0 * ONE).all()
 
 
 def test_norse_never_fires_at_a_threshold_that_is_no_number_and_over_times_of_zero_anything(files):

@@ -1,7 +1,7 @@
 """A script for the environment of a peer: ``python peer_reader.py PEER FILE FRAMES SPIKES``.
 
-Runs FILE in stock norse, snnTorch or sinabs on the frames of an .npy file (frame, channel, height, width), all as one
-batch from zero state, and writes what comes out to another.
+Runs FILE in stock norse, snnTorch or sinabs on the frames of an .npy file (frame, ...), all as one batch from zero
+state, and writes what comes out to another. As sinabs_steps they are one sequence.
 """
 
 import sys
@@ -24,7 +24,7 @@ def snntorch(graph, frames):
 
 
 def sinabs(graph, frames):
-    model = sinabs_model(graph, frames)
+    model = sinabs_model(graph, len(frames), 1)
     from sinabs.activation import SingleSpike
 
     for module in model.modules():
@@ -34,13 +34,17 @@ def sinabs(graph, frames):
 
 
 def sinabs_default(graph, frames):
-    return sinabs_model(graph, frames)(frames)
+    return sinabs_model(graph, len(frames), 1)(frames)
 
 
-def sinabs_model(graph, frames):
+def sinabs_steps(graph, frames):
+    return sinabs_model(graph, 1, len(frames))(frames)
+
+
+def sinabs_model(graph, batch, steps):
     from sinabs.nir import from_nir
 
-    return from_nir(graph, batch_size=len(frames), num_timesteps=1)
+    return from_nir(graph, batch_size=batch, num_timesteps=steps)
 
 
 def main(peer, file, frames, spikes):

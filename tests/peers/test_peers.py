@@ -174,3 +174,56 @@ def test_sinabs_fires_several_times_in_a_step_unless_it_is_told(tmp_path, run):
     frames = np.full((1, 1, 2, 2), 2.0)
     assert run("sinabs_default", path, frames).max() == 2
     assert run("sinabs", path, frames).max() == 1
+
+
+def test_sinabs_subtracts_the_threshold_where_the_graph_resets_to_zero(tmp_path, run):
+    """Sums of 2 and of 1 at a threshold of 1.5: what is left of the first, 0.5, makes the second fire."""
+    path = written(tmp_path, "if")
+    assert "sinabs-subtracts" in {finding.rule.name for finding in lint(path)}
+    frames = np.stack([np.ones((1, 2, 2)), np.full((1, 2, 2), 0.5)])
+    assert run("sinabs_steps", path, frames).all()
+
+
+def test_sinabs_counts_time_constants_in_steps(tmp_path, run):
+    """At a step of 1e-4 s a tau of 0.01 s keeps 0.99 of the voltage, r tau / dt adds 1: the second step exceeds 1.5.
+    sinabs does so only when tau is 100 steps."""
+
+    def file(tau):
+        values = {"tau": tau, "r": 100, "v_leak": 0, "v_threshold": 1.5, "v_reset": 0}
+        neurons = nir.LIF(**{name: np.full(4, value, np.float32) for name, value in values.items()})
+        weights = nir.Affine(np.eye(4, dtype=np.float32), np.zeros(4, np.float32))
+        nodes = {"in": nir.Input(np.array([4])), "w": weights, "n": neurons, "out": nir.Output(np.array([4]))}
+        nir.write(tmp_path / f"{tau}.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
+        return tmp_path / f"{tau}.nir"
+
+    frames = np.ones((2, 4))
+    assert "sinabs-time-in-steps" in {finding.rule.name for finding in lint(file(0.01))}
+    assert not run("sinabs_steps", file(0.01), frames).any()
+    assert "sinabs-time-in-steps" not in {finding.rule.name for finding in lint(file(100.0))}
+    assert run("sinabs_steps", file(100.0), frames).reshape(2, 4).tolist() == [[0] * 4, [1] * 4]
+
+
+def test_snntorch_fails_over_a_recurrent_graph_even_of_its_own(run):
+    path = Path(__file__).parents[1] / "fixtures" / "nir" / "snntorch_recurrent.nir"
+    named = {finding.rule.name: finding.rule.severity.value for finding in for_reader(lint(path), "snntorch")}
+    assert named["snntorch-recurrence-refused"] == "error"
+    with pytest.raises(RuntimeError, match="GraphModule"):
+        run("snntorch", path, np.ones((1, 12)))
+
+
+def test_snntorch_fails_over_a_graph_within_a_graph_by_the_order_of_names(tmp_path, run):
+    size = np.array([4])
+
+    def chain(**members):
+        nodes = {"input": nir.Input(size), **members, "output": nir.Output(size)}
+        return nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
+
+    values = {"tau": 1e-4, "r": 1, "v_leak": 0, "v_threshold": 0.5, "v_reset": 0}
+    neurons = nir.LIF(**{name: np.full(4, value, np.float32) for name, value in values.items()})
+    weights = nir.Affine(np.eye(4, dtype=np.float32), np.zeros(4, np.float32))
+    nir.write(tmp_path / "lucky.nir", chain(fc=weights, inner=chain(lif=neurons)))
+    nir.write(tmp_path / "nested.nir", chain(fc=weights, lif1=chain(lif=neurons)))
+    assert run("snntorch", tmp_path / "lucky.nir", np.ones((1, 4))).all()
+    assert "snntorch-nested-neurons" in {finding.rule.name for finding in lint(tmp_path / "nested.nir")}
+    with pytest.raises(RuntimeError, match="GraphModule"):
+        run("snntorch", tmp_path / "nested.nir", np.ones((1, 4)))
