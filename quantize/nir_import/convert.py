@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -200,7 +201,7 @@ def _in_own_shapes(calibration: Calibration, sizes: Mapping[str, Sizes], shapes:
     """The float frames in the shapes that the graph's nodes expect."""
     floats = {}
     for name, values in calibration.floats.items():
-        own = sizes[name] if int(np.prod(sizes[name])) == shapes[name].size else tuple(shapes[name])
+        own = sizes[name] if math.prod(sizes[name]) == shapes[name].size else tuple(shapes[name])
         while len(own) > 1 and own[0] == 1 and len(own) != 3:
             own = own[1:]
         floats[name] = values.reshape(*values.shape[:2], *own)
@@ -245,7 +246,7 @@ def _shape_notes(graph: NirGraph, sizes: Mapping[str, Sizes]) -> tuple[str, ...]
     return tuple(
         f"input {name!r} has the shape {stored} in the file; frames of {own} are what the next layer can read"
         for name, own in sizes.items()
-        if (stored := stored_shape(graph.nodes[name])) is not None and np.prod(stored) > np.prod(own)
+        if (stored := stored_shape(graph.nodes[name])) is not None and math.prod(stored) > math.prod(own)
     )
 
 

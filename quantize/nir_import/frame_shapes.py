@@ -6,11 +6,17 @@ for 256 steps of 12 values (``paper/03_rnn``) or (1, 2, 34, 34) for a batch of o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from netx.nir_graph import IDENTITY, NirGraph, NirNode
 
 Sizes = tuple[int, ...]
+
+_PASSING = (IDENTITY, "Input", "Flatten")
+"""Kinds whose readers decide."""
 
 
 def stored_shape(node: NirNode) -> Sizes | None:
@@ -23,27 +29,35 @@ def stored_shape(node: NirNode) -> Sizes | None:
 
 def frame_shape(graph: NirGraph, name: str, stored: Sizes) -> Sizes:
     """The last of the sizes that the input ``name`` says it has: as many as the nodes that read it can take."""
+    readers: dict[str, list[str]] = {}
+    for source, target in graph.edges:
+        readers.setdefault(source, []).append(target)
     for start in range(len(stored)):
-        if _taken(graph, name, stored[start:], set()):
+        if _taken(graph, readers, name, stored[start:]):
             return stored[start:]
     return stored
 
 
-def _taken(graph: NirGraph, name: str, sizes: Sizes, seen: set[str]) -> bool:
-    """Whether all nodes that read ``name`` can read values of these sizes."""
-    readers = [target for source, target in graph.edges if source == name and target not in seen]
-    seen |= set(readers)
-    return all(_takes(graph, reader, sizes, seen) for reader in readers)
+def _taken(graph: NirGraph, readers: Mapping[str, list[str]], name: str, sizes: Sizes) -> bool:
+    """Whether all nodes that read ``name``, maybe through others that only hand on, can read values of these sizes."""
+    waiting, seen = [(name, sizes)], {name}
+    while waiting:
+        source, given = waiting.pop()
+        for reader in readers.get(source, []):
+            if reader in seen:
+                continue
+            seen.add(reader)
+            kind = graph.nodes[reader].kind
+            if kind in _PASSING:
+                waiting.append((reader, (math.prod(given),) if kind == "Flatten" else given))
+            elif not _takes(graph.nodes[reader], given):
+                return False
+    return True
 
 
-def _takes(graph: NirGraph, name: str, sizes: Sizes, seen: set[str]) -> bool:
-    node = graph.nodes[name]
+def _takes(node: NirNode, sizes: Sizes) -> bool:
     values = {key: np.asarray(value) for key, value in node.values.items() if not isinstance(value, str)}
-    count = int(np.prod(sizes, dtype=object))
-    if node.kind in (IDENTITY, "Input"):
-        return _taken(graph, name, sizes, seen)
-    if node.kind == "Flatten":
-        return _taken(graph, name, (count,), seen)
+    count = math.prod(sizes)
     if node.kind in ("Affine", "Linear"):
         return values["weight"].shape[-1:] == (count,)
     if node.kind in ("Conv1d", "Conv2d"):
@@ -53,4 +67,4 @@ def _takes(graph: NirGraph, name: str, sizes: Sizes, seen: set[str]) -> bool:
     if node.kind in ("SumPool2d", "AvgPool2d"):
         return len(sizes) == 3
     largest = max((value.size for value in values.values()), default=1)
-    return largest in (1, count) or largest == sizes[0]
+    return largest in (1, count, sizes[0])
