@@ -94,6 +94,7 @@ def _layer(imported: Imported, report: LayerReport, compared: LayerComparison) -
         "time_constants": [{"name": name, "low": low, "high": high} for name, low, high in report.taus],
         "decays_before": [{"state": state, "low": low, "high": high} for state, low, high in report.decays],
         "decays_after": {"current": rounded.decays[0], "voltage": rounded.decays[1]},
+        "decay_error": _decay_error(report),
         "weight_error": rounded.weight_error,
         "largest_weight": rounded.largest_weight,
         "power_of_two": rounded.exponent,
@@ -111,6 +112,13 @@ def _layer(imported: Imported, report: LayerReport, compared: LayerComparison) -
         "value_error": compared.value_error,
         "notes": list(rounded.notes),
     }
+
+
+def _decay_error(report: LayerReport) -> float | None:
+    """How far the decays that all neurons get lie from one neuron's own at most, relative to that; None without any."""
+    after = dict(zip(("current", "voltage"), report.rounded.decays, strict=True))
+    errors = [abs(after[state] / own - 1) for state, *span in report.decays for own in span]
+    return max(errors, default=None)
 
 
 def _reset_note(imported: Imported, comparison: Comparison) -> list[str]:

@@ -179,8 +179,10 @@ def _decays(neuron: FloatNeuron) -> tuple[tuple[int, int], tuple[str, ...]]:
             notes.append(f"the {what} decay of {np.median(values):.3g} rounds to 0 of 4096: nothing is forgotten")
         span = np.rint(values * limits.DECAY_ONE)
         if span.min() != span.max():
+            off = max(abs(decay / limits.DECAY_ONE / value - 1) for value in (values.min(), values.max()))
             notes.append(
-                f"neurons have {what} decays of {int(span.min())} to {int(span.max())} of 4096; all get {decay}"
+                f"neurons have {what} decays of {int(span.min())} to {int(span.max())} of 4096; all get {decay}, "
+                f"which is up to {off:.1%} off"
             )
         result.append(decay)
     return (result[0], result[1]), tuple(notes)

@@ -46,6 +46,7 @@ def test_a_recurrent_network_of_snntorch_is_imported_with_a_report_as_text_json_
         {"state": "voltage", "low": pytest.approx(614.4), "high": pytest.approx(614.4)},
     ]
     assert hidden["decays_after"] == {"current": 2048, "voltage": 614}
+    assert hidden["decay_error"] == pytest.approx(1 - 614 / 614.4, rel=0.01)
     with np.load(PEER.with_suffix(".npz")) as file:
         # What snnTorch itself does is what the integers are held against.
         assert hidden["float_rate"] == file["lif1.lif"].mean()

@@ -269,7 +269,9 @@ def test_decays_are_rounded_to_twelve_bits_and_both_sides_are_reported(tmp_path:
         ("current", 4096 / 3, 4096 / 3),
         ("voltage", 4096 / 9, 4096 / 7),
     ]
-    assert any("voltage decays of 455 to 585 of 4096; all get 585" in note for note in layer.rounded.notes)
+    [note] = [note for note in layer.rounded.notes if "voltage decays" in note]
+    # The third neuron's own decay is 4096 / 9 = 455.1: what it gets is 28.5 % more.
+    assert note == "neurons have voltage decays of 455 to 585 of 4096; all get 585, which is up to 28.5% off"
 
 
 def test_weights_are_even_8_bit_integers_times_a_power_of_two_that_fills_them(tmp_path: Path) -> None:
