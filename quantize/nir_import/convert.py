@@ -112,7 +112,8 @@ def _add_all(builder: Builder, graph: NirGraph, floats: FloatNetwork, dt: float)
                 rounded = builder.add(layer)
             except NetworkError as error:
                 raise CannotError(str(error)) from None
-            reports.append(_report(builder, graph, layer, rounded, dt))
+            if not layer.relay:
+                reports.append(_report(builder, graph, layer, rounded, dt))
         if len(problems.found) > before:
             failed.add(layer.name)
     problems.stop_if_any()
@@ -227,6 +228,13 @@ def _notes(graph: NirGraph, floats: FloatNetwork, dt: float, source: str) -> tup
     notes = []
     if floats.dropped:
         notes.append(f"no input leads to {', '.join(floats.dropped)}: left out")
+    relays = [layer for layer in floats.layers if layer.relay]
+    if relays:
+        count = sum(layer.form.shape.size for layer in relays)
+        names = ", ".join(layer.name for layer in relays)
+        notes.append(
+            f"{count} neurons more, in {names}, pass on spikes without the rows or columns that a pooling leaves unread"
+        )
     slow = [
         name
         for name, node in graph.nodes.items()
@@ -256,5 +264,5 @@ def _reset_assumed(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
         layer.name
         for layer in floats.layers
         if layer.neuron is not None and layer.neuron.spikes and (layer.neuron.mem_decay < 1).any()
-        if "v_reset" not in graph.nodes[layer.name].values
+        if not layer.relay and "v_reset" not in graph.nodes[layer.name].values
     )

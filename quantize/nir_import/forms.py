@@ -16,21 +16,23 @@ from netx.nir_graph import IDENTITY, PARAMETERS, NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import import operators as op
 from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
-from quantize.nir_import.linear import Form, as_view, summed, transformed
+from quantize.nir_import.linear import Form, as_view, summed, transformed, window_of
 from quantize.nir_import.loops import LoopError, feedback_edges, reached_from, step_order
-from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, float_neuron
+from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, float_neuron, relay_neuron
 
 NEURONS = (*SPIKING, *READING)
 
 
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
-    """Neurons and what they read. feedback: of their own spikes one step before. neuron: None for a linear output."""
+    """Neurons and what they read. feedback: of their own spikes one step before. neuron: None for a linear output.
+    relay: whether it is no node of the graph, and passes on spikes of the layer that it reads."""
 
     name: str
     form: Form
     feedback: op.Term | None
     neuron: FloatNeuron | None
+    relay: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,30 @@ class _Gatherer:
             if node.kind in NEURONS:
                 self._add_layer(name, node, arriving)
             else:
-                self._forms[name] = transformed(node, arriving, self._dt)
+                self._forms[name] = transformed(node, self._cropped(node, arriving), self._dt)
+
+    def _cropped(self, node: NirNode, form: Form) -> Form:
+        """``form`` as it is, with relays in front of poolings that leave rows or columns unread, where ``node`` could
+        not be joined to them otherwise."""
+        window = window_of(node, form)
+        terms = {}
+        for source, term in form.terms.items():
+            layer = self._layers.get(source)
+            smaller = op.without_margin(term, window) if window is not None else None
+            if smaller is None or layer is None or layer.neuron is None or not layer.neuron.spikes:
+                terms[source] = term
+            else:
+                terms[self._relay(source, term.source, smaller)] = replace(term, source=smaller)
+        return replace(form, terms=terms)
+
+    def _relay(self, source: str, before: Shape, after: Shape) -> str:
+        """The name of a layer that spikes as the first rows and columns of ``source`` do."""
+        name = f"{source}.{after.height}x{after.width}"
+        while name in self._graph.nodes:
+            name += "_"
+        form = Form(after, {source: op.crop(before, after)}, np.zeros(after))
+        self._layers[name] = FloatLayer(name, form, None, relay_neuron(after), relay=True)
+        return name
 
     def _arriving(self, name: str) -> Form | None:
         """The sum of what the edges bring; None when one of their sources is itself a problem."""

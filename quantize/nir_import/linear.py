@@ -58,6 +58,11 @@ def transformed(node: NirNode, form: Form, dt: float) -> Form:
     raise CannotError("is no kind that can be done")
 
 
+def window_of(node: NirNode, form: Form) -> op.Conv | None:
+    """The convolution that ``node`` is; None where it is no convolution or pooling."""
+    return _conv(node, form.shape) if node.kind in _WINDOWED else None
+
+
 def summed(forms: list[Form]) -> Form:
     """The sum of what several edges bring to a node."""
     if not forms:

@@ -90,6 +90,12 @@ def float_neuron(node: NirNode, shape: Shape, dt: float) -> FloatNeuron:
     return FloatNeuron(syn, mem, gain, mem * get("v_leak"), threshold, reset, spikes)
 
 
+def relay_neuron(shape: Shape) -> FloatNeuron:
+    """Neurons that fire in the step in which a spike arrives over a weight of one."""
+    one, zero = np.ones(shape), np.zeros(shape)
+    return FloatNeuron(one, one, one, zero, one / 2, zero, True)
+
+
 def spread(node: NirNode, name: str, shape: Shape, default: float | None = None) -> Values:
     """A parameter for each neuron of ``shape``: stored for each, for each channel, or once for all."""
     if name not in node.values:

@@ -140,6 +140,33 @@ def then_conv(term: Term, conv: Conv) -> Term:
     return replace(then_dense(term, matrix), shape=shape)
 
 
+def without_margin(term: Term, conv: Conv) -> Shape | None:
+    """A smaller source with which ``term`` is the same and can be joined to ``conv``; None where there is none.
+
+    Pooling that does not divide a size leaves the last rows or columns unread. A convolution with padding behind it
+    sees zeros there, and one that is joined to the pooling would see what was left.
+    """
+    first = term.operator
+    if not isinstance(first, Conv) or term.flattened or not any(conv.padding):
+        return None
+    middle, first = term.own_shape, undilated(first)
+    sizes = list(term.source)
+    for axis in (0, 1):
+        kernel, stride, padding = first.weight.shape[2 + axis], first.stride[axis], first.padding[axis]
+        if conv.padding[axis] and kernel > stride + padding:
+            return None
+        sizes[1 + axis] = min(sizes[1 + axis], (middle[1 + axis] - 1) * stride - padding + kernel)
+    smaller = Shape(*sizes)
+    return smaller if smaller != term.source and first.output_shape(smaller) == middle else None
+
+
+def crop(source: Shape, shape: Shape) -> Term:
+    """The first rows and columns of ``source``, channel by channel."""
+    kernel = np.zeros((source.channel, 1, source.height - shape.height + 1, source.width - shape.width + 1))
+    kernel[:, :, 0, 0] = 1
+    return Term(Conv(kernel, groups=source.channel), source, shape, np.zeros((1, 1), np.int64))
+
+
 def then_scaled(term: Term, factor: Float) -> Term:
     """Each value of ``term`` times its own factor, of its shape or (1, 1, 1)."""
     operator = term.operator

@@ -126,6 +126,16 @@ GRAPHS: dict[str, tuple[tuple[int, ...], list[nir.NIRNode]]] = {
         ],
     ),
     "AvgPool2d": ((2, 6, 6), [pool(nir.AvgPool2d, 2), conv2d(dyadic(4, 2, 2, 2)), lif((4, 2, 2))]),
+    "pooling that leaves a row and a column, and padding behind it": (
+        (2, 9, 8),
+        [
+            conv2d(dyadic(3, 2, 3, 3), padding=1),
+            integrate((3, 9, 8), v_threshold=2.0),
+            pool(nir.AvgPool2d, 2),
+            conv2d(dyadic(4, 3, 3, 3), padding=1),
+            integrate((4, 4, 4)),
+        ],
+    ),
     "pooling right before neurons": ((2, 6, 6), [conv2d(dyadic(4, 2, 3, 3)), pool(nir.SumPool2d, 2), lif((4, 2, 2))]),
     "IF that is reset below zero": ((6,), [nir.Linear(dyadic(5, 6) + 0.5), integrate((5,), v_reset=0.0, r=2.0)]),
     "a linear output": ((6,), [threshold(6), nir.Affine(dyadic(3, 6), dyadic(3))]),
@@ -137,6 +147,18 @@ GRAPHS: dict[str, tuple[tuple[int, ...], list[nir.NIRNode]]] = {
 def test_a_graph_of_small_multiples_does_exactly_what_it_did(name: str, tmp_path: Path) -> None:
     shape, nodes = GRAPHS[name]
     check_equal(imported(chain(shape, *nodes), spikes(2, 30, *shape), tmp_path))
+
+
+def test_what_a_pooling_leaves_unread_is_cut_off_by_relays_so_that_a_convolution_stays_one(tmp_path: Path) -> None:
+    """As a matrix the second layer would have 64 times 144 weights."""
+    shape, nodes = GRAPHS["pooling that leaves a row and a column, and padding behind it"]
+    result = imported(chain(shape, *nodes), spikes(20, *shape), tmp_path)
+    relay, last = result.network.layers[-2:]
+    assert result.network.shape(relay.name) == (3, 8, 8)
+    assert isinstance(last.synapse, Conv2d)
+    assert last.synapse.stride == (2, 2)
+    assert [layer.node for layer in result.layers] == ["n1", "n4"]
+    assert any(note.startswith("192 neurons more, in n1.8x8, pass on spikes") for note in result.notes)
 
 
 def test_thresholds_that_differ_cost_memoryless_neurons_nothing(tmp_path: Path) -> None:
