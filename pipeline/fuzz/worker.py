@@ -70,7 +70,8 @@ def _import(path: Path) -> None:
             or np.prod(sizes.astype(float)) > _FRAME_MAX
         ):
             return
-        frames[name] = np.ones((2, *sizes.tolist()), np.int32)
+        # In a row, which an import takes for every shape: numpy has no arrays of more than 32 axes.
+        frames[name] = np.ones((2, int(np.prod(sizes))), np.int32)
     import_graph(graph, frames)
 
 

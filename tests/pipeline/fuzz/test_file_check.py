@@ -4,13 +4,18 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 
+import h5py
+import nir
+import numpy as np
 import pytest
 
 from netx import FormatError
 from pipeline.fuzz import State, Trouble, Workplace, check
 from pipeline.fuzz import reader as reading
 from pipeline.fuzz.reader import Outcome, Reader
+from pipeline.fuzz.worker import answer
 from pipeline.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -85,6 +90,16 @@ def test_the_real_reading_process_ends_when_a_file_keeps_it_busy(tmp_path):
     )
     child = subprocess.run([sys.executable, "-c", probe], input='"x.net"\n', text=True, timeout=200, cwd=tmp_path)
     assert child.returncode == -signal.SIGXCPU
+
+
+def test_an_input_of_more_axes_than_an_array_can_have_is_read(tmp_path):
+    nodes = {"in": nir.Input(np.array([3])), "w": nir.Linear(np.ones((2, 3))), "n": nir.Threshold(np.full(2, 0.5))}
+    nodes["out"] = nir.Output(np.array([2]))
+    nir.write(tmp_path / "n.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
+    with h5py.File(tmp_path / "n.nir", "r+") as file:
+        del file["node/nodes/in/shape"]
+        file["node/nodes/in/shape"] = np.array([1] * 256 + [3])
+    assert answer(tmp_path / "n.nir") == ("read", "")
 
 
 def test_a_refusal_without_words_is_not_clear():
