@@ -22,11 +22,12 @@ def write_seeds(folder: Path) -> list[Path]:
     flat = Layer("flat", ("edges",), Flatten())
     read = Layer("score", ("flat",), Dense(np.arange(-40, 40, dtype=np.int32).reshape(1, 80) * 2), Accumulator())
     network = Network((Input("pixels", Shape(2, 4, 3), Range(0, 15)),), (conv, flat, read), ("score",))
-    files = [folder / name for name in ("own.net", "own.nir", "lava_dl.net", "plain.nir")]
+    files = [folder / name for name in ("own.net", "own.nir", "lava_dl.net", "plain.nir", "old.nir")]
     save(network, files[0])
     save(network, files[1])
     _write_lava_dl(files[2])
     _write_plain(files[3])
+    _write_old(files[4])
     return files
 
 
@@ -98,3 +99,26 @@ def _write_plain(path: Path) -> None:
     }
     order = list(nodes)
     nir.write(path, nir.NIRGraph(nodes, list(pairwise(order))))
+
+
+def _write_old(path: Path) -> None:
+    """As nir 1.0.0 wrote them: without ``v_reset``, and with steps in front of the input's shape."""
+
+    def conv(weight: np.ndarray, size: int) -> nir.Conv2d:
+        bias = np.zeros(len(weight), np.float32)
+        return nir.Conv2d((size, size), weight.astype(np.float32), 1, (1, 1), 1, 1, bias)
+
+    two = np.array([2, 2])
+    nodes = {
+        "in": nir.Input(np.array([4, 1, 5, 5])),
+        "a": conv(np.linspace(-1, 1, 18).reshape(2, 1, 3, 3), 5),
+        "fire": nir.IF(np.ones((2, 5, 5)), np.full((2, 5, 5), 0.5)),
+        "pool": nir.AvgPool2d(two, two, np.array([0, 0])),
+        "b": conv(np.linspace(1, -1, 18).reshape(1, 2, 3, 3), 2),
+        "end": nir.LIF(*(np.full((1, 2, 2), value) for value in (1e-3, 10.0, 0.0, 0.5))),
+        "out": nir.Output(np.array([1, 2, 2])),
+    }
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    with h5py.File(path, "r+") as file:
+        for name in ("fire", "end"):
+            del file[f"node/nodes/{name}/v_reset"]
