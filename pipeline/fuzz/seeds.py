@@ -102,7 +102,7 @@ def _write_plain(path: Path) -> None:
 
 
 def _write_old(path: Path) -> None:
-    """As nir 1.0.0 wrote them: without ``v_reset``, and with steps in front of the input's shape."""
+    """As nir 1.0.0 wrote them: without ``v_reset``, and with the batch in front of the input's shape."""
 
     def conv(weight: np.ndarray, size: int) -> nir.Conv2d:
         bias = np.zeros(len(weight), np.float32)
@@ -110,7 +110,7 @@ def _write_old(path: Path) -> None:
 
     two = np.array([2, 2])
     nodes = {
-        "in": nir.Input(np.array([4, 1, 5, 5])),
+        "in": nir.Input(np.array([1, 1, 5, 5])),
         "a": conv(np.linspace(-1, 1, 18).reshape(2, 1, 3, 3), 5),
         "fire": nir.IF(np.ones((2, 5, 5)), np.full((2, 5, 5), 0.5)),
         "pool": nir.AvgPool2d(two, two, np.array([0, 0])),
