@@ -9,7 +9,16 @@ from pathlib import Path
 from netx.bundle import MANIFEST, load
 from netx.errors import FormatError, MonospikeError
 from netx.hdf5 import opened
-from netx.lint import net_layers, net_neurons, net_weights, nir_graph, nir_readers
+from netx.lint import (
+    net_layers,
+    net_neurons,
+    net_weights,
+    nir_graph,
+    nir_readers,
+    reader_norse,
+    reader_sinabs,
+    reader_snntorch,
+)
 from netx.lint.finding import Finding, Rule, Severity
 from netx.lint.net_layers import INPUT_SHAPE_MISSING
 from netx.lint.net_view import net_view
@@ -36,17 +45,10 @@ NOT_IMPORTABLE = Rule(
 )
 
 _SUFFIXES = (".net", ".nir")
-_FAMILIES = (
-    net_layers.FILE,
-    net_layers.LAYER,
-    net_weights.LAYER,
-    net_neurons.LAYER,
-    nir_graph.GRAPH,
-    nir_graph.NODE,
-    nir_readers.GRAPH,
-    nir_readers.NODE,
-    NETWORK,
-)
+_NIR_GRAPH = (nir_graph.GRAPH, nir_readers.GRAPH, reader_norse.GRAPH, reader_snntorch.GRAPH)
+_NIR_NODE = (nir_graph.NODE, nir_readers.NODE, reader_norse.NODE, reader_snntorch.NODE, reader_sinabs.NODE)
+_NET_LAYER = (net_layers.LAYER, net_weights.LAYER, net_neurons.LAYER)
+_FAMILIES = (net_layers.FILE, *_NET_LAYER, *_NIR_GRAPH, *_NIR_NODE, NETWORK)
 
 
 def rules() -> tuple[Rule, ...]:
@@ -95,7 +97,7 @@ def _net_findings(path: Path) -> list[Finding]:
             file = net_view(root, problems)
             found += net_layers.FILE.findings(file, path)
             for layer in file.layers:
-                for family in (net_layers.LAYER, net_weights.LAYER, net_neurons.LAYER):
+                for family in _NET_LAYER:
                     found += family.findings(layer, path, layer.raw.place)
     except FormatError as error:
         problems.append(str(error))
@@ -112,10 +114,10 @@ def _nir_findings(path: Path) -> tuple[list[Finding], bool]:
             graphs = nir_view(root, problems)
             own = bool(graphs) and graphs[0].own
             for graph in graphs:
-                for rules in (nir_graph.GRAPH, nir_readers.GRAPH):
+                for rules in _NIR_GRAPH:
                     found += rules.findings(graph, path, graph.place)
                 for node in graph.nodes:
-                    for family in (nir_graph.NODE, nir_readers.NODE):
+                    for family in _NIR_NODE:
                         found += family.findings(node, path, node.place)
     except FormatError as error:
         problems.append(str(error))
