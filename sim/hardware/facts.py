@@ -12,6 +12,8 @@ Count: TypeAlias = Annotated[int, Field(ge=1, le=1 << 24)]
 """1 to 16,777,216: no core of any chip holds more of anything."""
 
 _MOST_BITS = 64
+_MOST_CORES = 1 << 16
+"""More than a file of a chip can mean: Loihi 2 has 128, TrueNorth 4096 (Merolla et al., Science 345, 2014)."""
 
 
 class Section(BaseModel):
@@ -119,7 +121,9 @@ class Limits(Section):
     convolution_width: Limit | None = None
 
     @model_validator(mode="after")
-    def _bits_are_few(self) -> Limits:
+    def _are_possible(self) -> Limits:
+        if self.cores.value > _MOST_CORES:
+            raise ValueError(f"cores: {self.cores.value} are more than {_MOST_CORES}")
         for name in ("weight_bits", "message_bits"):
             if (bits := getattr(self, name).value) > _MOST_BITS:
                 raise ValueError(f"{name}: {bits} bits are more than {_MOST_BITS}")

@@ -16,11 +16,14 @@ _GOLDEN_ANGLE = 137.508
 
 
 def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
-    """An SVG of all chips side by side, with a legend of the layers; a core says in its tooltip what it holds."""
+    """An SVG of the chips that are used, side by side, with a legend of the layers; a core says in its tooltip what it
+    holds."""
     side = _tile_side(mesh)
     tile = side * _CORE + _GAP
     chip = mesh.columns * tile + 2 * _GAP
-    width = max(mapping.chips * (chip + _MARGIN) + _MARGIN, 2 * _LEGEND_COLUMN)
+    a_chip = mesh.columns * mesh.rows * mesh.cores_per_tile
+    chips = max(mapping.placement, default=0) // a_chip + 1
+    width = max(chips * (chip + _MARGIN) + _MARGIN, 2 * _LEGEND_COLUMN)
     lines = -(-len(mapping.layers) // max(width // _LEGEND_COLUMN, 1))
     top = _MARGIN + _LINE
     below = top + mesh.rows * tile + 2 * _GAP + _LINE
@@ -34,8 +37,7 @@ def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
         site: (number, core) for number, (site, core) in enumerate(zip(mapping.placement, mapping.cores, strict=True))
     }
     hues = {layer.name: index * _GOLDEN_ANGLE % 360 for index, layer in enumerate(mapping.layers)}
-    a_chip = mesh.columns * mesh.rows * mesh.cores_per_tile
-    for site in range(mapping.chips * a_chip):
+    for site in range(chips * a_chip):
         place, inside = divmod(site % a_chip, mesh.cores_per_tile)
         x = _MARGIN + site // a_chip * (chip + _MARGIN) + place % mesh.columns * tile + inside % side * _CORE
         y = top + place // mesh.columns * tile + inside // side * _CORE

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import quadratic_assignment
 
+from netx import MonospikeError
 from sim.hardware import Mesh
 from sim.mapping.exchange import Matrix, Placement, downhill, travelled
 from sim.mapping.greedy import greedy
@@ -29,6 +30,9 @@ _REFINED = 2
 _ITERATIONS = 12
 """Of scipy; thirty, its default, take twice as long for half a percent."""
 
+_MOST_SITES = 8192
+"""Some matrices of so many rows and columns fit into memory."""
+
 TRIED = 1 + _GREEDY + _REFINED
 """Placements that are tried."""
 
@@ -38,7 +42,8 @@ def place(
 ) -> Mapping:
     """``mapping`` with its cores where ``traffic`` travels less far; the same for the same ``seed``.
 
-    tried: called with the number of placements tried, of ``TRIED``, after each of them.
+    tried: called with the number of placements tried, of ``TRIED``, after each of them. Raises MonospikeError when the
+    chips in use have more than 8192 cores.
     """
     flow, sites = _problem(mapping, traffic, mesh)
     rng = np.random.default_rng(seed)
@@ -61,8 +66,18 @@ def place_greedily(mapping: Mapping, traffic: Messages, mesh: Mesh) -> Mapping:
 
 
 def _problem(mapping: Mapping, traffic: Messages, mesh: Mesh) -> tuple[Matrix, Matrix]:
-    """Messages between every two cores, both ways, and hops between every two sites; a core for every site."""
-    sites = distances(mesh, mapping.chips).astype(np.float64)
+    """Messages between every two cores, both ways, and hops between every two sites; a core for every site.
+
+    Chips without a core now stay without: on them, messages would travel further.
+    """
+    a_chip = mesh.columns * mesh.rows * mesh.cores_per_tile
+    chips = max(mapping.placement, default=0) // a_chip + 1
+    if chips * a_chip > _MOST_SITES:
+        raise MonospikeError(
+            f"{mapping.chip}: placing looks at every two of {chips * a_chip} cores, and can do that for {_MOST_SITES}: "
+            "leave --place out, or map the network in parts"
+        )
+    sites = distances(mesh, chips).astype(np.float64)
     flow = np.zeros(sites.shape)
     flow[: len(traffic), : len(traffic)] = traffic + traffic.T
     return flow, sites

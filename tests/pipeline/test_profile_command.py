@@ -151,6 +151,7 @@ def test_a_folder_without_frames_is_refused(place: Path) -> None:
         ("neurons", 0, "greater than or equal to 1"),
         ("synapse_words", 10**12, "less than or equal to"),
         ("cores", 7, "mesh has 128"),
+        ("cores", 1 << 24, "16777216 are more than 65536"),
     ],
 )
 def test_a_chip_with_absurd_limits_is_refused_with_file_and_key(place: Path, limit: str, value: int, said: str) -> None:

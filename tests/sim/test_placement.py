@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from netx import LIF, Concat, Conv2d, Dense, Flatten, Input, Layer, Network, Shape
+from netx import LIF, Concat, Conv2d, Dense, Flatten, Input, Layer, MonospikeError, Network, Shape
 from sim.engine import run
 from sim.hardware import Mesh, load_chip
 from sim.mapping import Mapping, map_network
@@ -172,6 +172,20 @@ def test_of_a_placement_no_exchange_of_two_sites_saves_anything() -> None:
                 site if core == one else sites[one] if sites[core] == site else sites[core] for core in range(count)
             ]
             assert hops(traffic, mapping.placed(other), mesh) >= cost
+
+
+def test_chips_that_are_not_needed_stay_empty_and_too_many_sites_are_refused() -> None:
+    net, few = network(), mapped(40)
+    assert CHIP.mesh is not None
+    traffic = messages(net, few, rates(net), PACKING)
+    many = map_network(net, CHIP, "many", 1000)
+    assert many.chips == 1000
+    assert max(place(many, messages(net, many, rates(net), PACKING), CHIP.mesh).placement) < 128
+    far = few.placed(range(1 << 20, (1 << 20) + len(few.cores)))
+    with pytest.raises(
+        MonospikeError, match=r"few: placing looks at every two of 10\d+ cores"
+    ):
+        place(far, traffic, CHIP.mesh)
 
 
 def test_greedy_puts_a_star_of_cores_around_its_middle_and_a_placement_is_never_worse() -> None:
