@@ -182,6 +182,9 @@ class RunConfig(Section):
     tracker: TrackerConfig = TrackerConfig()
     simulate: SimulateConfig = SimulateConfig()
     profile: ProfileConfig = ProfileConfig()
+    search: Path | None = Field(
+        None, description="folder of a finished monospike search, whose Pareto fronts the report shows"
+    )
 
     @model_validator(mode="after")
     def _has_one_student(self) -> RunConfig:

@@ -28,6 +28,8 @@ from pipeline.planning import chip_name, make_plans, save_plans
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.report import Figures, TrackedSequence, write_report
+from pipeline.search.page import chip_fronts
+from pipeline.search.results import read_results, save_results
 from pipeline.sequences import derived_seed, make_sequences
 from pipeline.stages import STAGES, Stage, StageError, file_digest, read_record, write_json
 from pipeline.train import load_checkpoint, save_checkpoint, train
@@ -35,7 +37,8 @@ from pipeline.weights import checkpoint_path
 from sim.activity import count
 from sim.recording import Recording
 
-REPORT_FILES = ("report.json", "report.html", "tracking.gif")
+REPORT_FILES = ("report.json", "report.html", "tracking.gif", "search/*")
+"""The last are those of a search, where the configuration names one."""
 
 SPIKE_PICTURE_FRAME = 12
 """Search frame whose spikes the report shows: the target has moved by then."""
@@ -62,6 +65,7 @@ class Deployment:
         """All stages, in order."""
         config = self.config.model_dump(mode="json")
         config["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
+        config["searched"] = self.config.search and read_results(self.config.search)
 
         def stage(name: str, work: Callable[[], str], needs: str, settings: str, *outputs: str) -> Stage:
             picked = {key: config[key] for key in settings.split()}
@@ -213,6 +217,7 @@ class Deployment:
         """Everything in report.json, report.html and an animation."""
         verdict = _read_json(self.folder / "verify" / "verification.json")
         scores = _read_json(self.folder / "profile" / "accuracy.json")
+        searched = None if self.config.search is None else read_results(self.config.search)
         report = {
             **_read_json(self.folder / "profile" / "costs.json"),
             "verification": verdict,
@@ -228,8 +233,12 @@ class Deployment:
             "config": self.config.model_dump(mode="json"),
             "seconds": {name: record["seconds"] for name in STAGES if (record := read_record(self.folder, name))},
             "commands": self._commands(),
+            **({} if searched is None else {"search": searched}),
         }
-        write_report(self.folder, report, self._figures())
+        write_report(self.folder, report, self._figures(searched))
+        shutil.rmtree(self.folder / "search", ignore_errors=True)
+        if searched is not None:
+            save_results(searched, self.folder / "search")
         return str(self.folder / "report.html")
 
     def _commands(self) -> list[str]:
@@ -246,7 +255,7 @@ class Deployment:
                 files[path] = {"path": path, "sha256": digest, "bytes": (self.folder / path).stat().st_size}
         return files
 
-    def _figures(self) -> Figures:
+    def _figures(self, searched: Mapping[str, Any] | None) -> Figures:
         tracks = accuracy.load_tracks(self.folder / "profile" / "tracks.npz")
         tracked = tuple(
             TrackedSequence(
@@ -273,7 +282,8 @@ class Deployment:
         crops = {branch: from_pixels(target.frames[branch][at[branch]], bits) for branch in verification.BRANCHES}
         planned = [chip_name(chip) for chip in self.config.profile.chips]
         chips = {chip: (self.folder / "profile" / f"planning-{chip}.svg").read_text("utf-8") for chip in planned}
-        return Figures(sequences=tracked, spikes=spikes, chips=chips, **crops)
+        fronts = () if searched is None else chip_fronts(searched)
+        return Figures(sequences=tracked, spikes=spikes, chips=chips, fronts=fronts, **crops)
 
     def _target(self) -> verification.Target:
         first, deployed = Sequence.load(self._sequence_files()[0]), self._deployed()

@@ -68,7 +68,7 @@ def map_network(
     if svg is not None:
         _draw(mapping, described, svg)
     for violation in mapping.violations:
-        progress.say(f"{violation.rule}: {violation.where}: {violation.mend}")
+        progress.say(str(violation))
     if not mapping.fits:
         raise typer.Exit(1)
 

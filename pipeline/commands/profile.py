@@ -91,7 +91,7 @@ def profile(
     if svg is not None:
         write_text(svg, plan_svg(plan))
     for violation in plan.mapping.violations:
-        progress.say(f"{violation.rule}: {violation.where}: {violation.mend}")
+        progress.say(str(violation))
     if not plan.mapping.fits:
         raise typer.Exit(1)
 

@@ -34,7 +34,8 @@ def search(
     from pipeline.config import read_config
     from pipeline.progress import Progress
     from pipeline.search.config import SearchConfig
-    from pipeline.search.run import PAGE, RESULTS, TABLE, run_search
+    from pipeline.search.results import PAGE, RESULTS, TABLE
+    from pipeline.search.run import run_search
     from pipeline.search.table import lines
     from pipeline.search.workers import Workers
 

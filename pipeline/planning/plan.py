@@ -80,7 +80,7 @@ def make_plan(
     assert chip.mesh is not None
     assert chip.packing is not None
     if not mapping.cores:
-        broken = "; ".join(f"{one.rule}: {one.where}: {one.mend}" for one in mapping.violations)
+        broken = "; ".join(map(str, mapping.violations))
         raise MonospikeError(f"{question.name}: not one layer fits on a core: {broken}")
     if recording.frames % question.steps:
         raise MonospikeError(
@@ -89,10 +89,25 @@ def make_plan(
     if question.place:
         traffic = messages(network, mapping, rates(network, recording), chip.packing)
         mapping = place(mapping, traffic, chip.mesh, question.seed, tried)
+    cost = cost_on(chip, mapping, network, frames, recording, question.steps, question.step_seconds)
+    return Plan(question, mapping, cost, recording.frames, tuple(_warnings(frames, cost)))
+
+
+def cost_on(
+    chip: Chip,
+    mapping: Mapping,
+    network: Network,
+    frames: Named[str, npt.ArrayLike],
+    recording: Recording,
+    steps: int = 1,
+    step_seconds: float | None = None,
+) -> Cost:
+    """Price what a mapped ``network`` did with ``frames``; all as for ``make_plan`` and ``Question``."""
+    assert chip.mesh is not None, "what is mapped has a mesh and a packing"
+    assert chip.packing is not None
     operations = count_operations(network, frames, recording, mapping, chip.mesh, chip.packing)
     depth = max(network.depth(name) for name in network.outputs)
-    cost = price_mapped(operations, chip, depth, question.steps, question.step_seconds)
-    return Plan(question, mapping, cost, recording.frames, tuple(_warnings(frames, cost)))
+    return price_mapped(operations, chip, depth, steps, step_seconds)
 
 
 def _warnings(frames: Named[str, npt.ArrayLike], cost: Cost) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,12 +53,31 @@ class TrackedSequence:
 
 
 @dataclass(frozen=True)
+class ChipFront:
+    """What a search found on one chip.
+
+    objectives: in which candidates were weighed there. missing: those without figures on it. plot: an SVG element,
+    empty where there is nothing to draw. rows: the best candidates as texts, a head first. built: candidates there.
+    """
+
+    name: str
+    title: str
+    source: str
+    objectives: tuple[str, ...]
+    missing: tuple[str, ...]
+    plot: str
+    rows: Sequence[Sequence[str]]
+    built: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """Pictures of a run.
 
     sequences: at least one. spikes: for each layer 0 or 1, uint8, shape (channel, height, width), of one frame.
     template, search: the crops that these spikes belong to, uint8, shape (height, width, 3), RGB.
     chips: for each chip that is planned for its picture, an SVG element.
+    fronts: of a search, chip by chip; none where the report has no search.
     """
 
     sequences: tuple[TrackedSequence, ...]
@@ -66,6 +85,7 @@ class Figures:
     template: npt.NDArray[np.uint8]
     search: npt.NDArray[np.uint8]
     chips: Mapping[str, str] = field(default_factory=dict)
+    fronts: tuple[ChipFront, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sequences", tuple(self.sequences))

@@ -38,6 +38,7 @@ def render(report: Mapping[str, Any], figures: Figures, gif: bytes) -> str:
         "crops": {"template": _picture(figures.template), "search": _picture(figures.search)},
         "tiles": _tiles(figures),
         "chips": {name: Markup(svg) for name, svg in figures.chips.items()},
+        "fronts": figures.fronts,
         "compared": _compared(report["verification"]["layers"]),
         "shown_sequences": min(len(figures.sequences), plots.MAX_SEQUENCES),
     }

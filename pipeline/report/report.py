@@ -37,9 +37,24 @@ def validate(report: Mapping[str, Any]) -> str:
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise ReportError(f"the report cannot be written as JSON: {error}") from None
-    validator = jsonschema.Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
-    problems = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
+    _check(json.loads(text), _schema(), "the report does not fit its schema")
+    return text
+
+
+def validate_part(name: str, value: Any, where: str) -> None:
+    """Check JSON values as the report's part ``name``. Raises ReportError that says ``where`` and names the place."""
+    schema = _schema()
+    part = {**schema["properties"][name], "$defs": schema["$defs"]}
+    _check(value, part, f"{where}: does not fit the report's schema")
+
+
+def _schema() -> dict[str, Any]:
+    return dict(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+
+
+def _check(value: Any, schema: Mapping[str, Any], complaint: str) -> None:
+    validator = jsonschema.Draft202012Validator(schema)
+    problems = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     if problems:
         lines = [f"{problem.json_path}: {problem.message}" for problem in problems]
-        raise ReportError("the report does not fit its schema:\n  " + "\n  ".join(lines))
-    return text
+        raise ReportError(f"{complaint}:\n  " + "\n  ".join(lines))

@@ -9,16 +9,18 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-_STYLE = Path(__file__).with_name("page.css")
+_SHARED = Path(__file__).parent
+_STYLE = _SHARED / "page.css"
 
 
 def filled(folder: Path, filters: Mapping[str, Callable[..., Any]], values: Mapping[str, Any]) -> str:
     """``page.html.j2`` of ``folder`` as HTML, filled with ``values`` and, as ``css``, the style of all pages.
 
-    Text is escaped unless it is Markup. Raises jinja2.UndefinedError when the page uses a value that is not there.
+    The page may import what several show, from this package's folder. Text is escaped unless it is Markup. Raises
+    jinja2.UndefinedError when the page uses a value that is not there.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, _SHARED]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -16,12 +16,14 @@ import torch
 from netx import Network, prove_headroom
 from netx.errors import MonospikeError
 from pipeline.data import Sequence
+from pipeline.planning import chip_name
 from pipeline.search.config import SearchConfig
-from pipeline.search.costing import ChipCost, chip_cost, chip_label, host_energy, mapping_on, mean, mean_cost
+from pipeline.search.costing import ChipCost, chip_cost, host_energy, mapping_on, mean, mean_cost
 from pipeline.search.places import Place, Split, split
 from pipeline.search.subject import Subject, open_subject
 from pipeline.track import Scorer, Siamese, iou, track
 from quantize.coarser import MOST_BITS, with_thresholds, with_weight_bits
+from sim.costs import Duration
 from sim.energy import Energy
 from sim.mapping import Mapping as ChipMapping
 
@@ -161,7 +163,7 @@ def _row(variant: Variant, place: Place, chip: str) -> dict[str, Any]:
         "thresholds": variant.thresholds,
         "encoder": place.encoder,
         "head": place.head,
-        "chip": chip_label(chip),
+        "chip": chip_name(chip),
         "reason": None,
         "mean_iou": None,
         "agreement": None,
@@ -202,6 +204,6 @@ def _frames(sequence: Sequence, most: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(1, last, min(most, last)).round()})
 
 
-def _values(energy: Energy | None) -> list[float] | None:
+def _values(estimates: Energy | Duration | None) -> list[float] | None:
     """Low, typical and high."""
-    return None if energy is None else list(energy)
+    return None if estimates is None else list(estimates)

@@ -12,14 +12,14 @@ from typing import Any
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.config import ConfigError
+from pipeline.planning import chip_name
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.search.candidate import Variant, evaluate, variants
 from pipeline.search.config import Objective, SearchConfig
-from pipeline.search.costing import chip_label
 from pipeline.search.front import front
 from pipeline.search.page import render
-from pipeline.search.table import csv_text
+from pipeline.search.results import PAGE, save_results
 from pipeline.search.workers import Workers, call_all
 from pipeline.sequences import make_sequences
 from pipeline.stages import code_digest, file_digest, write_json
@@ -27,7 +27,6 @@ from pipeline.weights import checkpoint_path
 from sim.energy import load_profile
 from sim.hardware import Chip, load_chip
 
-RESULTS, TABLE, PAGE = "search.json", "search.csv", "search.html"
 _EVALUATED = "evaluated"
 """Folder of what is done: a file for each variant, named by all that it depends on."""
 
@@ -98,7 +97,7 @@ def _chip_front(config: SearchConfig, candidates: Sequence[Mapping[str, Any]], c
 
 def _with_whole_paths(config: SearchConfig) -> tuple[SearchConfig, dict[str, Chip]]:
     """Files as paths that mean the same to every worker; and the chips by label. Bad ones are told before any work."""
-    chips = {chip_label(name): load_chip(name) for name in config.chips}
+    chips = {chip_name(name): load_chip(name) for name in config.chips}
     if len(chips) < len(config.chips):
         raise ConfigError("chips: two have the same name; rename one of the files")
     if load_profile(config.host).ann == []:
@@ -108,7 +107,7 @@ def _with_whole_paths(config: SearchConfig) -> tuple[SearchConfig, dict[str, Chi
 
 
 def _whole(name: str) -> str:
-    return name if chip_label(name) == name else str(Path(name).resolve())
+    return name if chip_name(name) == name else str(Path(name).resolve())
 
 
 def _write_data(config: SearchConfig, data: Path, progress: Progress) -> None:
@@ -148,8 +147,7 @@ def _read(path: Path) -> list[dict[str, Any]] | None:
     return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
 
 
-def _write(folder: Path, results: Mapping[str, Any]) -> None:
-    for name, text in ((TABLE, csv_text(results)), (PAGE, render(results))):
-        with write_whole(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    write_json(folder / RESULTS, results)
+def _write(folder: Path, results: dict[str, Any]) -> None:
+    with write_whole(folder / PAGE) as temporary:
+        temporary.write_text(render(results), encoding="utf-8")
+    save_results(results, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matplotlib.ticker import EngFormatter
@@ -64,13 +64,18 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     by_number = {row["number"]: row for row in results["candidates"]}
     said = []
     for chip, one in results["fronts"].items():
-        title = ", ".join(map(_heading, one["objectives"])) or "nothing could be built"
+        title = ", ".join(headings(one["objectives"])) or "nothing could be built"
         said.append(f"{chip}: best in {title}")
         for number in one["candidates"]:
             row = by_number[number]
             figures = ", ".join(f"{_heading(name)} {shown(name, row[name])}" for name in one["objectives"])
             said.append(f"  {number:4}  {in_words(row)}: {figures}")
     return said
+
+
+def headings(names: Iterable[str]) -> tuple[str, ...]:
+    """Settings, figures and objectives in words."""
+    return tuple(map(_heading, names))
 
 
 def _heading(name: str) -> str:

@@ -27,6 +27,9 @@ class Violation:
     where: str
     mend: str
 
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.where}: {self.mend}"
+
 
 @dataclass(frozen=True)
 class Core:

@@ -17,6 +17,11 @@ import numpy as np
 import pytest
 
 import pipeline.report
+from pipeline.config import read_config
+from pipeline.progress import Progress
+from pipeline.search.config import SearchConfig
+from pipeline.search.run import run_search
+from pipeline.search.workers import Workers
 from pipeline.stages import STAGES
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(400)]
@@ -90,6 +95,35 @@ def test_a_second_run_skips_every_stage_but_one_that_is_asked_for(run, tiny_run)
     forced = monospike("deploy", tiny_run, "--from", "quantize", "--until", "export", cwd=place)
     assert re.findall(r"^(\w+) .*: ", forced.stdout, re.MULTILINE) == ["quantize", "export"]
     assert forced.stdout.count("unchanged, skipped") == 1, "quantize gave the same files, so export need not run"
+
+
+def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(run, tiny_run, search_file, tmp_path):
+    place = run.parents[1]
+    with_search = tmp_path / "searching.yaml"
+    with_search.write_text(tiny_run.read_text() + "search: runs/searched\n")
+    message = refused(monospike("deploy", with_search, cwd=place))
+    assert "runs/searched/search.json: cannot be read" in message
+    assert "name the folder of a finished monospike search" in message
+
+    searched = place / "runs" / "searched"
+    run_search(read_config(search_file, SearchConfig), searched, Workers(0), "monospike search", Progress(quiet=True))
+    again = monospike("deploy", with_search, cwd=place)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("unchanged, skipped") == len(STAGES) - 1
+    for name in ("search.json", "search.csv"):
+        assert (run / "search" / name).read_bytes() == (searched / name).read_bytes()
+    assert '<section id="search">' in (run / "report.html").read_text()
+
+    results = json.loads((searched / "search.json").read_text())
+    results["candidates"][0]["cores"] = "many"
+    (searched / "search.json").write_text(json.dumps(results))
+    message = refused(monospike("deploy", with_search, cwd=place))
+    assert "search.json: does not fit the report's schema" in message
+    assert "$.candidates[0].cores: 'many' is not of type" in message
+
+    assert monospike("deploy", tiny_run, cwd=place).returncode == 0
+    assert not (run / "search").exists()
+    assert '<section id="search">' not in (run / "report.html").read_text()
 
 
 def test_a_stage_cannot_start_before_what_it_reads_is_there(tiny_run, tmp_path):

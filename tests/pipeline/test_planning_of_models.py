@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from netx import MonospikeError
 from netx.bundle import save
 from pipeline.cli import app
-from pipeline.config import load_config
 from pipeline.convert import to_network
 from pipeline.data import CompositionSpec, Sequence, compose, open_pictures
 from pipeline.scorers import NetworkScorer
 from pipeline.student import Student
 from pipeline.track import search_pixels, template_pixels, track
 from pipeline.trackers.settings import settings_for
-from pipeline.train import geometry_of, save_checkpoint
+from pipeline.trackers.student import stored_config
+from pipeline.train import geometry_of, load_checkpoint
 
 
 @pytest.fixture(scope="module")
-def student(tiny_run: Path) -> Student:
-    torch.manual_seed(0)
-    config = load_config(tiny_run).student
-    assert config is not None
-    return Student(config).eval()
+def student(checkpoint: Path) -> Student:
+    return load_checkpoint(checkpoint, stored_config(checkpoint))
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +35,10 @@ def sequence() -> Sequence:
 
 
 @pytest.fixture(scope="module")
-def place(student: Student, sequence: Sequence, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(checkpoint: Path, student: Student, sequence: Sequence, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint, its network as a file, and a sequence as pictures, with its first true box alone."""
     folder = tmp_path_factory.mktemp("planning")
-    save_checkpoint(student, folder / "tiny.safetensors", {})
+    shutil.copyfile(checkpoint, folder / "tiny.safetensors")
     save(to_network(student), folder / "network")
     (folder / "pictures").mkdir()
     for number, frame in enumerate(sequence.frames):

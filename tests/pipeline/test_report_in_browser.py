@@ -1,4 +1,5 @@
-"""The report in a real browser: it opens, every part can be reached and unfolded, and it fits a phone."""
+"""The pages of a run and of a search in a real browser: they open, every part can be reached and unfolded, and they
+fit a phone."""
 
 from __future__ import annotations
 
@@ -14,10 +15,17 @@ import numpy as np
 import pytest
 
 from netx import LIF, Accumulator, Conv2d, Input, Layer, Network, Range, Shape
+from pipeline.config import read_config
 from pipeline.costs import cost_summary
 from pipeline.planning import make_plans, plan_values
 from pipeline.planning.files import plan_svg
+from pipeline.progress import Progress
 from pipeline.report import Figures, TrackedSequence, write_report
+from pipeline.search.config import SearchConfig
+from pipeline.search.page import chip_fronts
+from pipeline.search.results import read_results
+from pipeline.search.run import run_search
+from pipeline.search.workers import Workers
 from sim import engine
 from sim.activity import count
 
@@ -82,8 +90,16 @@ def visit(page: Path, width: int, folder: Path) -> Visit:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole report of a small network on two chips, one of which it does not fit."""
+def searched(search_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished search."""
+    folder = tmp_path_factory.mktemp("searched")
+    run_search(read_config(search_file, SearchConfig), folder, Workers(0), "monospike search", Progress(quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole report of a small network on two chips, one of which it does not fit, and with a search."""
     rng = np.random.default_rng(0)
     layers = (
         Layer("conv1", ("x",), Conv2d(2 * rng.integers(-30, 36, (8, 3, 3, 3)), stride=2), LIF(301)),
@@ -102,11 +118,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sequence = TrackedSequence("one", pictures, boxes, boxes, boxes, ones, ones, ones)
     crop = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
     spikes = {name: values[0] for name, values in recording.spikes.items()}
-    figures = Figures((sequence,), spikes, crop, crop, {plan.mapping.chip: plan_svg(plan) for plan in plans})
+    found = read_results(searched)
+    chips = {plan.mapping.chip: plan_svg(plan) for plan in plans}
+    figures = Figures((sequence,), spikes, crop, crop, chips, chip_fronts(found))
     compared = [{"name": layer.name, "spikes": 0, "differing": 0, "values": 1} for layer in layers]
     values = {
         **costs,
         "planning": {plan.mapping.chip: plan_values(plan) for plan in plans},
+        "search": found,
         "verification": {
             **{"identical": True, "frames": 4, "engines": ["engine", "lava"]},
             **{"layers": compared, "first_divergence": None},
@@ -139,28 +158,57 @@ def test_the_page_says_of_every_chip_whether_it_fits_what_it_costs_and_by_which_
     assert "not published" in section  # what Loihi 2 takes for an operation
 
 
+def test_the_page_shows_of_a_search_the_front_on_every_chip(report: Path, searched: Path) -> None:
+    page = report.read_text(encoding="utf-8")
+    section = page[page.index('<section id="search">') :]
+    section = section[: section.index("</section>")]
+    found = json.loads((searched / "search.json").read_text(encoding="utf-8"))
+    assert json.loads((report.parent / "report.json").read_text(encoding="utf-8"))["search"] == found
+    assert section.count("<svg") == len(found["chips"]) == 3
+    by_number = {row["number"]: row for row in found["candidates"]}
+    for front in found["fronts"].values():
+        assert front["candidates"]
+        for number in front["candidates"]:
+            row = section[section.index(f'<th scope="row" class="n">{number}</th>') :]
+            assert f"{by_number[number]['mean_iou']:.3f}" in row[: row.index("</tr>")]
+    assert "Nothing is known to reckon energy or latency by" in section  # on Loihi 2
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_opens_the_page_clicks_through_its_parts_and_finds_no_error(
     report: Path, width: int, tmp_path: Path
 ) -> None:
+    folds = _clicked_through(report, width, tmp_path, {"#tracking", "#energy", "#planning", "#search", "#provenance"})
+    assert folds > 9
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_the_page_of_a_search_and_finds_no_error(searched: Path, width: int, tmp_path: Path) -> None:
+    parts = {"#front", "#loihi2", "#loihi1_sanafe", "#horowitz_45nm_fp32", "#candidates", "#refused", "#provenance"}
+    folds = _clicked_through(searched / "search.html", width, tmp_path, parts)
+    assert folds == 1
+
+
+def _clicked_through(page: Path, width: int, folder: Path, parts: set[str]) -> int:
+    """Open ``page``, which has to have ``parts`` and to fit ``width`` pixels. Returns how many folds it has."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
-    visited = visit(report, width, tmp_path)
+    visited = visit(page, width, folder)
     seen = visited.seen
     assert seen["errors"] == []
     assert visited.console == []
-    hashes = [link[0] for link in seen["links"]]
-    assert {"#tracking", "#energy", "#planning", "#provenance"} <= set(hashes)
+    assert parts <= {link[0] for link in seen["links"]}
     for hash_, landed, height in seen["links"]:
         assert landed == hash_
         assert height > 0, hash_
-    assert len(seen["folds"]) > 6
     assert all(toggled and height > 20 for _, toggled, height in seen["folds"])
     assert seen["pictures"]
     assert seen["needed"] <= seen["width"], "something is wider than the screen"
     assert seen["width"] <= max(width, 500)
     assert seen["smallest"] >= 12, "text is too small to read on a phone"
+    return len(seen["folds"])
 
 
 @pytest.mark.timeout(600)

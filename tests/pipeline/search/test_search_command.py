@@ -20,7 +20,8 @@ from pipeline.convert import to_network
 from pipeline.progress import Progress
 from pipeline.scorers import NetworkScorer
 from pipeline.search.config import SearchConfig
-from pipeline.search.run import RESULTS, run_search
+from pipeline.search.results import RESULTS
+from pipeline.search.run import run_search
 from pipeline.search.workers import Workers
 from pipeline.sequences import make_sequences
 from pipeline.track import iou, search_pixels, template_pixels, track
