@@ -62,13 +62,14 @@ def call_all(
     with ray_folder() as folder:
         ray = _started(workers, folder)
         try:
-            return _gathered(ray, function, calls, finished)
+            return _gathered(ray, workers, function, calls, finished)
         finally:
             ray.shutdown()
 
 
 def _gathered(
     ray: Any,
+    workers: Workers,
     function: Callable[..., Result],
     calls: Mapping[str, tuple[Any, ...]],
     finished: Callable[[str, Result], None],
@@ -79,6 +80,8 @@ def _gathered(
     while waiting:
         # Not without a limit: an interrupt is only heard between two waits.
         done, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
+        if workers.address is not None and not done:
+            _check_there(ray.get_runtime_context().gcs_address, workers.address)
         for reference in done:
             name = waiting.pop(reference)
             try:
@@ -96,6 +99,22 @@ def _reason(ray: Any, error: Exception) -> str:
         return f"its worker was lost {RETRIES + 1} times ({type(error).__name__}); the same command tries again"
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {cause}"
+
+
+def _check_there(head: str, address: str) -> None:
+    """Ray itself waits a minute for a cluster that has gone, and then ends this process."""
+    try:
+        _connect(head)
+    except OSError as error:
+        raise MonospikeError(
+            f"--address {address}: the cluster has gone ({_first_line(error)}); what is evaluated is kept, and the "
+            "same command goes on with the rest"
+        ) from None
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
 
 
 def _started(workers: Workers, folder: Path) -> Any:
@@ -116,10 +135,13 @@ def _joined(ray: Any, address: str) -> Any:
     host, _, port = address.rpartition(":")
     try:
         if host and port.isdigit() and "/" not in host:
-            socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()  # Ray would try for minutes
+            _connect(address)  # Ray would try for minutes
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (OSError, ValueError, RuntimeError, OverflowError) as error:
-        raise MonospikeError(f"--address {address}: no Ray cluster answers there ({_first_line(error)})") from None
+    except (OSError, ValueError, RuntimeError, OverflowError, ray.exceptions.RayError) as error:
+        raise MonospikeError(
+            f"--address {address}: no Ray cluster answers there ({_first_line(error)}); one that asks for a token does "
+            "with RAY_AUTH_MODE=token before the command"
+        ) from None
     return ray
 
 

@@ -2,11 +2,17 @@
 
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from netx.errors import MonospikeError
+from pipeline.search.guard import ray_folder
 from pipeline.search.workers import RETRIES, Workers, call_all
 
 
@@ -52,3 +58,51 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch):
 def test_a_cluster_that_does_not_answer_is_named():
     with pytest.raises(MonospikeError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):
         call_all(print, {"one": ()}, Workers(0, "127.0.0.1:1"), print)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster of this machine that runs already, as ``ray start`` makes it; its address and its processes."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    with ray_folder() as folder:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+        command += ["--num-cpus=1", "--include-dashboard=false", f"--temp-dir={folder}", "--disable-usage-stats"]
+        command += ["--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
+        started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        yield f"127.0.0.1:{port}", started
+        started.kill()
+        started.wait()
+
+
+def _wait_for(address):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            socket.create_connection((address.partition(":")[0], int(address.partition(":")[2])), 1).close()
+            return
+        time.sleep(0.1)
+    raise AssertionError("the cluster did not start")
+
+
+def test_on_a_cluster_a_lost_worker_is_replaced_and_a_lost_cluster_is_named(cluster, tmp_path):
+    address, head = cluster
+    _wait_for(address)
+    found = {}
+    calls = {"two": (2, 0), "three": (3, 1)}
+    assert call_all(_calls(tmp_path), calls, Workers(0, address), found.__setitem__) == {}
+    assert found == {"two": 4, "three": 9}
+    assert head.poll() is None, "the cluster is not ours to end"
+
+    def end(name, result):
+        found[name] = result
+        for process in psutil.Process(head.pid).children(recursive=True):
+            process.kill()
+
+    kept = {"five": (5, 0), "for ever": (0, 0)}
+    square = _calls(tmp_path)
+    with pytest.raises(MonospikeError, match=r"the cluster has gone .* what is evaluated is kept"):
+        call_all(lambda n, dies: square(n, dies) if n else time.sleep(600), kept, Workers(0, address), end)
+    assert found["five"] == 25
