@@ -182,9 +182,7 @@ def test_chips_that_are_not_needed_stay_empty_and_too_many_sites_are_refused() -
     assert many.chips == 1000
     assert max(place(many, messages(net, many, rates(net), PACKING), CHIP.mesh).placement) < 128
     far = few.placed(range(1 << 20, (1 << 20) + len(few.cores)))
-    with pytest.raises(
-        MonospikeError, match=r"few: placing looks at every two of 10\d+ cores"
-    ):
+    with pytest.raises(MonospikeError, match=r"few: placing looks at every two of 10\d+ cores"):
         place(far, traffic, CHIP.mesh)
 
 
