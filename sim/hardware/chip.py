@@ -91,10 +91,15 @@ def load_chip(name: str | Path) -> Chip:
         raise MonospikeError(f"no chip is called {name!r}; there are {', '.join(chip_names())}, or a file NAME.yaml")
     path = name if isinstance(name, Path) else _FOLDER / f"{name}.yaml"
     content = _with_shared_hardware(_read(path), path)
+    if not isinstance(content, dict):
+        raise FormatError(f"{path}: is not a description of a chip: expected keys and values, such as 'title: My chip'")
     try:
         return Chip.model_validate(content)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
         raise FormatError(f"{path}: is not a description of a chip\n  " + "\n  ".join(problems)) from None
 
 

@@ -89,8 +89,7 @@ def distances(mesh: Mesh, chips: int) -> npt.NDArray[np.int64]:
 
     Routers go along a row, then along a column; the cores of a tile share a router. A chip's edge counts as one hop.
     """
-    x, y = coordinates(mesh, chips)
-    return np.abs(x[:, None] - x[None, :]) + np.abs(y[:, None] - y[None, :])
+    return _between(*coordinates(mesh, chips))
 
 
 def coordinates(mesh: Mesh, chips: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -104,7 +103,12 @@ def coordinates(mesh: Mesh, chips: int) -> tuple[npt.NDArray[np.int64], npt.NDAr
 def hops(traffic: Messages, mapping: Mapping, mesh: Mesh) -> float:
     """Messages times hops of a frame: what a placement is judged by."""
     sites = np.array(mapping.placement, dtype=np.int64)
-    return float((traffic * distances(mesh, mapping.chips)[np.ix_(sites, sites)]).sum())
+    x, y = coordinates(mesh, mapping.chips)
+    return float((traffic * _between(x[sites], y[sites])).sum())
+
+
+def _between(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.abs(x[:, None] - x[None, :]) + np.abs(y[:, None] - y[None, :])
 
 
 def _read(network: Network, layer: Layer, window: Window | None, core: Core) -> npt.NDArray[np.bool_]:

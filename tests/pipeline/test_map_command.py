@@ -113,6 +113,7 @@ def test_more_chips_can_be_had_and_cores_placed_by_the_spikes_of_frames(tmp_path
     assert " greedily: " in result.output
     mapping = Mapping.load(placed)
     assert mapping.chip == "small"
+    assert run(tmp_path / "network.nir", "--chip", "loihi2", "--chips", 1000, "--place").exit_code == 0
     assert len(mapping.cores) > 32
     assert max(mapping.placement) < 64
 
