@@ -101,10 +101,6 @@ def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(r
     place = run.parents[1]
     with_search = tmp_path / "searching.yaml"
     with_search.write_text(tiny_run.read_text() + "search: runs/searched\n")
-    message = refused(monospike("deploy", with_search, cwd=place))
-    assert "runs/searched/search.json: cannot be read" in message
-    assert "name the folder of a finished monospike search" in message
-
     searched = place / "runs" / "searched"
     run_search(read_config(search_file, SearchConfig), searched, Workers(0), "monospike search", Progress(quiet=True))
     again = monospike("deploy", with_search, cwd=place)
@@ -113,13 +109,6 @@ def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(r
     for name in ("search.json", "search.csv"):
         assert (run / "search" / name).read_bytes() == (searched / name).read_bytes()
     assert '<section id="search">' in (run / "report.html").read_text()
-
-    results = json.loads((searched / "search.json").read_text())
-    results["candidates"][0]["cores"] = "many"
-    (searched / "search.json").write_text(json.dumps(results))
-    message = refused(monospike("deploy", with_search, cwd=place))
-    assert "search.json: does not fit the report's schema" in message
-    assert "$.candidates[0].cores: 'many' is not of type" in message
 
     assert monospike("deploy", tiny_run, cwd=place).returncode == 0
     assert not (run / "search").exists()
