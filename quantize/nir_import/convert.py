@@ -18,7 +18,7 @@ from quantize.nir_import.forms import FloatLayer, FloatNetwork, gather
 from quantize.nir_import.frame_shapes import Sizes, frame_shape, stored_shape
 from quantize.nir_import.inputs import Calibration, calibrated
 from quantize.nir_import.integers import Builder, Rounded
-from quantize.nir_import.linear import as_view
+from quantize.nir_import.linear import MOST_AXES, as_view
 
 DEFAULT_DT = 1e-4
 """Seconds. What snnTorch 1.0.0 writes its decays for (``export_nir.py``), and what the NIR paper's networks assume."""
@@ -179,7 +179,7 @@ def _frame_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.N
     for name in inputs:
         stored = stored_shape(graph.nodes[name])
         if stored is not None:
-            sizes[name] = frame_shape(graph, name, stored)
+            sizes[name] = frame_shape(graph, name, stored) if len(stored) <= MOST_AXES else stored
         elif name in frames:
             sizes[name] = np.shape(frames[name])[1:]
         else:

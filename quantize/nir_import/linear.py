@@ -17,6 +17,9 @@ from netx.types import Pair, Shape
 from quantize.nir_import import operators as op
 from quantize.nir_import.errors import CannotError
 
+MOST_AXES = 32
+"""Of an array, in the oldest numpy that we run with (1.26 ``NPY_MAXDIMS``); damaged files say millions."""
+
 _WINDOWED = ("Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
 
 
@@ -80,6 +83,8 @@ def summed(forms: list[Form]) -> Form:
 
 def as_view(shape: tuple[int, ...]) -> Shape:
     """NIR's shape, (n,), (channel, length) or (channel, height, width), as a Shape; ones in front of it are dropped."""
+    if len(shape) > MOST_AXES:
+        raise CannotError(f"has a shape of {len(shape)} sizes, more than the {MOST_AXES} that an array can have")
     sizes = [int(size) for size in shape]
     while len(sizes) > 3 and sizes[0] == 1:
         sizes = sizes[1:]

@@ -92,14 +92,17 @@ def test_the_real_reading_process_ends_when_a_file_keeps_it_busy(tmp_path):
     assert child.returncode == -signal.SIGXCPU
 
 
-def test_an_input_of_more_axes_than_an_array_can_have_is_read(tmp_path):
+@pytest.mark.parametrize(("axes", "ending"), [(31, "read"), (257, "refused"), (1 << 21, "refused")])
+def test_an_input_of_more_axes_than_an_array_can_have_is_refused_at_once(axes, ending, tmp_path):
     nodes = {"in": nir.Input(np.array([3])), "w": nir.Linear(np.ones((2, 3))), "n": nir.Threshold(np.full(2, 0.5))}
     nodes["out"] = nir.Output(np.array([2]))
     nir.write(tmp_path / "n.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
     with h5py.File(tmp_path / "n.nir", "r+") as file:
         del file["node/nodes/in/shape"]
-        file["node/nodes/in/shape"] = np.array([1] * 256 + [3])
-    assert answer(tmp_path / "n.nir") == ("read", "")
+        file["node/nodes/in/shape"] = np.append(np.ones(axes - 1, np.int8), np.int8(3))
+    said = answer(tmp_path / "n.nir")
+    assert said[0] == ending
+    assert ending == "read" or f"Input 'in': has a shape of {axes} sizes, more than the 32" in said[1]
 
 
 def test_a_refusal_without_words_is_not_clear():
