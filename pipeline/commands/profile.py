@@ -72,8 +72,12 @@ def profile(
         raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
     progress, described = Progress(), load_chip(chip)
     if frames is not None and sequence is None:
+        if box is not None:
+            raise MonospikeError("--box: is where a target starts in a sequence; give --sequence in place of --frames")
         network, values, recording = _run(net, layers, frames, progress)
     elif sequence is not None and frames is None:
+        if layers is not None:
+            raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
         followed = recorded_on(str(net), sequence, parsed_box(box), most, progress)
         network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
     else:

@@ -98,6 +98,8 @@ def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
         (("map", "small-teacher", "--chip", "loihi2"), "holds no spiking network; take a student"),
         (("profile", "demo", "--chip", "loihi2"), "give real frames with --frames or, of a tracker, a sequence"),
         (("profile", "demo", "--chip", "loihi2", "--sequence", "gone"), "gone: there is no such sequence or video"),
+        (("profile", "demo", "--chip", "loihi2", "--sequence", "x", "--layers", "2"), "--layers: is for a lava-dl"),
+        (("profile", "demo", "--chip", "loihi2", "--frames", "x", "--box", "1,2,3,4"), "--box: is where a target"),
     ],
 )
 def test_what_is_no_model_or_sequence_is_named(words: tuple[str, ...], message: str) -> None:
