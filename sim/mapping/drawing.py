@@ -6,11 +6,12 @@ from html import escape
 from itertools import groupby
 
 from sim.hardware import Mesh
-from sim.mapping.result import Core, Mapping
+from sim.mapping.result import Core, LayerCores, Mapping
 
 _CORE, _GAP, _MARGIN, _LINE = 26, 6, 14, 18
 """Pixels: side of a core, space between tiles, around everything, height of a line of the legend."""
-_LEGEND_COLUMN = 260
+_LETTER = 7
+"""Pixels that a letter of the legend takes at the most, on average."""
 _GOLDEN_ANGLE = 137.508
 """Degrees between the hues of consecutive layers: neighbours stay far apart however many there are."""
 
@@ -23,8 +24,10 @@ def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
     chip = mesh.columns * tile + 2 * _GAP
     a_chip = mesh.columns * mesh.rows * mesh.cores_per_tile
     chips = max(mapping.placement, default=0) // a_chip + 1
-    width = max(chips * (chip + _MARGIN) + _MARGIN, 2 * _LEGEND_COLUMN)
-    lines = -(-len(mapping.layers) // max(width // _LEGEND_COLUMN, 1))
+    legend = [_legend(layer) for layer in mapping.layers]
+    column = 18 + _MARGIN + _LETTER * max(map(len, legend), default=0)
+    width = max(chips * (chip + _MARGIN) + _MARGIN, column + _MARGIN, _LETTER * len(_headline(mapping)))
+    lines = -(-len(legend) // ((width - _MARGIN) // column))
     top = _MARGIN + _LINE
     below = top + mesh.rows * tile + 2 * _GAP + _LINE
     parts = [
@@ -42,9 +45,8 @@ def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
         x = _MARGIN + site // a_chip * (chip + _MARGIN) + place % mesh.columns * tile + inside % side * _CORE
         y = top + place // mesh.columns * tile + inside // side * _CORE
         parts.append(_drawn_core(x, y, *here[site], hues) if site in here else _drawn_empty(x, y))
-    for index, layer in enumerate(mapping.layers):
-        x, y = _MARGIN + index // lines * _LEGEND_COLUMN, below + (index % lines) * _LINE
-        text = f"{layer.name}: {len(layer.cores)} cores, bound by {layer.binding.replace('_', ' ')}"
+    for index, (layer, text) in enumerate(zip(mapping.layers, legend, strict=True)):
+        x, y = _MARGIN + index // lines * column, below + (index % lines) * _LINE
         parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="hsl({hues[layer.name]:.0f} 60% 50%)"/>')
         parts.append(f'<text x="{x + 18}" y="{y + 10}">{escape(text)}</text>')
     return "\n".join([*parts, "</svg>", ""])
@@ -63,10 +65,16 @@ def _tile_side(mesh: Mesh) -> int:
     return side
 
 
+def _legend(layer: LayerCores) -> str:
+    cores = len(layer.cores)
+    return f"{layer.name}: {cores} core{'' if cores == 1 else 's'}, bound by {layer.binding.replace('_', ' ')}"
+
+
 def _headline(mapping: Mapping) -> str:
     counts = [f"{len(mapping.cores)} cores on {mapping.chips} x {mapping.chip}"]
     for rule, broken in groupby(sorted(violation.rule for violation in mapping.violations)):
-        counts.append(f"{rule} violated {len(list(broken))} times")
+        times = len(list(broken))
+        counts.append(f"{rule} violated {'once' if times == 1 else f'{times} times'}")
     return "; ".join(counts)
 
 
