@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-import numpy as np
-
 from netx.hdf5 import Group
 
 Edge: TypeAlias = tuple[str, str]
@@ -20,18 +18,16 @@ def stored_edges(graph: Group, most: int) -> list[Edge]:
     """
     if "edges" not in graph:
         raise graph.error("is missing", "edges")
-    if graph.holds_text("edges"):
-        pairs = graph.texts("edges")
-    else:
-        numbers = graph.numbers("edges")
-        if numbers.size and numbers.dtype.kind not in "iu":
-            raise graph.error("holds numbers that are not whole, expected pairs of node names", "edges")
-        pairs = numbers.astype(np.int64).astype(str).astype(object) if numbers.size else np.empty((0, 2), object)
+    pairs = graph.texts("edges") if graph.holds_text("edges") else graph.numbers("edges")
+    if not pairs.size:
+        return []
+    if pairs.dtype.kind not in "iuO":
+        raise graph.error("holds numbers that are not whole, expected pairs of node names", "edges")
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise graph.error(f"has shape {pairs.shape}, expected pairs of node names", "edges")
     if len(pairs) > most:
         raise graph.error(f"has {len(pairs)} entries, more than {most}", "edges")
-    return [(str(source), str(target)) for source, target in pairs]
+    return [(str(source), str(target)) for source, target in pairs.tolist()]
 
 
 def meant_node(names: Iterable[str], edges: Sequence[Edge]) -> tuple[str, str] | None:

@@ -119,6 +119,7 @@ FC = "node/nodes/fc"
         (change(f"{FC}/weight", None), f"{FC}/weight: is missing"),
         (change(f"{FC}/type", 3), f"{FC}/type: holds values of type int64, expected text"),
         (change("node/edges", np.ones((4, 2))), "node/edges: holds numbers"),
+        (change("node/edges", np.arange(7)), r"node/edges: has shape \(7,\)"),
         (change("node/edges", [["input", "fc", "deep"]]), r"node/edges: has shape \(1, 3\)"),
         (change("node/edges", [["input", "nowhere"]]), "there is no node 'nowhere'"),
         (change("node/edges", None), "node/edges: is missing"),
