@@ -208,8 +208,9 @@ def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_ra
         if first.text("type") == "input":
             if "neuron" in first:
                 input_range = input_range or DIRECT_RANGE
-            sizes = first.integers("shape").ravel().tolist()
-            input_shape = Shape(*sizes, *([1] * (3 - len(sizes)))) if 1 <= len(sizes) <= 3 else None
+            sizes = first.integers("shape").ravel()
+            if 1 <= sizes.size <= 3:
+                input_shape = Shape(*sizes.tolist(), *([1] * (3 - sizes.size)))
         if input_shape is None:
             raise NetworkError("does not say the shape of its input: pass input_shape=(channel, height, width)")
         return Input(name, input_shape, input_range or SPIKES)

@@ -22,7 +22,10 @@ Value: TypeAlias = int | str | npt.NDArray
 
 
 class Record:
-    """Typed access to recorded values. Every method raises NetworkError naming the key that is missing or wrong."""
+    """Typed access to recorded values. Every method raises NetworkError naming the key that is missing or wrong.
+
+    Errors show arrays as NumPy does, which is short however many values a damaged file holds.
+    """
 
     def __init__(self, values: Mapping[str, npt.NDArray | str]) -> None:
         self._values = values
@@ -51,21 +54,21 @@ class Record:
         """The whole number called ``key``."""
         value = self.integers(key)
         if value.shape != ():
-            raise NetworkError(f"record {key!r}: expected one integer, got {value.tolist()}")
+            raise NetworkError(f"record {key!r}: expected one integer, got {value}")
         return int(value)
 
     def pair(self, key: str) -> Pair:
         """The two whole numbers called ``key``, neither negative."""
         value = self.integers(key)
         if value.shape != (2,) or value.min() < 0:
-            raise NetworkError(f"record {key!r}: expected two integers, none negative, got {value.tolist()}")
+            raise NetworkError(f"record {key!r}: expected two integers, none negative, got {value}")
         return int(value[0]), int(value[1])
 
     def span(self, key: str) -> Range:
         """The range of integers called ``key``."""
         value = self.integers(key)
         if value.shape != (2,):
-            raise NetworkError(f"record {key!r}: expected two integers, got {value.tolist()}")
+            raise NetworkError(f"record {key!r}: expected two integers, got {value}")
         return Range(*value.tolist())
 
     def __contains__(self, key: str) -> bool:

@@ -86,7 +86,8 @@ def checked_shape(group: Group, conv: Conv2d, source: Shape) -> Shape:
         shape = conv.output_shape((source,))
     except NetworkError as error:
         raise group.error(str(error)) from None
-    stored = tuple(group.integers("shape").ravel().tolist())
+    sizes = group.integers("shape").ravel()
+    stored = tuple(sizes[:4].tolist())  # one more than there can be
     if stored not in (tuple(shape), (shape.channel,)) or (len(stored) == 1 and shape.size != shape.channel):
         raise group.error(f"is {stored}, but the layer's output is {shape}", "shape")
     return shape

@@ -101,7 +101,7 @@ def _norse_reset(node: NirNode) -> Iterator[Trouble]:
 def _norse_pool(node: NirNode) -> Iterator[Trouble]:
     padding = node.raw.numbers("padding")
     if node.kind == "SumPool2d" and padding is not None and padding.any():
-        yield "padding", f"is {padding.tolist()}"
+        yield "padding", f"is {padding}"
 
 
 @NODE.rule(

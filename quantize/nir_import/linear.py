@@ -184,7 +184,7 @@ def _pair(node: NirNode, name: str, low: int) -> Pair:
         or (values != np.floor(values)).any()
         or values.max() > 1 << 15
     ):
-        raise CannotError(f"its {name} is {values.tolist()}: expected one or two whole numbers of at least {low}")
+        raise CannotError(f"its {name} is {values}: expected one or two whole numbers of at least {low}")
     last = int(values[-1])
     if node.kind == "Conv1d":
         return {"stride": 1, "dilation": 1}.get(name, 0), last

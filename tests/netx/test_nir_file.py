@@ -175,6 +175,7 @@ FIRE = "node/nodes/neuron_edges"
         (put(f"{CONV}/metadata/threshold", 79), rf"{FIRE}/v_threshold: .* is 81.5, but the recorded integers say 79.5"),
         (put(f"{CONV}/metadata/threshold", 1 << 20), f"{CONV}: threshold: expected an integer in"),
         (put(f"{CONV}/metadata/threshold", "high"), f"{CONV}: record 'threshold': expected integers"),
+        (put(f"{CONV}/metadata/threshold", np.zeros(9999, int)), r"expected one integer, got \[0 0 0 \.\.\. 0 0 0\]$"),
         (put(f"{CONV}/metadata/groups", 3), f"{CONV}: weights of shape .* cannot be 3 groups"),
         (put(f"{CONV}/metadata/voltage_decay", 7), "'edges' remembers"),
         (put(f"{CONV}/metadata/layer", "input-1"), "'input-1' is not a name"),
