@@ -20,6 +20,9 @@ from quantize.nir_import.errors import CannotError
 MOST_AXES = 32
 """Of an array, in the oldest numpy that we run with (1.26 ``NPY_MAXDIMS``); damaged files say millions."""
 
+MOST_VALUES = 1 << 22
+"""Of a node for one frame: four Loihi 2 chips of a million neurons each. Damaged paddings ask for far more."""
+
 _WINDOWED = ("Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
 
 
@@ -55,6 +58,8 @@ def transformed(node: NirNode, form: Form, dt: float) -> Form:
     if kind in _WINDOWED:
         conv = _conv(node, form.shape)
         shape = conv.output_shape(form.shape)
+        if shape.size > MOST_VALUES:
+            raise CannotError(f"makes {shape} of {form.shape}: {shape.size} values, more than {MOST_VALUES}")
         terms = {source: op.then_conv(term, conv) for source, term in form.terms.items()}
         constant = op.apply(conv, form.bias, shape) if form.bias.any() else np.zeros(shape)
         return Form(shape, terms, constant + _bias(node, shape.channel).reshape(-1, 1, 1))

@@ -368,6 +368,12 @@ def test_a_graph_whose_input_leads_nowhere_is_a_problem(tmp_path: Path) -> None:
         imported(graph, spikes(5, 4), tmp_path)
 
 
+def test_a_padding_that_makes_more_values_than_four_chips_hold_is_refused(tmp_path: Path) -> None:
+    graph = chain((1, 3, 3), conv2d(dyadic(1, 1, 2, 2), padding=(2000, 2000)))
+    with pytest.raises(NirImportError, match=r"Conv2d 'n0': makes .*: 16016004 values, more than 4194304"):
+        imported(graph, spikes(2, 1, 3, 3), tmp_path)
+
+
 def test_what_no_input_leads_to_is_left_out_and_said(tmp_path: Path) -> None:
     nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(3, 4)), "b": threshold(3)}
     nodes |= {"lost": nir.Linear(dyadic(3, 3)), "lost.too": lif((3,))}
