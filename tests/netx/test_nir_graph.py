@@ -99,6 +99,11 @@ def unpacks_to_gigabytes(file: h5py.File) -> None:
     )
 
 
+def is_all_chunks(file: h5py.File) -> None:
+    del file["node/nodes/fc/weight"]
+    file["node/nodes/fc"].create_dataset("weight", (1 << 23,), "f8", chunks=(64,), compression="gzip")
+
+
 FC = "node/nodes/fc"
 
 
@@ -112,6 +117,7 @@ FC = "node/nodes/fc"
         (virtual, f"{FC}/weight: is stored in another file"),
         (huge, f"{FC}/weight: has 1099511627776 values"),
         (unpacks_to_gigabytes, f"{FC}/weight: has 536870912 values"),
+        (is_all_chunks, f"{FC}/weight: is stored in 131072 chunks"),
         (change(f"{FC}/weight", np.full((3, 4), np.nan)), rf"{FC}/weight: \[0, 0\] is nan, expected a finite number"),
         (change(f"{FC}/bias", np.array([0, np.inf, 0])), rf"{FC}/bias: \[1\] is inf"),
         (change(f"{FC}/weight", "heavy"), f"{FC}/weight: is text, expected numbers"),
