@@ -58,7 +58,7 @@ class NetLayer:
             return None
         if self.dense and weight.ndim == 1:
             shape = stored_shape(self.raw)
-            return math.prod(shape) if shape else None
+            return math.prod(shape) if shape and min(shape) > 0 else None
         return int(weight.shape[0])
 
 

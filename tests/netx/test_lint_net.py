@@ -426,6 +426,13 @@ def test_a_shape_that_is_given_lets_the_network_be_looked_at(files):
     assert found_in(files["with-shape"]) == {"net-input-shape-missing"}
 
 
+@pytest.mark.parametrize("size", [-1, 0])
+def test_flat_weights_of_a_shape_that_cannot_be_are_looked_at_all_the_same(size, tmp_path):
+    flat = {**dense(np.full((2, 4), 3)), "weight": np.full(8, 3.0), "shape": [size]}
+    found = {one.rule.name for one in lint(write(tmp_path / "flat.net", pixels(4, 1, 1), flat))}
+    assert "not-importable" in found
+
+
 def test_a_missing_file_and_one_of_another_kind_are_refused(tmp_path):
     with pytest.raises(FormatError, match=r"none\.net: there is no such file"):
         lint(tmp_path / "none.net")
