@@ -51,6 +51,10 @@ class Pairs:
         """Median of ours / theirs."""
         return statistics.median(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
+    def each(self, steps: int) -> Pairs:
+        """Seconds of one of the ``steps`` that every run is made of."""
+        return Pairs(tuple(s / steps for s in self.ours), tuple(s / steps for s in self.theirs))
+
 
 def alternate(ours: Callable[[], object], theirs: Callable[[], object], runs: int, warm_up: int = 1) -> Pairs:
     """Seconds of ``ours`` and ``theirs``, run in turn ``runs`` times, after ``warm_up`` pairs that do not count."""

@@ -63,7 +63,7 @@ def _tracker_steps(width: str, runs: int) -> Measure:
     timed = _Timed(IntegerScorer(student))
     ours = around(timed, student, settings)
     theirs = around(ModelScorer(teacher), teacher, settings)
-    pairs = alternate(_steps(ours, frames, box), _steps(theirs, frames, box), runs)
+    pairs = alternate(_steps(ours, frames, box), _steps(theirs, frames, box), runs).each(_FRAMES)
     ratios = sorted(theirs / ours for ours, theirs in zip(pairs.ours, pairs.theirs, strict=True))
     spread = f"ratios {ratios[0]:.2f} to {ratios[-1]:.2f}"
     if runs > 3:
@@ -74,8 +74,8 @@ def _tracker_steps(width: str, runs: int) -> Measure:
         f"pixels from frames of {_CLIP.width}x{_CLIP.height}; {torch.get_num_threads()} threads; {spread}; seconds are "
         "of one step; theirs: float32, inference mode, norms folded, channels last; the template is programmed before"
     )
-    ours_s, theirs_s = pairs.ours_s / _FRAMES, pairs.theirs_s / _FRAMES
-    return Measure(pairs.times_faster, ours_s, theirs_s, runs, "at least 3", note, _profile(ours, timed, frames, box))
+    profile = _profile(ours, timed, frames, box)
+    return Measure(pairs.times_faster, pairs.ours_s, pairs.theirs_s, runs, "at least 3", note, profile)
 
 
 class _Timed:
