@@ -182,7 +182,10 @@ def _padded(conv: op.Conv, how: str) -> op.Conv:
 
 def _pair(node: NirNode, name: str, low: int) -> Pair:
     """Whole numbers for (height, width); of the one axis of Conv1d the number for the width."""
-    values = np.asarray(node.values[name], np.float64).ravel()
+    stored = node.values[name]
+    if isinstance(stored, str):
+        raise CannotError(f"its {name} is text: expected one or two whole numbers of at least {low}")
+    values = np.asarray(stored, np.float64).ravel()
     if (
         values.size not in (1, 2)
         or (values < low).any()

@@ -374,6 +374,13 @@ def test_a_padding_that_makes_more_values_than_four_chips_hold_is_refused(tmp_pa
         imported(graph, spikes(2, 1, 3, 3), tmp_path)
 
 
+def test_a_pooling_whose_padding_is_text_is_refused(tmp_path: Path) -> None:
+    pool = nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0]))
+    pool.padding = "same"
+    with pytest.raises(NirImportError, match="SumPool2d 'n0': its padding is text"):
+        imported(chain((1, 4, 4), pool), spikes(2, 1, 4, 4), tmp_path)
+
+
 def test_what_no_input_leads_to_is_left_out_and_said(tmp_path: Path) -> None:
     nodes: Nodes = {"input": nir.Input(np.array([4])), "a": nir.Linear(dyadic(3, 4)), "b": threshold(3)}
     nodes |= {"lost": nir.Linear(dyadic(3, 3)), "lost.too": lif((3,))}
