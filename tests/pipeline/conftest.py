@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from pipeline.config import load_config
-from pipeline.student import Student
-from pipeline.train import save_checkpoint
 
 TINY_RUN = """\
 name: tiny
@@ -64,6 +61,12 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small student, not trained."""
+    # Here: the tests of the core run where there is neither torch nor Lava.
+    import torch
+
+    from pipeline.student import Student
+    from pipeline.train import save_checkpoint
+
     torch.manual_seed(0)
     config = load_config(tiny_run).student
     assert config is not None
