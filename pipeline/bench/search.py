@@ -20,7 +20,7 @@ _SEARCH = {
     "name": "bench",
     "models": {"demo": "demo"},
     "weight_bits": [8, 7, 6, 5, 4, 3],
-    "thresholds": [0.8, 0.9, 1.0, 1.1],
+    "thresholds": [0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1],
     "encoder": ["chip", "host"],
     "chips": ["loihi2", "loihi1_sanafe"],
     "most_chips": 3,
