@@ -9,12 +9,9 @@ from typing import NamedTuple, Protocol, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from pipeline.config import PairConfig, TrackerConfig
-from pipeline.crop import Image, centre, context_side, crop, to_crop, to_pixels
-from pipeline.data import Sequence
+from pipeline.config import PairConfig
+from pipeline.crop import Image, centre, context_side, crop, to_crop
 from pipeline.track import Geometry
 
 
@@ -32,45 +29,14 @@ Pick: TypeAlias = Callable[[np.random.Generator], Clip]
 """Draws a clip."""
 
 
-class Batch(NamedTuple):
-    """template, search: integers as float32 (pair, 3, side, side). box: (pair, 4) in search-crop pixels.
-
-    same: (pair,) bool, False where the template shows another target.
-    """
-
-    template: Tensor
-    search: Tensor
-    box: Tensor
-    same: Tensor
-
-
 class Crops(NamedTuple):
-    """template, search: RGB, uint8 (pair, side, side, 3). box: float64 (pair, 4). same: bool (pair,). As in Batch."""
+    """template, search: RGB, uint8 (pair, side, side, 3). box: float64 (pair, 4), x, y, width, height in search-crop
+    pixels. same: bool (pair,), False where the template shows another target."""
 
     template: npt.NDArray[np.uint8]
     search: npt.NDArray[np.uint8]
     box: npt.NDArray[np.float64]
     same: npt.NDArray[np.bool_]
-
-
-def draw(
-    clips: Clips[Sequence],
-    count: int,
-    geometry: Geometry,
-    tracker: TrackerConfig,
-    pairs: PairConfig,
-    random: np.random.Generator,
-) -> Batch:
-    """``count`` pairs from random frames of random clips, as the chip's input."""
-    crops = draw_crops(
-        lambda random: clips[int(random.integers(len(clips)))], count, geometry, tracker.context, pairs, random
-    )
-    return Batch(
-        torch.from_numpy(to_pixels(crops.template, geometry.pixel_bits)).float(),
-        torch.from_numpy(to_pixels(crops.search, geometry.pixel_bits)).float(),
-        torch.tensor(crops.box, dtype=torch.float32),
-        torch.tensor(crops.same),
-    )
 
 
 def draw_crops(

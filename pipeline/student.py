@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from netx import limits
 from pipeline.config import StudentConfig
+from pipeline.crop import pixel_range
 from pipeline.models.quantised import ChannelBias, QuantisedModule
 from pipeline.slayer import slayer
 from quantize.slayer import WEIGHT_SCALE
@@ -133,8 +134,14 @@ class Student(QuantisedModule):
         }
 
     def forward(self, template: Tensor, search: Tensor) -> ReadOut:
-        """Read-out for each search image against its template image (or against the single one)."""
-        return self.head(self.features(template), self.features(search))
+        """Read-out and ``distances`` for each search crop against its template crop, RGB, uint8."""
+        readout = self.head(self.features(self.images(template)), self.features(self.images(search)))
+        return {**readout, "distances": self.distances(readout["box"])}
+
+    def images(self, crops: Tensor) -> Tensor:
+        """Crops, RGB, uint8, (frame, 3, side, side), as the first convolution reads them."""
+        bits = self.config.pixel_bits
+        return (crops >> (8 - bits)).float() + pixel_range(bits).low
 
     def head(self, template: Tensor, search: Tensor) -> ReadOut:
         """Read-out from template and search spikes."""
@@ -153,18 +160,16 @@ class Student(QuantisedModule):
                 module.quantised = quantised
 
     @torch.no_grad()
-    def project_weights(self, pixel_magnitude: int) -> None:
-        """Clip weights to 8 bits and shrink any channel of the first layer that could leave the 24-bit accumulator.
-
-        ``pixel_magnitude``: largest magnitude of an input integer.
-        """
+    def project(self) -> None:
+        """Clip weights to 8 bits and shrink any channel of the first layer that could leave the 24-bit accumulator."""
+        magnitude = -pixel_range(self.config.pixel_bits).low
         for module in self.modules():
             if isinstance(module, slayer.synapse.Conv):
                 module.weight.clamp_(limits.WEIGHT_MIN / WEIGHT_SCALE, (limits.WEIGHT_MAX - 1) / WEIGHT_SCALE)
         weight = self.backbone[0].synapse.weight
         # What a channel may use: the limit, less the largest bias, less half a step a weight for rounding.
-        room = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN - pixel_magnitude * weight[0].numel()
-        norm = weight.abs().sum(dim=(1, 2, 3, 4), keepdim=True) * (WEIGHT_SCALE * pixel_magnitude)
+        room = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN - magnitude * weight[0].numel()
+        norm = weight.abs().sum(dim=(1, 2, 3, 4), keepdim=True) * (WEIGHT_SCALE * magnitude)
         weight.mul_((room / norm).clamp(max=1.0))
 
 

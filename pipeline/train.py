@@ -1,29 +1,37 @@
-"""Training the student on composed clips; it stops and resumes at the same weights."""
+"""A run's own student: its training on composed clips, by the loop that trains every model, and its checkpoints."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.checkpoints import check_tensors, read_safetensors
 from pipeline.clips import ClipStream
 from pipeline.config import StudentConfig, TrackerConfig, TrainConfig
-from pipeline.crop import pixel_range, positions
-from pipeline.losses import tracking_loss
-from pipeline.pairs import draw
+from pipeline.losses import LossConfig
+from pipeline.pairs import draw_crops
 from pipeline.student import Student
 from pipeline.track import Geometry
+from pipeline.training.batches import CropBatch, as_batch
+from pipeline.training.config import OptimiserConfig, TrainSettings
+from pipeline.training.loop import Method, learner_of
+from pipeline.training.loop import train as train_models
+from pipeline.training.place import Place
+from pipeline.training.state import load_state, save_state
+from pipeline.training.term_config import TrackingTerm
+from pipeline.training.terms import Tracking
 
 Report = Callable[[int, str], None]
+
+_NAME = "student"
+"""Of the only model that is trained here."""
 
 
 def geometry_of(config: StudentConfig) -> Geometry:
@@ -47,33 +55,42 @@ def train(
     """
     torch.manual_seed(seed)
     student = Student(student_config)
-    optimizer = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
+    term = TrackingTerm(kind="tracking", model=_NAME, loss=LossConfig())
+    method = Method({_NAME: student}, {}, [Tracking(term, student_config.stride)])
+    settings = _settings(config)
+    learner = learner_of(method, settings)
     fingerprint = _fingerprint(student_config, config, tracker, seed)
-    first = _resume(state_file, student, optimizer, fingerprint) if state_file.exists() else 0
-    geometry = geometry_of(student_config)
-    points, magnitude = None, -pixel_range(student_config.pixel_bits).low
-    student.train()
-    for step in range(first, config.steps):
-        if step >= config.steps * (1 - config.frozen_norms):
-            student.freeze_norms()
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step, config)
-        random = np.random.default_rng([seed, step])
-        batch = draw(clips.window(step), config.batch, geometry, tracker, config.pairs, random)
-        readout = student(batch.template, batch.search)
-        if points is None:
-            side = readout["class"].shape[-1]
-            points = torch.tensor(positions(side, geometry.stride, geometry.search), dtype=torch.float32)
-        losses = tracking_loss(readout, student.distances(readout["box"]), batch.box, batch.same, points)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 10.0)
-        optimizer.step()
-        student.project_weights(magnitude)
-        if (step + 1) % config.save_every == 0:
-            _save_state(state_file, student, optimizer, step + 1, fingerprint)
-        report(step + 1, ", ".join(f"{name} {float(value.detach()):.3f}" for name, value in losses.items()))
+    saved = load_state(state_file, lambda stored: stored == fingerprint)
+    if saved:
+        saved.restore(method.learning, learner.optimiser)
+    first = saved.step if saved else 0
+    stream = _batches(clips, config, geometry_of(student_config), tracker.context, seed, first)
+
+    def after_step(step: int, losses: Mapping[str, float], _: float) -> None:
+        if step % config.save_every == 0:
+            save_state(state_file, method.learning, learner.optimiser, step, fingerprint)
+        report(step, ", ".join(f"{name.partition('/')[2]} {value:.3f}" for name, value in losses.items()))
+
+    train_models(method, learner, settings, first, stream, Place(torch.device("cpu")), after_step)
     return student.eval()
+
+
+def _settings(config: TrainConfig) -> TrainSettings:
+    rate = config.learning_rate
+    optimiser = OptimiserConfig(rate=rate, first_rate=0, last_rate=rate / 100, warm_up=config.warm_up)
+    return TrainSettings(
+        steps=config.steps, batch=config.batch, optimiser=optimiser, frozen_norms=config.frozen_norms, workers=0
+    )
+
+
+def _batches(
+    clips: ClipStream, config: TrainConfig, geometry: Geometry, context: float, seed: int, first: int
+) -> Iterator[CropBatch]:
+    for step in range(first, config.steps):
+        window = clips.window(step)
+        pick = lambda random: window[int(random.integers(len(window)))]  # noqa: B023, E731
+        random = np.random.default_rng([seed, step])
+        yield as_batch(draw_crops(pick, config.batch, geometry, context, config.pairs, random))
 
 
 def save_checkpoint(student: Student, path: Path, notes: Mapping[str, str]) -> None:
@@ -105,37 +122,6 @@ def _check_config(path: Path, stored: object, config: StudentConfig) -> None:
                 raise FormatError(f"{path}: its student has {key} = {stored[key]}, the configuration says {value}")
 
 
-def _schedule(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
-    if step < config.warm_up:
-        return (step + 1) / config.warm_up
-    done = (step - config.warm_up) / max(config.steps - config.warm_up, 1)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def _fingerprint(student: StudentConfig, config: TrainConfig, tracker: TrackerConfig, seed: int) -> str:
     keys = config.model_dump(mode="json", exclude={"checkpoint", "save_every"})
     return json.dumps([student.model_dump(mode="json"), keys, tracker.model_dump(mode="json"), seed])
-
-
-def _save_state(path: Path, student: Student, optimizer: torch.optim.Optimizer, step: int, fingerprint: str) -> None:
-    tensors = {f"student/{name}": value.contiguous() for name, value in student.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
-    with write_whole(path) as temporary:
-        temporary.write_bytes(save(tensors, {"step": str(step), "fingerprint": fingerprint}))
-
-
-def _resume(path: Path, student: Student, optimizer: torch.optim.Optimizer, fingerprint: str) -> int:
-    """Load a saved state and return the step to go on with: 0 when it is of another training."""
-    tensors, metadata = read_safetensors(path)
-    if metadata.get("fingerprint") != fingerprint:
-        return 0
-    student.load_state_dict({k.removeprefix("student/"): v for k, v in tensors.items() if k.startswith("student/")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(metadata["step"])

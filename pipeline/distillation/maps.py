@@ -25,9 +25,9 @@ def _middle(values: Tensor, side: int) -> Tensor:
     return values[..., first : first + side, first : first + side]
 
 
-def score_points(side: int, search: int, device: torch.device) -> Tensor:
+def score_points(side: int, search: int, device: torch.device, stride: int = STRIDE) -> Tensor:
     """Coordinate in the search crop of each row, or column, of a score map: (side,) pixels."""
-    return torch.tensor(positions(side, STRIDE, search), dtype=torch.float32, device=device)
+    return torch.tensor(positions(side, stride, search), dtype=torch.float32, device=device)
 
 
 def true_distances(box: Tensor, side: int, search: int) -> Tensor:

@@ -89,5 +89,9 @@ class QuantisedModule(nn.Module):
                 module.frozen = True
 
     @abstractmethod
+    def project(self) -> None:
+        """Bring the weights back to what the chip can have, after a step of training."""
+
+    @abstractmethod
     def _set_quantised(self, quantised: bool) -> None:
         """Have every layer round its weights and biases, or not."""

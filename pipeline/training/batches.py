@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from netx.errors import MonospikeError
 from pipeline.models.config import STRIDE
-from pipeline.pairs import draw_crops
+from pipeline.pairs import Crops, draw_crops
 from pipeline.track import Geometry
 from pipeline.training.config import TrainingConfig
 from pipeline.training.sources import Mixture
@@ -31,6 +31,16 @@ class CropBatch(NamedTuple):
     def to(self, device: torch.device) -> CropBatch:
         """The batch on another device."""
         return CropBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+def as_batch(crops: Crops) -> CropBatch:
+    """Crops as tensors, channels before rows."""
+    return CropBatch(
+        torch.from_numpy(np.ascontiguousarray(crops.template.transpose(0, 3, 1, 2))),
+        torch.from_numpy(np.ascontiguousarray(crops.search.transpose(0, 3, 1, 2))),
+        torch.tensor(crops.box, dtype=torch.float32),
+        torch.tensor(crops.same),
+    )
 
 
 class _Steps(Dataset[CropBatch | MonospikeError]):
@@ -60,12 +70,7 @@ class _Steps(Dataset[CropBatch | MonospikeError]):
             config.train.pairs,
             np.random.default_rng([config.seed, self._rank, step]),
         )
-        return CropBatch(
-            torch.from_numpy(np.ascontiguousarray(crops.template.transpose(0, 3, 1, 2))),
-            torch.from_numpy(np.ascontiguousarray(crops.search.transpose(0, 3, 1, 2))),
-            torch.tensor(crops.box, dtype=torch.float32),
-            torch.tensor(crops.same),
-        )
+        return as_batch(crops)
 
 
 def batches(config: TrainingConfig, first: int, rank: int = 0) -> Iterator[CropBatch]:

@@ -111,7 +111,7 @@ class OptimiserConfig(Section):
 
     kind: Literal["sgd", "adam"] = "adam"
     rate: float = Field(0.005, gt=0, le=1)
-    first_rate: float = Field(1e-6, gt=0, le=1)
+    first_rate: float = Field(1e-6, ge=0, le=1)
     last_rate: float = Field(1e-6, gt=0, le=1)
     warm_up: int = Field(100, ge=0, description="steps")
     momentum: float = Field(0.9, ge=0, lt=1)

@@ -5,28 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.checkpoint import Model
-from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.models.quantised import QuantisedModule
 from pipeline.training import schedule
 from pipeline.training.batches import CropBatch
 from pipeline.training.config import TrainSettings
 from pipeline.training.place import Place
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+
 AfterStep = Callable[[int, Mapping[str, float], float], None]
 """Called with the number of steps done, the losses by name, and the learning rate."""
 
 
 @dataclass(frozen=True)
-class Method:
-    """What is trained, beside what, by which terms. Both kinds of models answer under their names."""
+class Method(Generic[AnyModel]):
+    """What is trained, beside what, by which terms. Both kinds of models answer, under their names.
 
-    trained: Mapping[str, Model]
-    fixed: Mapping[str, Model]
+    A model takes template and search crops, as in ``CropBatch``, and returns tensors by name.
+    """
+
+    trained: Mapping[str, AnyModel]
+    fixed: Mapping[str, AnyModel]
     terms: Sequence[Term]
 
     @property
@@ -43,14 +48,14 @@ class Learner:
     optimiser: torch.optim.Optimizer
 
 
-def learner_of(method: Method, settings: TrainSettings) -> Learner:
+def learner_of(method: Method[Any], settings: TrainSettings) -> Learner:
     """A learner that has learned nothing yet."""
     parameters = schedule.learning_parameters(method.learning)
     return Learner(parameters, schedule.build_optimiser(parameters, settings.optimiser))
 
 
 def train(
-    method: Method,
+    method: Method[Any],
     learner: Learner,
     settings: TrainSettings,
     first: int,
@@ -74,16 +79,16 @@ def train(
         after_step(step + 1, {name: float(value.detach()) for name, value in losses.items()}, rate)
 
 
-def _prepare(method: Method, learner: Learner, settings: TrainSettings, step: int) -> None:
+def _prepare(method: Method[Any], learner: Learner, settings: TrainSettings, step: int) -> None:
     schedule.set_rate(learner.optimiser, schedule.rate(step, settings.steps, settings.optimiser))
     schedule.thaw(learner.parameters, step, settings.steps, settings.optimiser)
     if step >= settings.steps * (1 - settings.frozen_norms):
         for model in method.trained.values():
-            if isinstance(model, SpikingSiamFCpp):
+            if isinstance(model, QuantisedModule):
                 model.freeze_norms()
 
 
-def _losses(method: Method, batch: CropBatch, step: int, mixed_precision: bool) -> dict[str, Tensor]:
+def _losses(method: Method[Any], batch: CropBatch, step: int, mixed_precision: bool) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     with torch.autocast(batch.search.device.type, torch.bfloat16, enabled=mixed_precision):
         for name, model in method.trained.items():
@@ -105,7 +110,7 @@ def _check(losses: Mapping[str, Tensor], step: int) -> None:
             )
 
 
-def _learn(method: Method, learner: Learner, loss: Tensor, settings: TrainSettings, place: Place) -> None:
+def _learn(method: Method[Any], learner: Learner, loss: Tensor, settings: TrainSettings, place: Place) -> None:
     learner.optimiser.zero_grad()
     loss.backward()
     gradients = [parameter.grad for parameter in learner.parameters.values() if parameter.grad is not None]
@@ -113,5 +118,5 @@ def _learn(method: Method, learner: Learner, loss: Tensor, settings: TrainSettin
     nn.utils.clip_grad_norm_(learner.parameters.values(), settings.optimiser.clip_norm)
     learner.optimiser.step()
     for model in method.trained.values():
-        if isinstance(model, SpikingSiamFCpp):
+        if isinstance(model, QuantisedModule):
             model.project()

@@ -90,7 +90,7 @@ class _Session:
     config: TrainingConfig
     folder: Path
     place: Place
-    method: Method
+    method: Method[Model]
     learner: Learner
     tracks: list[Track]
     log: Log | None = None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pipeline.distillation.maps import score_points
 from pipeline.losses import tracking_loss
+from pipeline.models.config import STRIDE
 from pipeline.training import distilled_siamese, distilling
 from pipeline.training import term_config as kinds
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
@@ -17,14 +18,15 @@ from pipeline.training.term_config import TermConfig, TrackingTerm
 class Tracking(Term):
     """SiamFC++'s three losses of one model, ``MODEL/class``, ``MODEL/centre`` and ``MODEL/box``."""
 
-    def __init__(self, config: TrackingTerm) -> None:
+    def __init__(self, config: TrackingTerm, stride: int = STRIDE) -> None:
+        """stride: crop pixels between neighbouring positions of the model's score map."""
         super().__init__(f"{config.model}/tracking")
-        self._config = config
+        self._config, self._stride = config, stride
 
     def forward(self, context: Context) -> dict[str, Tensor]:
         model, tensors, batch = self._config.model, context.tensors, context.batch
         readout = {name: tensors[f"{model}/{name}"] for name in ("class", "centre")}
-        points = score_points(readout["class"].shape[-1], batch.search.shape[-1], batch.box.device)
+        points = score_points(readout["class"].shape[-1], batch.search.shape[-1], batch.box.device, self._stride)
         distances = tensors[f"{model}/distances"]
         losses = tracking_loss(readout, distances, batch.box, batch.same, points, self._config.loss)
         return {f"{model}/{name}": value for name, value in losses.items()}

@@ -16,6 +16,10 @@ from pipeline.student import Student
 from quantize.slayer import QuantizeError, odd_threshold, read_conv, read_lif
 
 
+def crops(count: int, side: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
+
+
 @pytest.fixture(scope="module")
 def student(tiny_run) -> Student:
     """A student whose biases are not zero, in evaluation mode."""
@@ -23,7 +27,7 @@ def student(tiny_run) -> Student:
     student = Student(load_config(tiny_run).student)
     with torch.no_grad():
         student.train()
-        student(torch.randint(-16, 16, (4, 3, 24, 24)).float(), torch.randint(-16, 16, (4, 3, 48, 48)).float())
+        student(crops(4, 24), crops(4, 48))
     return student.eval()
 
 
@@ -113,8 +117,8 @@ def test_the_network_shares_the_weights_of_its_branches_and_ends_in_three_read_o
             assert not (layer.synapse.weight % 2).any()
 
 
-def test_the_float_reference_differs_from_the_quantised_student_and_leaves_it_as_it_was(student, images):
-    template, search = (torch.from_numpy(image[:1]).float() for image in images)
+def test_the_float_reference_differs_from_the_quantised_student_and_leaves_it_as_it_was(student):
+    template, search = crops(1, 24), crops(1, 48)
     before = student(template, search)["class"]
     with student.float_weights():
         real = student(template, search)["class"]
@@ -122,11 +126,16 @@ def test_the_float_reference_differs_from_the_quantised_student_and_leaves_it_as
     assert torch.equal(student(template, search)["class"], before)
 
 
+def test_the_top_bits_of_a_crop_enter_as_signed_integers(student):
+    levels = student.images(torch.tensor([0, 7, 8, 128, 255], dtype=torch.uint8).expand(1, 3, 1, 5))
+    assert levels[0, 0, 0].tolist() == [-16, -16, -15, 0, 15]
+
+
 def test_projection_keeps_the_first_layer_within_its_proof(tiny_run):
     student = Student(load_config(tiny_run).student)
     with torch.no_grad():
         student.backbone[0].synapse.weight.fill_(3.9)  # 75 weights of 250 and pixels of 16: 300,000
-    student.project_weights(16)
+    student.project()
     bounds = {bound.layer: bound for bound in prove_headroom(to_network(student.eval()))}
     assert bounds["search_conv1"].worst_case > 0.9 * 131071
 

@@ -16,7 +16,6 @@ from PIL import Image
 import pipeline.evaluation
 from pipeline import cli
 from pipeline.config import load_config
-from pipeline.crop import pixel_range
 from pipeline.student import Student
 from pipeline.train import save_checkpoint
 
@@ -78,7 +77,7 @@ def checkpoint(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     config = load_config(tiny_run)
     torch.manual_seed(0)
     student = Student(config.student)
-    student.project_weights(-pixel_range(config.student.pixel_bits).low)
+    student.project()
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_checkpoint(student.eval(), path, {})
     return path
