@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.report.plots import BLUE, GREEN, GREY, INK, ORANGE, row_axes, svg
+from pipeline.training.logs import SPEED
 
 Points = Sequence[tuple[int, float]]
 """(step, value)."""
@@ -27,7 +28,7 @@ def curves(name: str, logs: Mapping[str, Mapping[str, Points]]) -> str:
 
     logs: by seed, then by name.
     """
-    names = sorted({logged for log in logs.values() for logged in log if logged != "rate"})
+    names = sorted({logged for log in logs.values() for logged in log if logged not in ("rate", SPEED)})
     rows = max(math.ceil(len(names) / _COLUMNS), 1)
 
     def draw(figure: Figure) -> None:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from netx.files import write_whole
+
+SPEED = "pairs_per_second"
+"""Name of the speed in a log: of the steps since the last line, validation left out."""
+
+
+class Stopwatch:
+    """Steps a second between two looks at it."""
+
+    def __init__(self, first: int) -> None:
+        self._step, self._seconds = first, time.monotonic()
+
+    def lap(self, step: int) -> float:
+        """Steps a second since the last lap, of which ``step`` is the last one done."""
+        steps, seconds = step - self._step, time.monotonic() - self._seconds
+        self._step, self._seconds = step, self._seconds + seconds
+        return steps / max(seconds, 1e-9)
 
 
 class Log:

@@ -23,7 +23,7 @@ from pipeline.provenance import versions
 from pipeline.stages import file_digest
 from pipeline.training.batches import CropBatch, batches, first_batch
 from pipeline.training.config import ModelEntry, TrainingConfig
-from pipeline.training.logs import Log
+from pipeline.training.logs import SPEED, Log, Stopwatch
 from pipeline.training.loop import Learner, Method, learner_of, train
 from pipeline.training.place import Place
 from pipeline.training.rehearsal import rehearse, rehearsed_answers
@@ -61,7 +61,7 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
     if saved:
         saved.restore(method.learning, learner.optimiser)
     tracks = validation_tracks(config.validation, config.seed) if place.leads else []
-    session = _Session(config, folder, place, method, learner, tracks)
+    session = _Session(config, folder, place, method, learner, tracks, Stopwatch(first))
     if place.leads:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
@@ -93,6 +93,7 @@ class _Session:
     method: Method[Model]
     learner: Learner
     tracks: list[Track]
+    stopwatch: Stopwatch
     log: Log | None = None
 
     def after_step(self, step: int, losses: Mapping[str, float], rate: float) -> None:
@@ -105,12 +106,15 @@ class _Session:
         if self.log is None:
             return
         if step % settings.log_every == 0 or last:
-            self.log.add(step, {**losses, "rate": rate})
+            self.log.add(
+                step, {**losses, "rate": rate, SPEED: self.stopwatch.lap(step) * settings.batch * self.place.world}
+            )
         if step % self.config.validation.every == 0 and not last:
             for name, judged in self.judged().items():
                 self.log.add(
                     step, {f"{name}/{key}": judged[key] for key in ("mean_iou", "spike_rate") if key in judged}
                 )
+            self.stopwatch.lap(step)
 
     def judged(self) -> dict[str, Any]:
         """What each trained model is worth by now."""

@@ -97,6 +97,7 @@ def test_a_training_leaves_model_metrics_and_log(unbroken):
     lines = [json.loads(line) for line in (unbroken / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in lines if "student/mean_iou" in line] == [4, 6]
+    assert all(line["pairs_per_second"] > 0 for line in lines if "rate" in line)
     model = load_model(unbroken / "student.safetensors")
     assert isinstance(model, SpikingSiamFCpp)
     assert set(model.config.thresholds) == set(model.config.spiking_layers), "thresholds come from the first batch"

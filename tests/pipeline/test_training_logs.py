@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from pipeline.training.logs import Log
+from pipeline.training import logs
+from pipeline.training.logs import Log, Stopwatch
 
 
 def write(folder, first: int, steps: range, offset: float) -> Log:
@@ -37,3 +38,12 @@ def test_tensorboard_reads_the_same_curve_from_its_events(tmp_path):
     curve = {event.step: event.value for event in events.Scalars("student/class")}
     assert curve == {1: 1, 2: 2, 3: 3, 4: 4.25, 5: 5.25, 6: 6.25}
     assert len(events.Scalars("rate")) == 6
+
+
+def test_speed_is_of_the_steps_since_the_last_look_and_of_no_validation(monkeypatch):
+    clock = iter([100.0, 102.0, 105.0, 106.0])
+    monkeypatch.setattr(logs.time, "monotonic", lambda: next(clock))
+    stopwatch = Stopwatch(10)
+    assert stopwatch.lap(20) == 5
+    assert stopwatch.lap(20) == 0, "three seconds of validation"
+    assert stopwatch.lap(22) == 2
