@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from netx import Correlation, Input, Layer, Network, Shape
 from pipeline.crop import pixel_range
 from pipeline.student import Student
-from quantize.slayer import WEIGHT_SCALE, QuantizeError, read_accumulator, read_conv, read_lif
+from quantize.slayer import read_accumulator, read_conv, read_lif, weight_units
 from sim.recording import Recording
 
 
@@ -94,11 +94,3 @@ def _recording(fired: Iterable[tuple[str, tuple[Tensor, Tensor]]], readouts: Map
     for name, voltage in readouts.items():
         membranes[name] = weight_units(voltage, name)
     return Recording("slayer", spikes, membranes)
-
-
-def weight_units(voltage: Tensor, name: str) -> npt.NDArray[np.int32]:
-    """Membranes in weight units, from SLAYER's. Raises QuantizeError where one is not whole."""
-    scaled = voltage.to(torch.float64) * WEIGHT_SCALE
-    if not torch.equal(scaled, scaled.round()):
-        raise QuantizeError(f"layer {name!r}: its membrane in SLAYER is no whole number of weight units")
-    return scaled.to(torch.int32).numpy()

@@ -23,7 +23,8 @@ from pipeline.config import RunConfig
 from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
 from pipeline.data import Sequence, open_pictures
-from pipeline.deployed import Deployed, OwnStudent, trained_model
+from pipeline.deployed import Deployed, trained_model
+from pipeline.deployed.own import OwnStudent
 from pipeline.planning import chip_name, make_plans, save_plans
 from pipeline.progress import Progress
 from pipeline.provenance import versions

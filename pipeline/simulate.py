@@ -55,7 +55,7 @@ def read_network(path: Path, layers: int | None = None, reset: int | None = None
 def _of_model(name: str) -> Network:
     if Path(name).suffix != CHECKPOINT and has_network(name):
         return load(network_path(name))
-    # Imported here because it loads SLAYER, which networks from files do without.
+    # Imported here because it loads what trains models, which networks from files do without.
     from pipeline.search.subject import open_subject
 
     return open_subject(checkpoint_path(name)).network()

@@ -97,3 +97,11 @@ def _bias(bias: Tensor, name: str) -> npt.NDArray[np.int32]:
             f"({limits.LOIHI_BIAS_MIN}..{limits.LOIHI_BIAS_MAX})"
         )
     return integers
+
+
+def weight_units(voltage: Tensor, name: str) -> npt.NDArray[np.int32]:
+    """Membranes in weight units, from SLAYER's. Raises QuantizeError, naming ``name``, where one is not whole."""
+    scaled = voltage.to(torch.float64) * WEIGHT_SCALE
+    if not torch.equal(scaled, scaled.round()):
+        raise QuantizeError(f"layer {name!r}: its membrane in SLAYER is no whole number of weight units")
+    return scaled.to(torch.int32).numpy()

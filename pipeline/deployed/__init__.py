@@ -2,6 +2,5 @@
 
 from pipeline.deployed.deployed import Deployed
 from pipeline.deployed.model import TrainedModel, trained_model
-from pipeline.deployed.own import OwnStudent
 
-__all__ = ["Deployed", "OwnStudent", "TrainedModel", "trained_model"]
+__all__ = ["Deployed", "TrainedModel", "trained_model"]

@@ -13,19 +13,20 @@ from torch import Tensor
 
 from netx import LIF, Network, Pool
 from netx.arrays import IntArray
-from pipeline.convert import weight_units
 from pipeline.models.config import NeuronConfig, SurrogateConfig
 from pipeline.models.scorer import crops_of
 from pipeline.models.siamfcpp import Tensors
-from pipeline.models.slayer_blocks import SlayerBlocks
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.track import Pixels
+from quantize.slayer import weight_units
 from sim.recording import Recording
 
 
 def slayer_twin(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
     """The same student made of SLAYER's blocks. At one time step neither the way of resetting nor the surrogate, which
     SLAYER may not have, acts on what it answers."""
+    from pipeline.models.slayer_blocks import SlayerBlocks  # here, because all else of this module needs no Lava
+
     neurons = student.config.neurons.model_copy(update={"reset": NeuronConfig().reset})
     twin = SpikingSiamFCpp(student.config, SlayerBlocks(neurons, SurrogateConfig()))
     twin.load_state_dict(student.state_dict())
