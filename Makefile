@@ -10,10 +10,12 @@ CORE_PYTHONS := 3.12 3.11
 CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/test_simulate.py tests/pipeline/test_report.py \
 	tests/pipeline/test_without_lava.py
 
-# Readers of NIR that want other versions of what we use: only their tests run there.
+# Readers of NIR, and NeuroBench, that want other versions of what we use: only their tests run there.
 PEERS := .venv-peers
+# Other programs whose figures stand in our tests, each with packages of its own.
+ORACLES := .venv-oracles
 
-.PHONY: demo test core peers check wheel setup clean
+.PHONY: demo test core peers oracles check wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -43,7 +45,20 @@ peers: $(READY) $(PEERS)/.ready
 $(PEERS)/.ready: peers.txt constraints.txt
 	$(BIN)/python -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r peers.txt
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3 neurobench==2.3.0
+	@touch $@
+
+# SANA-FE (GPL: never imported by the package), nengo-loihi and NeuroBench are asked whether they still say what our
+# tests hold against them.
+oracles: $(READY) $(PEERS)/.ready $(ORACLES)/.ready
+	SANAFE_PYTHON=$(CURDIR)/$(ORACLES)/sanafe/bin/python NENGO_LOIHI_PYTHON=$(CURDIR)/$(ORACLES)/nengo/bin/python \
+		NEUROBENCH_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python -m pytest tests/sim -k says_today
+
+$(ORACLES)/.ready: Makefile
+	$(BIN)/python -m venv $(ORACLES)/sanafe
+	$(ORACLES)/sanafe/bin/python -m pip install --quiet --disable-pip-version-check sanafe==2.2.9 "numpy<2"
+	$(BIN)/python -m venv $(ORACLES)/nengo
+	$(ORACLES)/nengo/bin/python -m pip install --quiet --disable-pip-version-check nengo-loihi==1.1.0 "numpy<1.27"
 	@touch $@
 
 check: $(READY)
@@ -62,4 +77,4 @@ $(READY): pyproject.toml constraints.txt scripts/find-python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE) $(PEERS) build dist *.egg-info runs
+	rm -rf $(VENV) $(CORE) $(PEERS) $(ORACLES) build dist *.egg-info runs
