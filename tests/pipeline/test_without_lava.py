@@ -34,7 +34,8 @@ frames: 1
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sequence and the configuration of a search."""
     folder = tmp_path_factory.mktemp("without")
-    sequence = compose(open_pictures("builtin"), CompositionSpec(frames=3, height=96, width=128, object_size=(20, 30)), 3)
+    spec = CompositionSpec(frames=3, height=96, width=128, object_size=(20, 30))
+    sequence = compose(open_pictures("builtin"), spec, 3)
     (folder / "sequence" / "img").mkdir(parents=True)
     for number, frame in enumerate(sequence.frames, 1):
         Image.fromarray(frame).save(folder / "sequence" / "img" / f"{number:04}.png")
