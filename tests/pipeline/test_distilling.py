@@ -182,7 +182,7 @@ def test_each_loss_teaches_the_student_by_itself(teacher, tmp_path, index):
     run(training(teacher, [TRACKING], steps=2), tmp_path / "tracking")
     ours, theirs = (load_file(folder / "student.safetensors") for folder in (tmp_path, tmp_path / "tracking"))
     assert not torch.equal(ours["synapses.conv5.weight"], theirs["synapses.conv5.weight"])
-    assert set(logged(tmp_path)[0]) == {"step", "rate", f"student/{ALL_OF_S4_KD[index]['kind']}"}
+    assert set(logged(tmp_path)[0]) == {"step", "rate", "pairs_per_second", f"student/{ALL_OF_S4_KD[index]['kind']}"}
 
 
 def test_a_teacher_that_trains_beside_its_student_learns_nothing_from_it(teacher, tmp_path):
