@@ -139,19 +139,26 @@ def _models(study: StudyConfig, there: Sequence[Candidate], progress: Progress) 
 def _missing(
     study: StudyConfig, candidates: Sequence[Candidate], there: Sequence[Candidate], models: Mapping[str, Any]
 ) -> list[str]:
-    """What the results lack, in words."""
-    lines = [f"{c.label}, seed {c.seed}: not trained" for c in candidates if c not in there]
-    for candidate in there:
-        row = models[candidate.label]["seeds"][str(candidate.seed)]
-        lines += [
-            f"{candidate.label}, seed {candidate.seed}: not evaluated on {benchmark.name} ({engine})"
-            for benchmark in study.benchmarks
-            for engine in candidate.engines
-            if engine not in row["scores"].get(benchmark.name, {})
-        ]
-        if not row["as_configured"]:
-            lines.append(f"{candidate.label}, seed {candidate.seed}: was trained by another configuration than this")
-    return lines
+    """What the results lack, in words: a line for all seeds of a model that lack the same."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for candidate in candidates:
+        row = models[candidate.label]["seeds"][str(candidate.seed)] if candidate in there else None
+        for what in _lacks(study, candidate, row):
+            seeds.setdefault((candidate.label, what), []).append(str(candidate.seed))
+    return [f"{label}, seed{'s' * (len(of) > 1)} {', '.join(of)}: {what}" for (label, what), of in seeds.items()]
+
+
+def _lacks(study: StudyConfig, candidate: Candidate, row: Mapping[str, Any] | None) -> list[str]:
+    """row: the candidate's figures; None where it is not there."""
+    if row is None:
+        return ["not trained"]
+    lines = [
+        f"not evaluated on {benchmark.name} ({engine})"
+        for benchmark in study.benchmarks
+        for engine in candidate.engines
+        if engine not in row["scores"].get(benchmark.name, {})
+    ]
+    return lines if row["as_configured"] else [*lines, "was trained by another configuration than this"]
 
 
 def _write(folder: Path, results: Mapping[str, Any], trainings: Sequence[Training]) -> None:

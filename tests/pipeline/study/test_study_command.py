@@ -107,7 +107,7 @@ def test_a_training_that_fails_is_told_and_the_rest_is_done(study_file):
     values = yaml.safe_load(study_file.read_text())
     values["runs"] = {"teacher": {**values["runs"]["teacher"], "seeds": [1]}, "s4_kd": values["runs"]["s4_kd"]}
     values["runs"]["teacher"]["set"] = {"data.0.pictures": "nowhere"}
-    values["goals"], values["seeds"] = [], [1]
+    values["goals"], values["seeds"] = [], [1, 2]
     del values["ablation"]
     study_file.write_text(yaml.safe_dump(values, sort_keys=False))
     ended = command(study_file)
@@ -116,7 +116,7 @@ def test_a_training_that_fails_is_told_and_the_rest_is_done(study_file):
     assert "teacher, seed 1 failed: nowhere: " in printed
     assert "s4_kd, seed 1 failed: needs 'teacher, seed 1', which failed" in printed
     results = json.loads((study_file.parent / "runs" / "study" / "results.json").read_text())
-    assert results["missing"] == ["teacher, seed 1: not trained", "s4_kd, seed 1: not trained"]
+    assert results["missing"] == ["teacher, seed 1: not trained", "s4_kd, seeds 1, 2: not trained"]
 
 
 @pytest.mark.parametrize(
