@@ -125,9 +125,11 @@ def _filled(value, folder: str):
     return folder if value == "FOLDER" else {key: folder if v == "FOLDER" else v for key, v in value.items()}
 
 
-def test_the_projects_own_study_can_be_planned():
-    path = Path(__file__).parents[3] / "configs" / "study_small.yaml"
-    trainings = planned(path, (1, 2, 3))
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def test_the_study_of_small_leaves_every_loss_out_once_and_changes_nothing_else():
+    trainings = planned(CONFIGS / "study_small.yaml", (1, 2, 3))
     whole = {t.name: t.config for t in trainings}["s4_kd, seed 3"]
     distilled = {term.kind for term in whole.losses} - {"tracking"}
     left_out = [distilled - {term.kind for term in t.config.losses} for t in trainings if t.name.startswith("without_")]
@@ -136,3 +138,10 @@ def test_the_projects_own_study_can_be_planned():
     assert plain.train == whole.train, "distilled or not, students are trained alike"
     assert plain.models["student"].architecture == whole.models["student"].architecture
     assert plain.data == whole.data
+
+
+def test_the_study_of_alexnet_trains_teacher_and_student_of_the_published_width():
+    trainings = planned(CONFIGS / "study_alexnet.yaml", (1,))
+    assert [t.name for t in trainings] == ["teacher, seed 1", "s4_kd, seed 1"]
+    backbones = {entry.architecture.width.backbone for t in trainings for entry in t.config.models.values()}
+    assert backbones == {(96, 256, 384, 384, 256)}, "channels of AlexNet's convolutions in SiamFC++"
