@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -32,6 +34,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+_GO_ON = {"deploy", "evaluate", "search", "selfcheck", "study", "train"}
+"""Commands that, stopped, keep what they have finished; so does verify with --sequence. The others begin anew."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk without room raises, without the name of a file."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,6 +83,10 @@ def main() -> None:
     # Threads that wait for each other should sleep: spinning makes torch many times slower on a busy machine. OpenMP
     # reads this once, when torch is loaded, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A file's name need not be text, nor a terminal know every sign: such a character is shown by its number.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     stderr = Console(stderr=True)
     try:
         app()
@@ -81,11 +94,21 @@ def main() -> None:
         stderr.print(f"monospike: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except OSError as error:
-        if error.filename is None:  # not a file the user could do anything about
+        # Of two names the second is the one that a finished file was to get.
+        name = error.filename if error.filename2 is None else error.filename2
+        if name is None and error.errno not in _FULL:  # not a file the user could do anything about
             raise
-        stderr.print(f"monospike: {error.filename}: {error.strerror}", highlight=False, markup=False, soft_wrap=True)
+        said = error.strerror if name is None else f"{os.fsdecode(name)}: {error.strerror}"
+        stderr.print(f"monospike: {said}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except SystemExit as end:
         if end.code == 130:
-            stderr.print("monospike: stopped; the same command goes on from here")
+            goes_on = "; the same command goes on from here" if _goes_on(sys.argv[1:]) else ""
+            stderr.print(f"monospike: stopped{goes_on}")
         raise
+
+
+def _goes_on(arguments: list[str]) -> bool:
+    command = arguments[0] if arguments else ""
+    on_a_sequence = any(word.partition("=")[0] == "--sequence" for word in arguments)
+    return command in _GO_ON or (command == "verify" and on_a_sequence)

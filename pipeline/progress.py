@@ -52,6 +52,7 @@ class Progress:
         if self._quiet or not self._console.is_terminal:
             yield Task(self, what, total, None)
             return
-        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        what_it_is = TextColumn("  {task.description}", markup=False)  # a file's name may hold [brackets]
+        columns = (what_it_is, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, console=self._console, transient=True) as bars:
             yield Task(self, what, total, bars)

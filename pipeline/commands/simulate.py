@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from netx.errors import MonospikeError
 from pipeline.commands.options import LayersOption
 from pipeline.progress import Progress
 
@@ -51,6 +53,8 @@ def simulate(
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline import simulate as command
 
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise MonospikeError(f"--device {device}: expected cpu or cuda")
     progress = Progress()
     network = command.read_network(net, layers, reset)
     how = command.How(strict, sums.value if sums else None, device)

@@ -138,6 +138,7 @@ def test_what_is_not_finished_at_all_is_not_written(files, monkeypatch):
         (("frames.npy", "--input", "frames.npy"), "frames.npy"),
         (("n.net", "--input", "frames.npy", "--steps", "8"), "input 'image': has 7 frames, fewer than the 8"),
         (("n.net", "--input", "frames.npy", "--lava-order"), "as (column, row, channel, step); it fits without --lava"),
+        (("n.net", "--input", "frames.npy", "--device", "gpu"), "--device gpu: expected cpu or cuda"),
         (("n.net", "--input", "frames.npy", "--strict"), "layer 'score': a read-out needs"),
         (("n.net", "--input", "large.npy"), "input 'image': frames hold 0..4, expected 0..3"),
         (("n.net", "--input", "pickle.npy"), "pickle.npy: is not an .npy or .npz file of numbers"),

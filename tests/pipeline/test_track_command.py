@@ -181,6 +181,14 @@ def test_what_is_missing_is_named(track, tmp_path: Path) -> None:
     assert "empty: holds no jpg or png" in track(tmp_path / "empty")[1]
 
 
+def test_the_folder_one_is_in_gives_its_name(track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = write_pictures(tmp_path / "Walk", 2)
+    monkeypatch.chdir(pictures)
+    box = ",".join(map(str, BOX))
+    assert track(".", "--box", box, "--tracker", "fixed")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Walk-fixed.txt", "Walk.gif"]
+
+
 def test_long_footage_is_thinned_out_evenly() -> None:
     animation = Animation()
     for _ in range(3 * MOST_FRAMES):
