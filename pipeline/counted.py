@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from netx import FormatError
 from netx.files import write_whole
+from pipeline.stages import code_digest
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,23 @@ CountedT = TypeVar("CountedT", bound=Counted)
 
 
 def read_state(path: Path, fresh: CountedT) -> CountedT:
-    """The state in ``path``; ``fresh`` where there is none, or one that began elsewhere.
+    """The state in ``path``; ``fresh`` where there is none, or one that began elsewhere or is of another program: what
+    that one found says nothing of this.
 
     Raises FormatError when the file is no such state.
     """
     if not path.is_file():
         return fresh
     try:
-        state = type(fresh)(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        program = values.pop("program", None)
+        state = type(fresh)(**values)
+    except (ValueError, TypeError, AttributeError) as error:
         raise FormatError(f"{path}: is not the state of a selfcheck ({error}); remove it to begin anew") from None
-    return state if state.first == fresh.first else fresh
+    return state if (state.first, program) == (fresh.first, code_digest()) else fresh
 
 
 def write_state(path: Path, state: Counted) -> None:
     """Leave ``state`` in ``path``, for ``read_state``."""
     with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        temporary.write_text(json.dumps({**asdict(state), "program": code_digest()}), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,12 @@ COUNTEREXAMPLE = "counterexample"
 
 @dataclass(frozen=True)
 class State(Counted):
-    """How far a check is, in networks drawn. values: compared."""
+    """How far a check is, in networks drawn. values: compared. simulated: of the first, in Lava's runtime too."""
 
     compared: int = 0
     refused: int = 0
     values: int = 0
+    simulated: int = 0
 
 
 def selfcheck(networks: int, first: int, simulated: int, folder: Path, progress: Progress) -> State | Difference:
@@ -39,22 +40,24 @@ def selfcheck(networks: int, first: int, simulated: int, folder: Path, progress:
     """
     state = read_state(folder / _STATE, State(first))
     with progress.task("networks", networks) as task:
-        if state.done == 0 and simulated:
+        if state.simulated < simulated:
             progress.say(f"{simulated} networks in Lava's runtime")
             outcome = check([seeded(first + i) for i in range(simulated)], simulated=True, timeout=60 + 20 * simulated)
             if outcome.first is not None:
                 return _found(first + outcome.first[0], outcome.first[1], folder)
+            state = replace(state, simulated=simulated)
+            write_state(folder / _STATE, state)
         while state.done < networks:
             seeds = range(first + state.done, first + min(state.done + _NETWORKS_A_JOB, networks))
             outcome = check([seeded(seed) for seed in seeds], timeout=600)
             if outcome.first is not None:
                 return _found(seeds[outcome.first[0]], outcome.first[1], folder)
-            state = State(
-                first,
-                state.done + len(seeds),
-                state.compared + outcome.compared,
-                state.refused + outcome.refused,
-                state.values + outcome.values,
+            state = replace(
+                state,
+                done=state.done + len(seeds),
+                compared=state.compared + outcome.compared,
+                refused=state.refused + outcome.refused,
+                values=state.values + outcome.values,
             )
             write_state(folder / _STATE, state)
             task.reach(state.done, f"{state.values} values identical")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -45,7 +44,7 @@ def verify_sequence(wanted: Wanted) -> dict[str, Any]:
     from pipeline.models.spiking import SpikingSiamFCpp
     from pipeline.progress import Progress
     from pipeline.sequence_check import CheckSettings, Which, check_sequence, crops_of_sequence, in_lava
-    from pipeline.stages import file_digest
+    from pipeline.stages import code_digest, file_digest
     from pipeline.trackers.model import around
     from pipeline.verification import in_words
 
@@ -56,13 +55,13 @@ def verify_sequence(wanted: Wanted) -> dict[str, Any]:
     footage, progress, scorer = open_footage(wanted.sequence), Progress(), IntegerScorer(model)
     box, settings = first_box(footage, parsed_box(wanted.box)), tracker_settings(str(wanted.checkpoint), wanted.config)
     which = Which(wanted.frames, wanted.every, wanted.reprogram)
-    with progress.task(f"track {footage.name}", footage.length - 1) as task:
+    with progress.task(f"track {footage.name}", max(footage.length - 1, 1)) as task:
         targets = crops_of_sequence(lambda s: around(s, model, settings), scorer, footage, box, which, task.reach)
     frames = sum(len(target.frames) for target in targets)
     how = in_lava(scorer.network, conv)
     progress.say(f"{footage.name}: {frames} frames, {len(targets)} targets programmed; {how}")
     folder = wanted.out / f"{wanted.checkpoint.stem}-{footage.name}"
-    check = CheckSettings(conv, wanted.seconds, folder, f"{file_digest(wanted.checkpoint)} {version('monospike')}")
+    check = CheckSettings(conv, wanted.seconds, folder, f"{file_digest(wanted.checkpoint)} {code_digest()}")
     with progress.task("student, engine, Lava", frames + len(targets)) as task:
         verdict = check_sequence(model, targets, check, task.reach)
     summary = {

@@ -8,7 +8,7 @@ import pytest
 from netx import LIF, Dense, FormatError, Input, Layer, Network
 from netx.net_file import read_net
 from pipeline import selfcheck
-from pipeline.counted import read_state
+from pipeline.counted import read_state, write_state
 from pipeline.progress import Progress
 from pipeline.selfcheck import State
 from sim.random_networks import Drawn
@@ -30,6 +30,26 @@ def test_a_check_is_remembered_and_gone_on_with(tmp_path, monkeypatch):
     assert isinstance(more, State)
     assert more.values > first.values > 0
     assert read_state(tmp_path / "state.json", State(41)) == State(41)
+
+
+def test_what_another_program_has_found_is_not_taken(tmp_path, monkeypatch):
+    write_state(tmp_path / "state.json", State(0, 7, 7))
+    assert read_state(tmp_path / "state.json", State(0)) == State(0, 7, 7)
+    monkeypatch.setattr("pipeline.counted.code_digest", lambda: "another")
+    assert read_state(tmp_path / "state.json", State(0)) == State(0)
+
+
+def test_networks_that_are_to_run_in_lava_do_so_though_they_were_compared_before(tmp_path, monkeypatch):
+    asked = []
+
+    def check(networks, simulated=False, **_):
+        asked.append((len(networks), simulated))
+        return Outcome(len(networks), 0, len(networks), None)
+
+    monkeypatch.setattr(selfcheck, "check", check)
+    for simulated in (0, 2, 2, 3):
+        selfcheck.selfcheck(5, 0, simulated, tmp_path, QUIET)
+    assert asked == [(5, False), (2, True), (3, True)]
 
 
 @pytest.mark.parametrize("delay", [0, 3])
