@@ -1,6 +1,8 @@
 """Measurements compare the same work, and land in their file letter by letter."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -82,6 +84,14 @@ def test_the_tracker_step_is_measured_whole(tmp_path):
     assert entry["ratio"] == entry["theirs_s"] / entry["ours_s"]
     assert all(part > 0 for part in entry["profile"].values())
     assert "norms folded, channels last" in entry["note"]
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_the_one_that_started_it():
+    held = np.ones(1 << 27)  # a gibibyte
+    code = "from pipeline.bench.memory import _peak_gib; print(_peak_gib())"
+    peak = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert held.nbytes == 1 << 30
+    assert 0.05 < peak < 0.9
 
 
 def test_an_unknown_letter_is_answered_with_those_there_are(tmp_path):
