@@ -19,10 +19,11 @@ from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline import accuracy, verification
 from pipeline.clips import ClipStream
-from pipeline.config import RunConfig
+from pipeline.config import DataConfig, RunConfig
 from pipeline.costs import cost_summary, save_activity
 from pipeline.crop import from_pixels
-from pipeline.data import Sequence, open_pictures
+from pipeline.data import DataError, Sequence, open_pictures
+from pipeline.data.pictures import BUILTIN
 from pipeline.deployed import Deployed, trained_model
 from pipeline.deployed.own import OwnStudent
 from pipeline.planning import chip_name, make_plans, save_plans
@@ -32,10 +33,11 @@ from pipeline.report import Figures, TrackedSequence, write_report
 from pipeline.search.page import chip_fronts
 from pipeline.search.results import read_results, save_results
 from pipeline.sequences import derived_seed, make_sequences
-from pipeline.stages import STAGES, Stage, StageError, file_digest, read_record, write_json
+from pipeline.stages import STAGES, Stage, StageError, file_digest, files_stamp, read_record, write_json
 from pipeline.train import load_checkpoint, save_checkpoint, train
 from pipeline.weights import checkpoint_path
 from sim.activity import count
+from sim.hardware import load_chip
 from sim.recording import Recording
 
 REPORT_FILES = ("report.json", "report.html", "tracking.gif", "search/*")
@@ -67,6 +69,9 @@ class Deployment:
         config = self.config.model_dump(mode="json")
         config["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
         config["searched"] = self.config.search and read_results(self.config.search)
+        config["data"]["files"] = _stamps(self.config.data)
+        priced = {*self.config.profile.chips, *self.config.profile.energy}
+        config["profile"]["read"] = {name: load_chip(name).model_dump(mode="json") for name in priced}
 
         def stage(name: str, work: Callable[[], str], needs: str, settings: str, *outputs: str) -> Stage:
             picked = {key: config[key] for key in settings.split()}
@@ -95,6 +100,10 @@ class Deployment:
         ):
             to.mkdir()
             for index, sequence in enumerate(make_sequences(self.config.data, self.config.seed)):
+                if len(sequence) < 2:
+                    raise DataError(
+                        f"sequence {sequence.name!r}: has one frame; there is nothing to follow without more"
+                    )
                 sequence.save(to / f"{index:03}.npz")
                 frames += len(sequence.frames)
                 task.advance()
@@ -323,6 +332,13 @@ class Deployment:
 
     def _recorded(self, engine: str, branch: str) -> Path:
         return self.folder / "simulate" / f"{engine}-{branch}.npz"
+
+
+def _stamps(data: DataConfig) -> list[str]:
+    """What tells the user's pictures and sequences, where there are any, from those that were there before."""
+    pictures = [] if data.pictures == BUILTIN else [files_stamp(Path(data.pictures), "**/*")]
+    dataset = [] if data.dataset is None else [files_stamp(data.dataset, "*/groundtruth_rect*.txt", "*/img/*")]
+    return pictures + dataset
 
 
 def _save_checked(network: Network, path: Path, format_: Literal["net", "nir"]) -> None:

@@ -62,14 +62,21 @@ def verify(
     ] = None,
     box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames to follow; all otherwise.")] = None,
-    every: Annotated[int, typer.Option("--every", min=1, help="Compare one frame in so many.")] = 1,
+    every: Annotated[
+        int | None, typer.Option("--every", min=1, help="Compare one frame in so many.", show_default="1")
+    ] = None,
     reprogram: Annotated[
         int | None, typer.Option("--reprogram", min=1, help="Take the target anew after so many frames.")
     ] = None,
     convolution: Annotated[
-        str, typer.Option("--convolution", help="stock: Lava's own; fast: a drop-in of the same bits.")
-    ] = "stock",
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time limit of each run of Lava.")] = 1800,
+        str | None,
+        typer.Option(
+            "--convolution", help="stock: Lava's own; fast: a drop-in of the same bits.", show_default="stock"
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1, help="Time limit of each run of Lava.", show_default="1800")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
@@ -85,11 +92,29 @@ def verify(
     if sequence is not None:
         model, out = checkpoint_path(str(run)), runs / "verify"
         verdict = verify_sequence(
-            Wanted(model, sequence, box, frames, every, reprogram, convolution, seconds, config, out)
+            Wanted(
+                model,
+                sequence,
+                box,
+                frames,
+                every or 1,
+                reprogram,
+                convolution or "stock",
+                seconds or 1800,
+                config,
+                out,
+            )
         )
     elif run.suffix == ".safetensors" or (str(run) in packaged() and not run.exists()):
         raise MonospikeError(f"{run}: a model is verified on a sequence; name its folder with --sequence")
     else:
+        of_a_sequence = {"box": box, "frames": frames, "every": every, "reprogram": reprogram}
+        of_a_sequence |= {"convolution": convolution, "seconds": seconds, "config": config}
+        for name, value in of_a_sequence.items():
+            if value is not None:
+                raise MonospikeError(
+                    f"--{name}: is for a check with --sequence; a run has its own in its configuration"
+                )
         settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
         progress = Progress()
         verdict = _deployment(settings, run if run.is_dir() else runs / settings.name, progress).verify_again()

@@ -15,14 +15,18 @@ import h5py
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 import pipeline.report
-from pipeline.config import read_config
+import sim.hardware
+from pipeline.config import load_config, read_config
+from pipeline.data import DataError
+from pipeline.deploy import Deployment
 from pipeline.progress import Progress
 from pipeline.search.config import SearchConfig
 from pipeline.search.run import run_search
 from pipeline.search.workers import Workers
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, run_stage
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(400)]
 
@@ -113,6 +117,56 @@ def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(r
     assert monospike("deploy", tiny_run, cwd=place).returncode == 0
     assert not (run / "search").exists()
     assert '<section id="search">' not in (run / "report.html").read_text()
+
+
+def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
+    photos, chip = tmp_path / "photos", tmp_path / "mine.yaml"
+    photos.mkdir()
+    shutil.copy(Path(sim.hardware.__file__).with_name("loihi2.yaml"), chip)
+    text = tiny_run.read_text().replace("sequences: 2", f"sequences: 2\n  pictures: {photos}")
+    (tmp_path / "mine.run.yaml").write_text(f"{text}profile: {{chips: [{chip}]}}\n")
+
+    def settings() -> dict[str, str]:
+        deployment = Deployment(load_config(tmp_path / "mine.run.yaml"), tmp_path / "run", Progress(quiet=True))
+        return {stage.name: json.dumps(stage.settings, sort_keys=True) for stage in deployment.stages()}
+
+    def changed(before: dict[str, str]) -> set[str]:
+        return {name for name, value in settings().items() if value != before[name]}
+
+    before = settings()
+    assert changed(before) == set()
+    Image.fromarray(np.full((200, 300, 3), 90, np.uint8)).save(photos / "a.png")
+    assert changed(before) == {"data", "train", "report"}
+    before = settings()
+    chip.write_text(chip.read_text().replace("title: ", "title: My ", 1))
+    assert changed(before) == {"profile", "report"}
+
+
+def test_a_dataset_is_read_anew_when_one_of_its_files_has_changed_and_needs_two_frames(tiny_run, tmp_path):
+    walk = tmp_path / "set" / "walk"
+    (walk / "img").mkdir(parents=True)
+    for number in (1, 2):
+        Image.fromarray(np.full((96, 128, 3), 90, np.uint8)).save(walk / "img" / f"{number}.png")
+    (walk / "groundtruth_rect.txt").write_text("9,9,30,30\n" * 2)
+    text = tiny_run.read_text().replace("sequences: 2", f"sequences: 2\n  dataset: {tmp_path / 'set'}")
+    (tmp_path / "set.yaml").write_text(text)
+
+    def data() -> bool:
+        deployment = Deployment(load_config(tmp_path / "set.yaml"), tmp_path / "run", Progress(quiet=True))
+        return run_stage(deployment.stages()[0], deployment.folder, False).skipped
+
+    assert [data(), data()] == [False, True]
+    (walk / "groundtruth_rect.txt").write_text("9,9,30,30\n12,9,30,30\n")
+    assert [data(), data()] == [False, True]
+    (walk / "img" / "2.png").unlink()
+    (walk / "groundtruth_rect.txt").write_text("9,9,30,30\n")
+    with pytest.raises(DataError, match="'walk': has one frame"):
+        data()
+
+
+def test_what_is_for_a_sequence_only_is_refused_for_a_run(tiny_run, tmp_path):
+    message = refused(monospike("verify", tiny_run, "--frames", 3, cwd=tmp_path))
+    assert "--frames: is for a check with --sequence" in message
 
 
 def test_a_stage_cannot_start_before_what_it_reads_is_there(tiny_run, tmp_path):
