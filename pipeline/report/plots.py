@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from pipeline.report.figures import TrackedSequence
+from pipeline.report.template import printable
 
 BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
 """After Okabe and Ito (Color universal design, 2008), shifted to be readable on white and on black."""
@@ -51,7 +52,7 @@ def overlap(sequences: Sequence[TrackedSequence]) -> str:
             ax.plot(sequence.float_iou, color=BLUE, linewidth=2.4, label="float")
             ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
-            ax.set_title(sequence.name, loc="left", fontsize=10)
+            ax.set_title(printable(sequence.name), loc="left", fontsize=10, parse_math=False)
             ax.grid(axis="y", color=INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -138,7 +139,7 @@ def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
 def row_axes(figure: Figure, names: Sequence[str]) -> Axes:
     """Axes with a row for each of ``names``, from above."""
     ax = figure.subplots()
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=INK, alpha=0.15)

@@ -13,6 +13,7 @@ from netx.files import write_whole
 from pipeline.report.figures import Figures, ReportError
 from pipeline.report.page import render
 from pipeline.report.pictures import tracking_gif
+from pipeline.report.template import printable
 
 _SCHEMA = Path(__file__).parent / "schema.json"
 
@@ -26,7 +27,11 @@ def write_report(folder: Path, report: Mapping[str, Any], figures: Figures) -> N
     text = validate(report)
     gif = tracking_gif(figures.sequences)
     page = render(report, figures, gif)
-    for name, content in (("tracking.gif", gif), ("report.html", page.encode()), ("report.json", text.encode())):
+    for name, content in (
+        ("tracking.gif", gif),
+        ("report.html", page.encode()),
+        ("report.json", printable(text).encode()),
+    ):
         with write_whole(folder / name) as path:
             path.write_bytes(content)
 

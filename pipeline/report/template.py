@@ -27,4 +27,10 @@ def filled(folder: Path, filters: Mapping[str, Callable[..., Any]], values: Mapp
         lstrip_blocks=True,
     )
     environment.filters.update(filters)
-    return environment.get_template("page.html.j2").render(values, css=Markup(_STYLE.read_text(encoding="utf-8")))
+    css = Markup(_STYLE.read_text(encoding="utf-8"))
+    return printable(environment.get_template("page.html.j2").render(values, css=css))
+
+
+def printable(text: str) -> str:
+    """``text`` with the bytes of a file's name that are no UTF-8 as numbers: neither page nor plot can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import html
 import io
 import json
+import os
 import re
 from dataclasses import asdict
 from html.parser import HTMLParser
@@ -383,6 +385,17 @@ def test_a_file_that_differs_is_shown(tmp_path: Path, report: dict[str, Any]) ->
     text = (tmp_path / "report.html").read_text()
     assert "The engines differ" not in text
     assert "another weight" in text
+
+
+@pytest.mark.parametrize("name", [r"$\frac$ & <b>", os.fsdecode(b"\xff")])
+def test_a_sequence_may_have_any_name_that_a_folder_can_have(tmp_path: Path, report: dict[str, Any], name: str) -> None:
+    report["config"] = {"dataset": name}
+    write_report(tmp_path, report, Figures((tracked(name, 1, 2),), {}, *2 * [np.zeros((4, 4, 3), np.uint8)]))
+    shown = html.escape(name.encode("utf-8", "backslashreplace").decode(), quote=False)
+    text = (tmp_path / "report.html").read_text()
+    assert f"<h3>{shown}, IoU by frame</h3>" in text
+    assert f">{shown}</text>" in text, "in the plot"
+    assert json.loads((tmp_path / "report.json").read_text())["config"] == {"dataset": name}
 
 
 def test_a_sequence_whose_parts_do_not_fit_is_refused_by_name() -> None:
