@@ -18,10 +18,10 @@ _COLUMNS = (("backbone", "fp32"), ("full", "fp32"), ("backbone", "int8"), ("full
 def accounting_rows(models: Mapping[str, Mapping[str, Any]], goals: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """A block for each goal of energy, with a header; empty where a study has none, or not yet its models.
 
-    models, goals: as in a study's results and configuration. The teacher is the first model that does not spike.
+    models, goals: as in a study's results and configuration. The teacher is the first model without time steps.
     """
     rows: list[list[str]] = []
-    teacher = next((label for label, model in models.items() if not model["summary"]["spike_rate"]["mean"]), None)
+    teacher = next((label for label, model in models.items() if model["time_steps"] is None), None)
     for goal in goals:
         if goal["kind"] != "energy" or not {goal["of"], goal["to"]} <= set(models):
             continue

@@ -108,18 +108,19 @@ def _above_fixed_box(goal: FixedBoxGoal, models: Models, fixed: Mapping[str, Any
     if benchmark not in fixed:
         raise _MissingError(f"a box that never moves is not evaluated on {benchmark}")
     still = fixed[benchmark]["sequences"]
-    short, compared = [], 0
+    short, open_, compared = [], [], 0
     for label in goal.of or models:
         _score(models, label, benchmark, ("integer", "float"), "mean_iou")
         for seed, row in models[label]["seeds"].items():
             scores = row["scores"].get(benchmark, {})
             followed = (scores.get("integer") or scores.get("float") or {}).get("sequences", {})
+            open_ += [] if followed else [f"{label} seed {seed}"]
             for name, value in followed.items():
                 compared += 1
                 if value is None or value < still[name] + goal.margin:
                     short.append(f"{label} seed {seed} on {name} ({value or 0:.2f}, still {still[name]:.2f})")
-    if not compared:
-        raise _MissingError("nothing is evaluated")
+    if not short and (open_ or not compared):
+        raise _MissingError(f"{', '.join(open_) or 'nothing'} is not evaluated on {benchmark}")
     found = f"all {compared} above" if not short else f"{len(short)} of {compared} are not: {'; '.join(short)}"
     return {"goal": _words(goal), "met": not short, "found": found, "value": len(short)}
 

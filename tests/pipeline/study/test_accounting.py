@@ -23,16 +23,16 @@ def work(steps: int, first: float, synops: float, head: float) -> Work:
     return Work(steps, layers, first)
 
 
-def model(made: Work, rate: float) -> dict[str, Any]:
+def model(made: Work, time_steps: int | None) -> dict[str, Any]:
     energy = {s: {a: {"mean": joules(made, s, a)} for a in ("fp32", "int8")} for s in ("backbone", "full")}
-    return {"summary": {"spike_rate": {"mean": rate}, "energy": energy}}
+    return {"time_steps": time_steps, "summary": {"energy": energy}}
 
 
 def models() -> dict[str, dict[str, Any]]:
     return {
-        "teacher": model(work(1, 50e6, 0, 10e6), 0.0),
-        "three": model(work(3, 2e6, 30e6, 1e6), 0.2),
-        "one": model(work(1, 2e6, 8e6, 1e6), 0.1),
+        "teacher": model(work(1, 50e6, 0, 10e6), None),
+        "three": model(work(3, 2e6, 30e6, 1e6), 3),
+        "one": model(work(1, 2e6, 8e6, 1e6), 1),
     }
 
 

@@ -68,6 +68,14 @@ def test_a_fixed_box_is_beaten_on_every_sequence_by_every_seed_or_not_at_all():
     assert "1 of 8 are not: b seed 2 on Car (0.44, still 0.40)" in found["found"]
 
 
+def test_a_seed_that_is_not_evaluated_leaves_it_open_whether_a_fixed_box_is_beaten():
+    models = {"s": model("integer", [0.46, 0.47])}
+    models["s"]["seeds"]["2"]["scores"] = {}
+    found = judged(models, kind="above_fixed_box", of=["s"], margin=0.05)
+    assert (found["met"], found["found"]) == (None, "not told yet: s seed 2 is not evaluated on otb")
+    assert judged(models, kind="above_fixed_box", of=["s"], margin=0.2)["met"] is False, "seed 1 tells already"
+
+
 @pytest.mark.parametrize(("joules", "met"), [((0.30, 0.34), True), ((0.30, 0.36), False)])
 def test_energy_has_to_be_low_in_both_scopes(joules, met):
     models = {"s": model("integer", [0.5], joules=joules), "p": model("float", [0.5], joules=(1, 1))}

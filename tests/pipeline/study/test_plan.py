@@ -117,6 +117,26 @@ def test_a_training_that_reads_what_is_judged_is_refused(study_file, source):
         refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root=str(judged)))
 
 
+@pytest.mark.parametrize("link", ["mine/Copy", "mine/Copy/img", "mine/Copy/img/0001.png"])
+def test_a_training_that_reaches_what_is_judged_by_a_link_is_refused(study_file, monkeypatch, link):
+    monkeypatch.chdir(study_file.parent)
+    place, (_, *parts) = Path(link), Path(link).parts[1:]
+    place.parent.mkdir(parents=True)
+    place.symlink_to(Path("sequences", "First", *parts).resolve())
+    changed(study_file, lambda v: v["runs"]["s4"].update(set={"data.0": {"kind": "video", "root": "mine"}}))
+    with pytest.raises(ConfigError, match=r"s4, seed 1: reads mine, where folder lies"):
+        refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root="sequences"))
+
+
+def test_a_benchmark_of_links_into_the_training_data_is_refused(study_file, monkeypatch):
+    monkeypatch.chdir(study_file.parent)
+    Path("judged").mkdir()
+    Path("judged", "One").symlink_to(Path("sequences", "First").resolve())
+    changed(study_file, lambda v: v["runs"]["s4"].update(set={"data.0": {"kind": "video", "root": "sequences"}}))
+    with pytest.raises(ConfigError, match=r"s4, seed 1: reads sequences, where folder lies"):
+        refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root="judged"))
+
+
 def test_a_training_that_reads_something_else_is_not_refused(study_file):
     refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root=str(study_file.parent / "sequences")))
 
