@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.config import PairConfig, Section, TrackerConfig
 from pipeline.data import CompositionSpec
 from pipeline.models.config import ModelConfig
 from pipeline.training.term_config import TermConfig, TrackingTerm
+
+FOR_TESTING = ("otb100", "lasot", "vot2018", "got10k-test", "shared-test")
+"""Benchmarks whose layouts hold testing sequences alone; ``lasot`` is the testing split."""
 
 
 class _Source(Section):
@@ -33,8 +36,17 @@ class VideoSource(_Source):
     """Sequences in a benchmark's layout; ``folder`` is any directory in OTB's."""
 
     kind: Literal["video"]
-    layout: str = Field("folder", description="folder, got10k-train, lasot, uav123, ...: see monospike evaluate")
+    layout: str = Field("folder", description="folder, got10k-train, got10k-val or uav123: see monospike evaluate")
     root: str
+
+    @field_validator("layout")
+    @classmethod
+    def _may_be_trained_on(cls, layout: str) -> str:
+        if layout in FOR_TESTING:
+            raise ValueError(
+                f"{layout!r} is for testing alone: models that have seen it can be compared with no others"
+            )
+        return layout
 
 
 class VocSource(_Source):
@@ -130,6 +142,14 @@ class ValidationConfig(Section):
     root: str | None = Field(None, description="folder of sequences in OTB's layout")
     frames: int = Field(60, ge=2, description="frames of each sequence at most")
     every: int = Field(1000, ge=1, description="steps; the last one is always judged")
+
+    @model_validator(mode="after")
+    def _has_sequences(self) -> ValidationConfig:
+        if self.pictures is None and self.root is None:
+            raise ValueError("has no sequences: give pictures to compose them from, or a root")
+        if self.pictures is not None and self.composition.frames < 2:
+            raise ValueError("composition.frames: a sequence of one frame has nothing to follow")
+        return self
 
 
 class TrainSettings(Section):

@@ -158,7 +158,7 @@ def _voc(config: VocSource) -> Iterator[Clip]:
         if not picture.is_file():
             picture = file.parents[1] / "JPEGImages" / f"{file.stem}.jpg"
         boxes = np.array([box for _, box in _objects(tree, file)]).reshape(-1, 4)
-        for box in boxes[_usable(boxes, _size(tree))]:
+        for box in boxes[_usable(boxes, _size(tree, file))]:
             yield FileClip(Frames([picture]), box[None])
 
 
@@ -175,7 +175,7 @@ def _vid(config: VidSource) -> Iterator[Clip]:
         for file in sorted(folder.glob("*.xml")):
             tree = _xml(file)
             for track, box in _objects(tree, file):
-                if _usable(box[None], _size(tree))[0]:
+                if _usable(box[None], _size(tree, file))[0]:
                     tracks[track].append((pictures / folder.relative_to(annotations) / f"{file.stem}.JPEG", box))
         for shown in tracks.values():
             files, boxes = zip(*shown, strict=True)
@@ -197,7 +197,7 @@ def _coco(config: CocoSource) -> Iterator[Clip]:
             f"{path}: cannot be read ({error.strerror}). To have COCO, download annotations_trainval2017.zip and "
             "train2017.zip from https://cocodataset.org"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: is no COCO file of boxes ({type(error).__name__}: {error})") from None
 
 
@@ -212,12 +212,17 @@ def _usable(boxes: npt.NDArray[np.float64], size: tuple[float, float]) -> npt.ND
 def _xml(file: Path) -> ElementTree.Element:
     try:
         return ElementTree.parse(file).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of its encoding
         raise DataError(f"{file}: is no annotation in XML ({error})") from None
 
 
-def _size(tree: ElementTree.Element) -> tuple[float, float]:
-    return float(tree.findtext("size/width") or 0), float(tree.findtext("size/height") or 0)
+def _size(tree: ElementTree.Element, file: Path) -> tuple[float, float]:
+    sides = [tree.findtext(f"size/{key}") or "0" for key in ("width", "height")]
+    try:
+        width, height = map(float, sides)
+    except ValueError:
+        raise DataError(f"{file}: the size of its picture is no number, but {sides}") from None
+    return width, height
 
 
 def _objects(tree: ElementTree.Element, file: Path) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:

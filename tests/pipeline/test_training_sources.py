@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from netx.errors import MonospikeError
 from pipeline.config import PairConfig
@@ -153,13 +153,32 @@ def test_a_missing_root_is_named_with_what_to_do(values, complaint):
         open_source(source(**values), 1)
 
 
+@pytest.mark.parametrize("layout", ["otb100", "lasot", "shared-test"])
+def test_layouts_of_testing_sequences_are_not_trained_on(layout):
+    with pytest.raises(ValidationError, match=f"'{layout}' is for testing alone"):
+        source(kind="video", layout=layout, root="anywhere")
+
+
 def test_bad_annotations_are_named(tmp_path):
     annotation(tmp_path / "Annotations" / "a.xml", "<object><bndbox><xmin>1</xmin></bndbox></object>")
     with pytest.raises(MonospikeError, match=r"a.xml: an object has no box"):
         open_source(source(kind="voc", root=str(tmp_path)), 1)
-    (tmp_path / "Annotations" / "a.xml").write_text("<annotation>")
-    with pytest.raises(MonospikeError, match=r"a.xml: is no annotation in XML"):
+    for bad in (
+        "<annotation>",
+        '<?xml version="1.0" encoding="klingon"?><a/>',
+        '<?xml version="1.0" encoding="gbk"?><a/>',
+    ):
+        (tmp_path / "Annotations" / "a.xml").write_text(bad)
+        with pytest.raises(MonospikeError, match=r"a.xml: is no annotation in XML"):
+            open_source(source(kind="voc", root=str(tmp_path)), 1)
+    (tmp_path / "Annotations" / "a.xml").write_text("<annotation><size><width>wide</width></size></annotation>")
+    with pytest.raises(MonospikeError, match=r"a.xml: the size of its picture is no number, but \['wide', '0'\]"):
         open_source(source(kind="voc", root=str(tmp_path)), 1)
+    huge = json.dumps({"images": [{"id": 1}], "annotations": [{"image_id": 1, "bbox": [10**400, 1, 9, 9]}]})
+    for bad in (huge, "[" * 100_000):
+        (tmp_path / "c.json").write_text(bad)
+        with pytest.raises(MonospikeError, match=r"c.json: is no COCO file of boxes"):
+            open_source(source(kind="coco", root=str(tmp_path), annotations=str(tmp_path / "c.json")), 1)
     (tmp_path / "c.json").write_text('{"images": []}')
     with pytest.raises(MonospikeError, match=r"c.json: is no COCO file of boxes \(KeyError: 'annotations'\)"):
         open_source(source(kind="coco", root=str(tmp_path), annotations=str(tmp_path / "c.json")), 1)
