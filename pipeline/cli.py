@@ -101,6 +101,9 @@ def main() -> None:
         said = error.strerror if name is None else f"{os.fsdecode(name)}: {error.strerror}"
         stderr.print(f"monospike: {said}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
+    except MemoryError as error:  # such as over a file that asks for more neurons than there can be
+        stderr.print(f"monospike: the memory does not suffice: {error}", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
     except SystemExit as end:
         if end.code == 130:
             goes_on = "; the same command goes on from here" if _goes_on(sys.argv[1:]) else ""

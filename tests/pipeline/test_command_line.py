@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from netx import LIF, Dense, Input, Layer, Network
+from netx import LIF, Conv2d, Dense, Input, Layer, Network
 from netx.bundle import save
 from pipeline import cli, following
 from pipeline.data import Sequence
@@ -29,6 +29,17 @@ def test_a_full_disk_is_said_in_one_line() -> None:
         result = monospike("lint", "--rules", stdout=full)
     assert result.returncode == 2
     assert result.stderr.splitlines()[0] == "monospike: No space left on device"
+    assert "Traceback" not in result.stderr
+
+
+def test_more_neurons_than_any_memory_holds_are_said_in_one_line(tmp_path: Path) -> None:
+    """A million zeros around one pixel are four million million neurons, in a file of a few kilobytes."""
+    layer = Layer("a", ("x",), Conv2d([[[[2]]]], padding=10**6), LIF(1))
+    save(Network((Input("x", (1, 1, 1)),), (layer,), ("a",)), tmp_path / "n.net")
+    np.save(tmp_path / "frames.npy", np.ones((1, 1, 1, 1), np.uint8))
+    result = monospike("simulate", tmp_path / "n.net", "--input", tmp_path / "frames.npy", stdout=subprocess.PIPE)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("monospike: the memory does not suffice: Unable to allocate")
     assert "Traceback" not in result.stderr
 
 
