@@ -66,10 +66,10 @@ def run_stage(stage: Stage, folder: Path, force: bool) -> Outcome:
 
     ``force`` does it anyway. Raises StageError when a stage it needs has not been done.
     """
-    fingerprint = _fingerprint(stage, folder)
     record = read_record(folder, stage.name)
-    if not force and record and record["fingerprint"] == fingerprint and _unchanged(folder, record["files"]):
+    if not force and record and not is_outdated(stage, folder):
         return Outcome(stage.name, True, record["seconds"], record["summary"])
+    fingerprint = _fingerprint(stage, folder)
     _record_path(folder, stage.name).unlink(missing_ok=True)
     started = time.monotonic()
     summary = stage.work()
@@ -83,6 +83,17 @@ def run_stage(stage: Stage, folder: Path, force: bool) -> Outcome:
     }
     write_json(_record_path(folder, stage.name), record)
     return Outcome(stage.name, False, seconds, summary)
+
+
+def is_outdated(stage: Stage, folder: Path) -> bool:
+    """Whether the stage has been done with other settings or inputs, by another program, or its files were changed.
+
+    Raises StageError when a stage it needs has not been done.
+    """
+    record = read_record(folder, stage.name)
+    if record is None:
+        return False
+    return record["fingerprint"] != _fingerprint(stage, folder) or not _unchanged(folder, record["files"])
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from netx.files import write_whole
 from pipeline.commands.options import ConfigOption
 from pipeline.config import RunConfig, load_config
 from pipeline.progress import Progress
-from pipeline.stages import STAGES, run_stage, select
+from pipeline.stages import STAGES, is_outdated, run_stage, select
 
 if TYPE_CHECKING:
     from pipeline.deploy import Deployment
@@ -42,12 +42,16 @@ def deploy(
     _write_config(settings, deployment.folder / CONFIG_FILE)
     for stage in deployment.stages():
         if stage.name not in chosen:
+            if STAGES.index(stage.name) < STAGES.index(chosen[0]) and is_outdated(stage, deployment.folder):
+                progress.say(
+                    f"{stage.name:8} left as it is, though settings, inputs or program are not what it came from"
+                )
             continue
         progress.say(f"{stage.name:8} ...")
         outcome = run_stage(stage, deployment.folder, force=stage.name == first)
         when = "unchanged, skipped" if outcome.skipped else f"{outcome.seconds:.1f} s"
         progress.say(f"{stage.name:8} {when}: {outcome.summary}")
-        if stage.name == "verify" and not deployment.identical():
+        if stage.name in ("verify", "report") and not deployment.identical():
             raise typer.Exit(1)
 
 

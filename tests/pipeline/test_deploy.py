@@ -224,6 +224,10 @@ def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny
     assert "NOT identical" in result.stdout
     assert "first in layer 'search_conv2', neuron (channel 0" in result.stdout
     assert json.loads((run / "verify" / "verification.json").read_text())["identical"] is False
+    reported = monospike("deploy", tiny_run, "--from", "profile", cwd=place)
+    assert reported.returncode == 1, "a report of it may be had, and ends alike"
+    assert "quantize left as it is, though settings, inputs or program" in reported.stdout
+    assert "The engines differ" in (run / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages import Stage, StageError, run_stage, select
+from pipeline.stages import Stage, StageError, is_outdated, run_stage, select
 
 
 class Kitchen:
@@ -27,10 +27,12 @@ class Kitchen:
         (self.folder / "bread" / "it").write_text((self.folder / "dough" / "it").read_text() + " baked")
         return "baked"
 
-    def run(self, force: str | None = None) -> list[bool]:
+    def stages(self) -> tuple[Stage, Stage]:
         first = Stage("dough", self.dough, {"recipe": self.recipe}, (), ("dough/*",))
-        second = Stage("bread", self.bread, {}, ("dough",), ("bread/*",))
-        return [run_stage(stage, self.folder, force=stage.name == force).skipped for stage in (first, second)]
+        return first, Stage("bread", self.bread, {}, ("dough",), ("bread/*",))
+
+    def run(self, force: str | None = None) -> list[bool]:
+        return [run_stage(stage, self.folder, force=stage.name == force).skipped for stage in self.stages()]
 
 
 @pytest.fixture
@@ -49,6 +51,22 @@ def test_a_changed_setting_redoes_the_stage_and_what_reads_it(kitchen):
     kitchen.recipe = "pie"
     assert kitchen.run() == [False, False]
     assert (kitchen.folder / "bread" / "it").read_text() == "pie baked"
+
+
+def test_a_stage_is_outdated_when_its_settings_inputs_or_files_have_changed(kitchen):
+    def outdated() -> list[bool]:
+        return [is_outdated(stage, kitchen.folder) for stage in kitchen.stages()]
+
+    assert not is_outdated(kitchen.stages()[0], kitchen.folder), "what has not been made"
+    kitchen.run()
+    assert outdated() == [False, False]
+    kitchen.recipe = "pie"
+    assert outdated() == [True, False]
+    run_stage(kitchen.stages()[0], kitchen.folder, False)
+    assert outdated() == [False, True]
+    kitchen.run()
+    (kitchen.folder / "bread" / "it").unlink()
+    assert outdated() == [False, True]
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_text("spoilt")])
