@@ -42,7 +42,7 @@ $(CORE)/.ready: pyproject.toml constraints.txt
 peers: $(READY) $(PEERS)/.ready
 	$(BIN)/python -m pytest tests/peers
 
-$(PEERS)/.ready: peers.txt constraints.txt
+$(PEERS)/.ready: peers.txt constraints.txt | $(READY)
 	$(BIN)/python -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3 neurobench==2.3.0
@@ -54,7 +54,7 @@ oracles: $(READY) $(PEERS)/.ready $(ORACLES)/.ready
 	SANAFE_PYTHON=$(CURDIR)/$(ORACLES)/sanafe/bin/python NENGO_LOIHI_PYTHON=$(CURDIR)/$(ORACLES)/nengo/bin/python \
 		NEUROBENCH_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python -m pytest tests/sim -k says_today
 
-$(ORACLES)/.ready: Makefile
+$(ORACLES)/.ready: Makefile | $(READY)
 	$(BIN)/python -m venv $(ORACLES)/sanafe
 	$(ORACLES)/sanafe/bin/python -m pip install --quiet --disable-pip-version-check sanafe==2.2.9 "numpy<2"
 	$(BIN)/python -m venv $(ORACLES)/nengo
@@ -66,7 +66,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What an earlier build has left would go into the wheel, modules that are gone since among it.
 wheel: $(READY)
+	rm -rf build
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 setup: $(READY)
