@@ -50,6 +50,11 @@ class Log:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
 
+    def flush(self) -> None:
+        """Have on disk all that was added: TensorBoard holds its events back for up to two minutes."""
+        if self._events is not None:
+            self._events.flush()
+
     def close(self) -> None:
         """Write what is still held back."""
         if self._events is not None:

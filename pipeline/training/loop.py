@@ -65,7 +65,8 @@ def train(
 ) -> None:
     """Do the steps ``first`` to ``settings.steps``, on the batches of ``stream``, changing the trained models in place.
 
-    Raises TrainingError naming term and step when a loss is no number; nothing has then been learned from that step.
+    Raises TrainingError naming term and step when a loss is no number, and parameter and step when a gradient is none;
+    nothing has then been learned from that step.
     """
     for model in method.trained.values():
         model.train()
@@ -74,7 +75,7 @@ def train(
         _prepare(method, learner, settings, step)
         losses = _losses(method, batch, step, settings.mixed_precision)
         _check(losses, step)
-        _learn(method, learner, torch.stack(list(losses.values())).sum(), settings, place)
+        _learn(method, learner, losses, step, settings, place)
         rate = schedule.rate(step, settings.steps, settings.optimiser)
         after_step(step + 1, {name: float(value.detach()) for name, value in losses.items()}, rate)
 
@@ -110,13 +111,31 @@ def _check(losses: Mapping[str, Tensor], step: int) -> None:
             )
 
 
-def _learn(method: Method[Any], learner: Learner, loss: Tensor, settings: TrainSettings, place: Place) -> None:
+def _learn(
+    method: Method[Any],
+    learner: Learner,
+    losses: Mapping[str, Tensor],
+    step: int,
+    settings: TrainSettings,
+    place: Place,
+) -> None:
     learner.optimiser.zero_grad()
-    loss.backward()
-    gradients = [parameter.grad for parameter in learner.parameters.values() if parameter.grad is not None]
-    place.average(gradients)
+    torch.stack(list(losses.values())).sum().backward()
+    gradients = {name: p.grad for name, p in learner.parameters.items() if p.grad is not None}
+    place.average(gradients.values())
+    _check_slopes(gradients, losses, step)
     nn.utils.clip_grad_norm_(learner.parameters.values(), settings.optimiser.clip_norm)
     learner.optimiser.step()
     for model in method.trained.values():
         if isinstance(model, QuantisedModule):
             model.project()
+
+
+def _check_slopes(gradients: Mapping[str, Tensor], losses: Mapping[str, Tensor], step: int) -> None:
+    """Losses may be finite where their slope is not; clipping would then make every parameter NaN."""
+    for name, gradient in gradients.items():
+        if not gradient.isfinite().all():
+            raise TrainingError(
+                f"step {step + 1}: the gradient of {name!r} is no number, though the losses {', '.join(losses)} are. "
+                "The states saved before are as they were; leave terms out to find the one that is wrong"
+            )

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
+from netx.errors import MonospikeError
+
 _SECONDS_TO_LET_GO = 0.5
 
 
@@ -47,10 +49,18 @@ class Place:
 
 @contextmanager
 def this_place(device: str = "auto") -> Iterator[Place]:
-    """The place that torchrun's variables and the machine's GPUs make. device: auto, cpu or cuda."""
+    """The place that torchrun's variables and the machine's GPUs make. device: auto, cpu or cuda.
+
+    Raises MonospikeError where there is no GPU for this process.
+    """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if cuda and local >= gpus:
+        raise MonospikeError(
+            f"process {local + 1} of this machine needs a GPU, and torch finds {gpus}: use --device cpu"
+        )
+    where = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(where)
     if world == 1:

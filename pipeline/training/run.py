@@ -66,6 +66,7 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
             shutil.rmtree(left, ignore_errors=True)
+        (folder / METRICS).unlink(missing_ok=True)  # of another configuration: they would say that this one is done
         session.log = Log(folder, first)
         at = f"from step {first}" if first else "afresh"
         progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
@@ -98,22 +99,26 @@ class _Session:
 
     def after_step(self, step: int, losses: Mapping[str, float], rate: float) -> None:
         settings, last = self.config.train, step == self.config.train.steps
-        if step % settings.save_every == 0 or last:
+        saves = step % settings.save_every == 0 or last
+        if saves:
             self.place.agree(self.method.learning.values())
-            if self.place.leads:
-                fingerprint = _fingerprint(self.config)
-                save_state(self.folder / STATE, self.method.learning, self.learner.optimiser, step, fingerprint)
         if self.log is None:
             return
+        self._write(self.log, step, losses, rate)
+        if saves:
+            # Last, so that a training that goes on from this state lacks nothing that was to be logged before it.
+            self.log.flush()
+            fingerprint = _fingerprint(self.config)
+            save_state(self.folder / STATE, self.method.learning, self.learner.optimiser, step, fingerprint)
+
+    def _write(self, log: Log, step: int, losses: Mapping[str, float], rate: float) -> None:
+        """What of this step is to be logged, validation included."""
+        settings, last = self.config.train, step == self.config.train.steps
         if step % settings.log_every == 0 or last:
-            self.log.add(
-                step, {**losses, "rate": rate, SPEED: self.stopwatch.lap(step) * settings.batch * self.place.world}
-            )
+            log.add(step, {**losses, "rate": rate, SPEED: self.stopwatch.lap(step) * settings.batch * self.place.world})
         if step % self.config.validation.every == 0 and not last:
             for name, judged in self.judged().items():
-                self.log.add(
-                    step, {f"{name}/{key}": judged[key] for key in ("mean_iou", "spike_rate") if key in judged}
-                )
+                log.add(step, {f"{name}/{key}": judged[key] for key in ("mean_iou", "spike_rate") if key in judged})
             self.stopwatch.lap(step)
 
     def judged(self) -> dict[str, Any]:

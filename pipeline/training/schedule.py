@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pipeline.training.config import OptimiserConfig
+from pipeline.training.term import TrainingError
 
 
 def rate(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -49,7 +50,9 @@ def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
 
 
 def thaw(parameters: Mapping[str, nn.Parameter], step: int, steps: int, config: OptimiserConfig) -> None:
-    """Let exactly those parameters learn that are not frozen at ``step``."""
+    """Let exactly those parameters learn that are not frozen at ``step``. Raises TrainingError where none is left."""
     for name, parameter in parameters.items():
         frozen = any(step < rule.until * steps and re.search(rule.pattern, name) for rule in config.freeze)
         parameter.requires_grad_(not frozen)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise TrainingError(f"step {step + 1}: optimiser.freeze leaves no parameter that could learn; freeze fewer")

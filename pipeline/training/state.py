@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from pipeline.checkpoints import read_safetensors
+from pipeline.checkpoints import check_tensors, read_safetensors
 from pipeline.models.checkpoint import parse_architecture
 from pipeline.models.config import SiamFCppConfig, SpikingConfig
 from pipeline.models.siamfcpp import SiamFCpp
@@ -24,15 +24,19 @@ from pipeline.models.spiking import SpikingSiamFCpp
 class SavedState:
     """What a state file holds. step: steps that are done. architectures: of the trained models, by name."""
 
+    path: Path
     step: int
     architectures: Mapping[str, SiamFCppConfig | SpikingConfig]
     tensors: Mapping[str, Tensor]
 
     def restore(self, learning: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer) -> None:
-        """Give all that learns, and the optimiser, the tensors that were saved."""
+        """Give all that learns, and the optimiser, the tensors that were saved. Raises FormatError where one of these
+        has not the tensors of the file."""
         for name, module in learning.items():
             prefix = f"model/{name}/"
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)})
+            theirs = {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+            check_tensors(self.path, theirs, module.state_dict())
+            module.load_state_dict(theirs)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in self.tensors.items():
             if name.startswith("optimiser/"):
@@ -79,4 +83,4 @@ def load_state(path: Path, wanted: Callable[[str], bool]) -> SavedState | None:
         step, stored = int(notes["step"]), dict(json.loads(notes["architectures"]))
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: is no state of a training ({error})") from None
-    return SavedState(step, {name: parse_architecture(text, path) for name, text in stored.items()}, tensors)
+    return SavedState(path, step, {name: parse_architecture(text, path) for name, text in stored.items()}, tensors)

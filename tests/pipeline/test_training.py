@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from netx import FormatError
+from netx.errors import MonospikeError
 from pipeline.checkpoints import read_safetensors
 from pipeline.config import ConfigError, read_config
 from pipeline.data import DataError
@@ -27,7 +29,7 @@ from pipeline.pruning import prune
 from pipeline.training import loop, schedule
 from pipeline.training.batches import batches
 from pipeline.training.config import Freeze, OptimiserConfig, RateFactor, TrainingConfig
-from pipeline.training.place import Place
+from pipeline.training.place import Place, this_place
 from pipeline.training.run import run_training
 from pipeline.training.term import NamedTensors, TrainingError
 
@@ -214,6 +216,89 @@ def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken
     assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
 
 
+def test_a_finite_loss_without_a_finite_slope_stops_the_training_before_it_is_learned(tmp_path, monkeypatch):
+    def broken(method, batch, step, mixed_precision):
+        losses = real(method, batch, step, mixed_precision)
+        weight = method.trained["student"].synapses["conv3"].weight
+        steep = (weight - weight.detach()).sqrt().sum()  # 0, with an infinite slope
+        return {**losses, "student/box": losses["student/box"] + steep} if step == 1 else losses
+
+    real = loop._losses
+    monkeypatch.setattr(loop, "_losses", broken)
+    config = configuration(tmp_path, ("save_every: 2", "save_every: 1"))
+    with pytest.raises(TrainingError, match=r"step 2: the gradient of 'student.synapses.conv3.weight' is no number"):
+        run(config, tmp_path)
+    tensors, notes = read_safetensors(tmp_path / "state.safetensors")
+    assert notes["step"] == "1"
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+def test_a_training_in_which_nothing_may_learn_is_refused(tmp_path):
+    config = configuration(tmp_path, ("warm_up: 2", "freeze: [{pattern: student}]"))
+    with pytest.raises(TrainingError, match=r"step 1: optimiser.freeze leaves no parameter that could learn"):
+        run(config, tmp_path)
+
+
+def test_scores_of_another_training_are_not_taken_for_those_of_one_that_was_stopped_at_its_end(tmp_path, monkeypatch):
+    """A training is done in the folder of another; killed after its last state, it has no scores of its own yet."""
+    first = run(configuration(tmp_path, ("steps: 6", "steps: 1")), tmp_path)
+    other = configuration(tmp_path, ("steps: 6", "steps: 1"), ("seed: 3", "seed: 4"))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.run._Session.finish", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(other, tmp_path)
+    assert run(other, tmp_path) != first
+
+
+def _stopped(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_training_that_is_killed_while_it_validates_logs_as_an_unbroken_one(unbroken, tmp_path, monkeypatch):
+    """Step 4 is saved and validated."""
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.run.judge", _stopped_at_judging)
+        with pytest.raises(KeyboardInterrupt):
+            run(configuration(tmp_path), tmp_path)
+    run(configuration(tmp_path), tmp_path)
+    ours, theirs = (
+        [
+            {name: value for name, value in json.loads(line).items() if name != "pairs_per_second"}
+            for line in (folder / "log.jsonl").read_text().splitlines()
+        ]
+        for folder in (tmp_path, unbroken)
+    )
+    assert ours == theirs
+
+
+def _stopped_at_judging(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_state_without_one_of_the_models_tensors_is_refused_by_name(unbroken, tmp_path):
+    tensors, notes = read_safetensors(unbroken / "state.safetensors")
+    del tensors["model/student/synapses.conv2.weight"]
+    save_file(tensors, tmp_path / "state.safetensors", notes)
+    with pytest.raises(FormatError, match=r"state.safetensors: tensor 'synapses.conv2.weight' is missing"):
+        run(configuration(tmp_path), tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told():
+    with pytest.raises(MonospikeError, match=r"needs a GPU, and torch finds 0"), this_place("cuda"):
+        pass
+
+
+def test_a_sequence_that_nothing_can_be_judged_on_is_named_before_training(tmp_path):
+    folder = tmp_path / "sequences" / "Short"
+    (folder / "img").mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(folder / "img" / "0001.png")
+    (folder / "groundtruth_rect.txt").write_text("5,5,20,20\n")
+    config = configuration(tmp_path, ("  sequences: 1\n", f"  sequences: 1\n  root: {tmp_path / 'sequences'}\n"))
+    with pytest.raises(DataError, match=r"Short has no box in its first frame, or none in the 0 after it"):
+        run(config, tmp_path)
+
+
 def test_a_loss_that_names_no_tensor_is_told_which_there_are():
     with pytest.raises(TrainingError, match=r"names the tensor 'student/neck'; there are student/box, student/class"):
         NamedTensors({"student/class": torch.zeros(1), "student/box": torch.zeros(1)})["student/neck"]
@@ -300,6 +385,7 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
         ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
         ("warm_up: 2", "freeze: [{pattern: '('}]", r"is no regular expression"),
         ("kind: composed", "kind: videos", r"data.0.*videos"),
+        ("  sequences: 1", "  pictures: null", r"validation: .*has no sequences"),
     ],
 )
 def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new, complaint):
