@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from rich.console import Console
@@ -34,8 +35,12 @@ def test_a_full_disk_is_said_in_one_line() -> None:
 
 def test_more_neurons_than_any_memory_holds_are_said_in_one_line(tmp_path: Path) -> None:
     """A million zeros around one pixel are four million million neurons, in a file of a few kilobytes."""
-    layer = Layer("a", ("x",), Conv2d([[[[2]]]], padding=10**6), LIF(1))
+    layer = Layer("a", ("x",), Conv2d([[[[2]]]]), LIF(1))
     save(Network((Input("x", (1, 1, 1)),), (layer,), ("a",)), tmp_path / "n.net")
+    with h5py.File(tmp_path / "n.net", "a") as file:
+        del file["monospike"]
+        file["layer/1/padding"][:] = 10**6
+        file["layer/1/shape"][:] = [1, 2 * 10**6 + 1, 2 * 10**6 + 1]
     np.save(tmp_path / "frames.npy", np.ones((1, 1, 1, 1), np.uint8))
     result = monospike("simulate", tmp_path / "n.net", "--input", tmp_path / "frames.npy", stdout=subprocess.PIPE)
     assert result.returncode == 2
