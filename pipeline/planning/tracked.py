@@ -26,7 +26,7 @@ def recorded_on(model: str, sequence: Path, box: Box | None, most: int, progress
     network = subject.network()
     footage = open_footage(sequence)
     start = first_box(footage, box)
-    with progress.task(f"track {footage.name}", min(most, footage.length - 1)) as task:
+    with progress.task(f"track {footage.name}", min(most, max(footage.length - 1, 1))) as task:
         [target] = crops_of_sequence(
             lambda scorer: Siamese(scorer, subject.geometry, subject.settings),
             subject.scorer(network),
