@@ -112,7 +112,7 @@ def verify(
     elif run.suffix == ".safetensors" or (str(run) in packaged() and not run.exists()):
         raise MonospikeError(f"{run}: a model is verified on a sequence; name its folder with --sequence")
     else:
-        of_a_sequence = {"box": box, "frames": frames, "every": every, "reprogram": reprogram}
+        of_a_sequence: dict[str, object] = {"box": box, "frames": frames, "every": every, "reprogram": reprogram}
         of_a_sequence |= {"convolution": convolution, "seconds": seconds, "config": config}
         for name, value in of_a_sequence.items():
             if value is not None:
