@@ -17,7 +17,7 @@ class RunEntry(Section):
     """One training, done once for each seed.
 
     config: a training's YAML file, relative to the study's. like: another run, whose entry this one starts from; what
-    both say is this one's. set: dotted key -> value, such as ``train.steps: 100`` or ``losses.0.loss.centre: 0``.
+    both say is this one's. set: dotted key -> value, such as ``train.steps: 9`` or ``losses.0.loss.centre_weight: 0``.
     weights: model -> the checkpoint it starts from, as RUN/MODEL, or RUN/T3/MODEL for a stage of pruning; of the same
     seed, or of the only one. without, only: kinds of losses to leave out, or to keep beside the tracking loss.
     """

@@ -72,13 +72,18 @@ def _score(models: Models, label: str, benchmark: str, engines: Sequence[str], f
 
 
 def _ratio(goal: RatioGoal, models: Models, benchmark: str) -> dict[str, Any]:
-    ours = _score(models, goal.of, benchmark, ("integer",), goal.figure)["mean"]
-    theirs = _score(models, goal.to, benchmark, ("float",), goal.figure)["mean"]
-    value = ours / theirs
-    found = f"{ours:.3f} of {theirs:.3f} is {value:.3f}"
+    ours = _score(models, goal.of, benchmark, ("integer",), goal.figure)
+    theirs = _score(models, goal.to, benchmark, ("float",), goal.figure)
+    value = ours["mean"] / theirs["mean"]
+    found = f"{ours['mean']:.3f} of {theirs['mean']:.3f} is {value:.3f}{_other_seeds(ours, theirs)}"
     if by_seed := _ratios_by_seed(goal, models, benchmark):
         found += f"; seed by seed {', '.join(f'{ratio:.3f}' for ratio in by_seed)}"
     return {"goal": _words(goal), "met": value >= goal.at_least, "found": found, "value": value}
+
+
+def _other_seeds(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Says so where means are not over as many seeds."""
+    return "" if ours["n"] == theirs["n"] else f" (means over {ours['n']} and {theirs['n']} seeds)"
 
 
 def _ratios_by_seed(goal: RatioGoal, models: Models, benchmark: str) -> list[float]:
@@ -98,8 +103,8 @@ def _above(goal: AboveGoal, models: Models, benchmark: str) -> dict[str, Any]:
     wide = max(one["max"] - one["min"] for one in (ours, theirs))
     deviations = ", ".join(f"{label} {one['std']:.3f}" for label, one in ((goal.of, ours), (goal.to, theirs)))
     found = (
-        f"{ours['mean']:.3f} against {theirs['mean']:.3f}: {gain:+.3f}, and the wider range over the seeds is "
-        f"{wide:.3f} (standard deviations: {deviations})"
+        f"{ours['mean']:.3f} against {theirs['mean']:.3f}: {gain:+.3f}{_other_seeds(ours, theirs)}, and the wider "
+        f"range over the seeds is {wide:.3f} (standard deviations: {deviations})"
     )
     return {"goal": _words(goal), "met": gain > wide, "found": found, "value": gain}
 

@@ -119,8 +119,8 @@ def _whole_entry(study: StudyConfig, name: str, within: tuple[str, ...] = ()) ->
         "set": {**base.set, **entry.set},
         "weights": {**base.weights, **entry.weights},
     }
-    if entry.only:
-        merged.pop("without", None)
+    if entry.only or entry.without:  # one of the two, of which the run's own counts
+        merged.pop("without" if entry.only else "only", None)
     return RunEntry.model_validate(merged)
 
 

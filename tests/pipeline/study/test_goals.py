@@ -46,6 +46,13 @@ def test_a_ratio_is_of_the_integers_mean_to_the_teachers(student, met):
     assert found["value"] == pytest.approx(sum(student) / 2 / 0.5)
 
 
+def test_means_over_other_numbers_of_seeds_are_told():
+    models = {"s": model("integer", [0.48, 0.50]), "t": model("float", [0.5, 0.5, 0.5])}
+    found = judged(models, kind="ratio", of="s", to="t", at_least=0.97)["found"]
+    assert found == "0.490 of 0.500 is 0.980 (means over 2 and 3 seeds); seed by seed 0.960, 1.000"
+    assert "(means over 2 and 3 seeds)" in judged(models, kind="above", of="s", to="t")["found"]
+
+
 @pytest.mark.parametrize(("ours", "met"), [([0.60, 0.62], True), ([0.55, 0.57], False)])
 def test_above_means_by_more_than_either_range_over_the_seeds(ours, met):
     """Theirs range over 0.06: a gain of 0.08 is above it, one of 0.03 is not."""

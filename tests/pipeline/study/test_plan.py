@@ -52,6 +52,16 @@ def test_only_keeps_the_tracking_loss_beside_what_is_named(study_file):
     assert [term.kind for term in config.losses] == ["tracking", "class_kd"]
 
 
+def test_a_run_without_a_loss_may_be_like_one_of_certain_losses_only(study_file):
+    def change(values: dict) -> None:
+        values["runs"]["s4_kd"].update(only=["feature_kd", "class_kd"])
+        values["runs"]["s4"].update(set={"losses.0.loss.centre_weight": 0})
+
+    configs = {training.name: training.config for training in planned(changed(study_file, change))}
+    assert [term.kind for term in configs["s4_kd_without_class, seed 1"].losses] == ["tracking", "feature_kd"]
+    assert configs["s4, seed 1"].losses[0].loss.centre_weight == 0
+
+
 def test_dotted_keys_change_a_training(study_file):
     changed(study_file, lambda v: v["runs"]["s4"].update(set={"train.steps": 7, "data.0.clips": 5}))
     config = {training.name: training.config for training in planned(study_file)}["s4, seed 1"]
