@@ -28,6 +28,9 @@ _H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)
 _HEAP = b"GCOL\x01\0\0\0"
 """Signature, version and reserved bytes of a global heap."""
 
+_HEADER = 16
+"""Bytes of the header of a global heap, and of each object in it."""
+
 _MAX_MEMBERS = 1 << 16
 """Most members of one group; a network of so many layers does not exist."""
 
@@ -102,6 +105,8 @@ class Group:
             raise self.error(f"cannot be listed ({error})") from None
 
     def __contains__(self, name: str) -> bool:
+        if _is_path(name):
+            return False
         try:
             return self._handle.get(name, getlink=True) is not None
         except _H5PY_ERRORS as error:
@@ -177,6 +182,8 @@ class Group:
         return result
 
     def _member(self, name: str) -> Any:
+        if _is_path(name):
+            raise self.error("is a path, expected the name of a member", name)
         try:
             link = self._handle.get(name, getlink=True)
             if link is None:
@@ -234,6 +241,11 @@ def opened(path: Path) -> Iterator[Group]:
         yield Group(path, "", file, budget)
 
 
+def _is_path(name: str) -> bool:
+    """Whether ``name`` leads through other members, where links elsewhere would be followed unseen."""
+    return "/" in str(name) or str(name) in ("", ".")
+
+
 def _check_heaps(path: Path) -> int:
     """Length in bytes of the longest object of all global heaps, which hold strings.
 
@@ -245,20 +257,24 @@ def _check_heaps(path: Path) -> int:
     if path.stat().st_size == 0:
         raise FormatError(f"{path}: is empty")
     longest = 0
+    # Heaps do not overlap, and an object takes a header at least; heaps within heaps could be walked for ever.
+    left = path.stat().st_size // _HEADER
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = content.find(_HEAP)
         while start >= 0:
-            longest_here = _longest_in_heap(content, start)
-            if longest_here is None:
+            lengths = _lengths_in_heap(content, start, left)
+            if lengths is None:
                 raise FormatError(f"{path}: is damaged: the string heap at byte {start} is inconsistent")
-            longest = max(longest, longest_here)
+            left -= len(lengths)
+            longest = max(longest, *lengths, 0)
             start = content.find(_HEAP, start + len(_HEAP))
     return longest
 
 
-def _longest_in_heap(content: mmap.mmap, start: int) -> int | None:
-    """Length of the longest object of the heap at ``start``; None when they do not fill it exactly."""
-    header, place, longest = 16, 16, 0
+def _lengths_in_heap(content: mmap.mmap, start: int, most: int) -> list[int] | None:
+    """Lengths of the objects of the heap at ``start``; None when they do not fill it exactly, or are over ``most``."""
+    place = header = _HEADER
+    lengths: list[int] = []
     if start + header > len(content):
         return None
     (size,) = struct.unpack_from("<Q", content, start + 8)
@@ -268,10 +284,11 @@ def _longest_in_heap(content: mmap.mmap, start: int) -> int | None:
         index, length = struct.unpack_from("<H6xQ", content, start + place)
         free = index == 0
         place += length if free else header + -(-length // 8) * 8
-        if place > size or (free and place != size):
+        if place > size or (free and place != size) or len(lengths) == most:
             return None
-        longest = longest if free else max(longest, length)
-    return longest if size - place < header else None
+        if not free:
+            lengths.append(length)
+    return lengths if size - place < header else None
 
 
 def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
