@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from netx.chain import Chain, chain_network, chains, glue
+from netx.chain import Chain, chain_network, chains, check_plain, glue
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
 from netx.net_file import read_net, write_net
@@ -57,6 +57,11 @@ def save(network: Network, path: Path, format: FileFormat = "net", neurons: Neur
         return
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise FormatError(f"{path}: holds something else than a network: choose another folder")
+    try:
+        for layer in glue(network):
+            check_plain(layer)
+    except NetworkError as error:
+        raise FormatError(f"{path}: a folder cannot hold this network: {error}") from None
     files = {f"{index}_{chain.layers[0]}.{format}": chain for index, chain in enumerate(chains(network))}
     try:
         with write_whole(path) as temporary:

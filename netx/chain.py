@@ -103,12 +103,12 @@ def links(network: Network) -> list[Link]:
 def _check_follows(layer: Layer, previous: str) -> None:
     if isinstance(layer.synapse, (Concat, Correlation)):
         raise NetworkError(f"layer {layer.name!r} is a {type(layer.synapse).__name__}, which neither format holds")
-    _check_plain(layer)
+    check_plain(layer)
     if layer.inputs != (previous,):
         raise NetworkError(f"layer {layer.name!r} reads {', '.join(layer.inputs)}, not the layer before it")
 
 
-def _check_plain(layer: Layer) -> None:
+def check_plain(layer: Layer) -> None:
     """Raises NetworkError at what neither format is written with; what lava-dl wrote of it can be read."""
     synapse, neuron = layer.synapse, layer.neuron
     if isinstance(synapse, (Recurrent, Direct)) or isinstance(neuron, GRADED):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netx import LIF, Conv2d, Correlation, FormatError, Input, Layer, Network, Shape
+from netx import LIF, Conv2d, Correlation, FormatError, Input, Layer, Network, Shape, SigmaDelta
 from netx.bundle import load, parts, save
 
 WEIGHT = np.full((1, 1, 1, 1), 2)
@@ -154,3 +154,12 @@ def test_when_one_chain_cannot_be_written_the_earlier_folder_stays(folder: Path)
         save(Network((Input("x", Shape(1, 1, 1)),), (remembers,), ("slow",)), folder, format="nir")
     assert load(folder) == NETWORK
     assert [path.name for path in folder.parent.iterdir()] == ["network"]
+
+
+@pytest.mark.parametrize("neuron", [LIF(5, reset_interval=2), LIF(5, refractory=1), SigmaDelta(5)])
+def test_neurons_of_a_correlation_that_the_manifest_has_no_place_for_are_refused(neuron: Any, tmp_path: Path) -> None:
+    inputs = (Input("search", Shape(1, 4, 4)), Input("template", Shape(1, 2, 2)))
+    network = Network(inputs, (Layer("match", ("search", "template"), Correlation(2), neuron),), ("match",))
+    with pytest.raises(FormatError, match=r"'match' .* not written"):
+        save(network, tmp_path / "network")
+    assert list(tmp_path.iterdir()) == []
