@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from netx import limits
 from netx.bundle import save
 from netx.chain import glue
 from netx.errors import FormatError
@@ -18,9 +19,6 @@ Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs"]
 
 READERS: tuple[Reader, ...] = get_args(Reader)
 """lava-dl 0.6.0's netx, norse 1.1.0, snnTorch 1.0.0 and sinabs 3.1.3."""
-
-_FLOAT32_EXACT = 1 << 24
-"""The readers of NIR compute in float32: integers are exact below."""
 
 
 def export(network: Network, path: Path, reader: Reader) -> None:
@@ -72,5 +70,6 @@ def _layer_problems(network: Network, layer: Layer, reader: Reader) -> Iterator[
     elif reader != "lava" and not neuron.memoryless:
         yield "remembers, and rounds its state down at every step, which is done by no neuron that it has"
     largest = largest_sum(network, layer.name)
-    if reader != "lava" and largest >= _FLOAT32_EXACT:
-        yield f"has sums of up to {largest}, and float32 holds whole numbers below {_FLOAT32_EXACT}"
+    if reader != "lava" and largest > limits.ACTIVATION_MAX:
+        # Within it they are whole numbers in the reader's float32, too.
+        yield f"has sums of up to {largest}, which Lava wraps beyond {limits.ACTIVATION_MAX}, and it does not"
