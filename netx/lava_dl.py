@@ -8,6 +8,8 @@ within their channel, and the average over groups of outputs, as a read-out of t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from netx import limits
@@ -26,6 +28,9 @@ DIRECT_RANGE = Range(limits.BIAS_MIN, limits.BIAS_MAX)
 _NO_NEURON = LIF(limits.THRESHOLD_MAX + 1, current_decay=0)
 """Of a ``dense`` without neurons: ``1 << 18 - 1``, which is 131072, and an ``iDecay`` of 0 (``create_dense``)."""
 
+
+_MOST_AVERAGED = 1 << 24
+"""Our bound on the values of an ``average``, whose weights of one stand in no file."""
 
 _UNREADABLE = {
     "convT": "neither Lava nor lava-dl's loader has transposed convolutions; export a convolution of a larger input",
@@ -57,9 +62,18 @@ def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
             layer, shape = _layer(group, kind, name, before, shape)
         except NetworkError as error:
             raise group.error(str(error)) from None
+        if kind not in ("flatten", "average"):
+            found = [_silent(one) for one in found]
         found.append(layer)
         before = name
     return found
+
+
+def _silent(layer: Layer) -> Layer:
+    """A read-out that another layer reads never spikes in Lava, and nothing arrives. Means are passed on."""
+    if not isinstance(layer.neuron, Accumulator) or layer.name.startswith("average"):
+        return layer
+    return replace(layer, neuron=LIF(limits.READOUT_THRESHOLD, layer.neuron.bias))
 
 
 def _check_kinds(layers: Group, count: int) -> None:
@@ -112,6 +126,8 @@ def _average(group: Group, source: Shape) -> Conv2d:
     outputs = int(group.integers("shape").flat[0]) if group.numbers("shape").size else 0
     if outputs < 1 or source.channel % outputs:
         raise group.error(f"averages {source.channel} channels to {outputs}: expected a divisor", "shape")
+    if source.size > _MOST_AVERAGED:
+        raise group.error(f"averages {source}: more than {_MOST_AVERAGED} values")
     return Conv2d(np.ones((outputs, source.channel // outputs, source.height, source.width), np.int32), groups=outputs)
 
 

@@ -30,6 +30,7 @@ from netx import (
 )
 from netx.lava_dl import loaded_dense
 from netx.net_file import read_net
+from sim.engine import run
 
 ROOT = Path(netx.__file__).resolve().parents[1]
 LIF_NEURON = {"type": "CUBA", "iDecay": 300, "vDecay": 200, "vThMant": 50, "refDelay": 1, "gradedSpike": False}
@@ -304,3 +305,26 @@ def test_what_cannot_be_is_refused_when_it_is_made(make, message):
 def test_delays_of_zero_are_none_and_equal():
     assert Dense([[1, 2]], delay=[[0, 0]]) == Dense([[1, 2]])
     assert Dense([[1, 2]], delay=[[0, 1]]) != Dense([[1, 2]])
+
+
+def test_a_read_out_that_a_layer_reads_sends_nothing_as_in_lava_where_it_never_spikes(tmp_path):
+    read_out = {**LIF_NEURON, "iDecay": 4096, "vDecay": 4096, "vThMant": 262143}
+    with h5py.File(tmp_path / "n.net", "w") as file:
+        for index, neuron in enumerate((read_out, read_out)):
+            layer = {"type": "dense", "shape": [2], "inFeatures": 2, "outFeatures": 2, "weight": [[6, 8], [2, 4]]}
+            for name, value in layer.items():
+                file[f"layer/{index}/{name}"] = value
+            for name, value in neuron.items():
+                file[f"layer/{index}/neuron/{name}"] = value
+    network = read_net(tmp_path / "n.net", Shape(2, 1, 1))
+    recording = run(network, {"input": np.ones((1, 2, 1, 1), np.int32)})
+    assert [type(layer.neuron) for layer in network.layers] == [LIF, Accumulator]
+    assert not recording.membranes["dense1"].any()
+
+
+def test_an_average_of_more_values_than_memory_holds_is_refused(tmp_path):
+    with h5py.File(tmp_path / "n.net", "w") as file:
+        file["layer/0/type"], file["layer/0/shape"] = "input", [60000, 20000, 1]
+        file["layer/1/type"], file["layer/1/shape"] = "average", [1]
+    with pytest.raises(FormatError, match="layer/1: averages 60000x20000x1: more than 16777216 values"):
+        read_net(tmp_path / "n.net")
