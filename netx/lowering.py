@@ -114,6 +114,8 @@ def squared(conv: Conv2d, source: Shape) -> Conv2d:
     NetworkError where no placing of the zeros keeps the output's size.
     """
     side = max(conv.kernel)
+    if conv.weight.shape[0] * conv.weight.shape[1] * side * side > MAX_ELEMENTS:
+        raise NetworkError(f"its kernels of {conv.kernel} made square are more than {MAX_ELEMENTS} weights")
     placed = [_placed(conv, source, axis, side) for axis in (0, 1)]
     margins = [(before, side - conv.kernel[axis] - before) for axis, (before, _) in enumerate(placed)]
     padding = tuple(conv.padding[axis] + conv.dilation[axis] * margins[axis][0] for axis in (0, 1))

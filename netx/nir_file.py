@@ -22,10 +22,10 @@ from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
 from netx.hdf5 import Group, check_agrees, opened
-from netx.lowering import MAX_ELEMENTS, plain, raised, squared
+from netx.lowering import plain, raised, squared
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF
-from netx.nir_integers import TIME_STEP, integer_graph, read_integers, write_nir_integers
+from netx.nir_integers import TIME_STEP, check_neurons, integer_graph, read_integers, write_nir_integers
 from netx.record import (
     Record,
     link_values,
@@ -108,6 +108,7 @@ def read_nir(path: Path) -> Network:
 
 def _graph(network: Network, neurons: NeuronKind) -> nir.NIRGraph:
     """The whole content of the ``.nir`` file of ``network``."""
+    check_neurons(network)
     source = network.inputs[0]
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array(source.shape))}
     chain = links(network)
@@ -158,9 +159,6 @@ def _conv_node(link: Link) -> nir.Conv2d:
 
 
 def _neuron_node(name: str, neuron: LIF, shape: Shape, kind: NeuronKind) -> nir.LIF | nir.IF:
-    if shape.size > MAX_ELEMENTS:
-        raise NetworkError(f"layer {name!r}: {shape} neurons are more than {MAX_ELEMENTS}")
-
     def full(value: float) -> npt.NDArray[np.float32]:
         return np.full(shape, value, dtype=np.float32)
 
@@ -209,7 +207,10 @@ def _stored_conv(node: Group) -> Conv2d:
     stride, padding, dilation = (
         tuple(node.integers(name, (2,)).tolist()) for name in ("stride", "padding", "dilation")
     )
-    return Conv2d(node.integers("weight"), stride, padding, dilation)
+    weight = node.integers("weight")
+    if weight.ndim == 4 and weight.shape[2] != weight.shape[3]:
+        raise node.error(f"has kernels of {weight.shape[2]}x{weight.shape[3]}, expected square ones", "weight")
+    return Conv2d(weight, stride, padding, dilation)
 
 
 def _metadata(group: Group) -> Record:

@@ -42,6 +42,12 @@ _ARRAYS, _PAIRS = ("weight", "delay", "bias"), ("stride", "padding", "dilation",
 _NEVER = 2.0**-12
 """What a decay of zero is written as, in 1/4096: a time constant of sixteen million steps."""
 
+_MOST_NEURONS = 1 << 23
+"""Our bound, at up to five numbers each: AlexNet at 303x303 has five million, damaged paddings many more."""
+
+_MOST_PIECES, _MOST_WIRES = 1 << 12, 64
+"""Most layers that one layer reads through wires, and wires one behind the other: wires can double at each step."""
+
 _NARROW = ((np.int8, 127), (np.int16, 32767), (np.int32, limits.GRADED_MAX))
 
 
@@ -65,6 +71,7 @@ def write_nir_integers(network: Network, path: Path) -> None:
 
 def integer_graph(network: Network) -> nir.NIRGraph:
     """The whole content of the file of ``network``. Raises NetworkError naming the layer that has no NIR node."""
+    check_neurons(network)
     draft = _Draft(network)
     for source in network.inputs:
         draft.put(source.name, nir.Input(np.array(source.shape)))
@@ -77,6 +84,13 @@ def integer_graph(network: Network) -> nir.NIRGraph:
         draft.connect(draft.single(name, "output"), f"output_{name}")
         draft.put(f"output_{name}", nir.Output(np.array(network.shape(name))))
     return nir.NIRGraph(draft.nodes, draft.edges, metadata=_integers(network), type_check=False)
+
+
+def check_neurons(network: Network) -> None:
+    """Raises NetworkError when there are more neurons than a ``.nir`` file is written or read with."""
+    count = sum(network.shape(layer.name).size for layer in network.layers if layer.neuron is not None)
+    if count > _MOST_NEURONS:
+        raise NetworkError(f"has {count} neurons, more than {_MOST_NEURONS}")
 
 
 def read_integers(metadata: Group) -> Network:
@@ -246,19 +260,25 @@ class _Draft:
         """What is wired together under ``name``, in the order of its channels."""
         found: list[_Piece] = []
         start = 0
-        for source, flattened in self._sources(name, False):
+        sources: list[tuple[str, bool]] = []
+        self._add_sources(sources, name, False, 0)
+        for source, flattened in sources:
             shape = self.network.shape(source)
             size = shape.size if flattened else shape.channel
             found.append(_Piece(source, flattened, start, start + size))
             start += size
         return found
 
-    def _sources(self, name: str, flattened: bool) -> list[tuple[str, bool]]:
+    def _add_sources(self, found: list[tuple[str, bool]], name: str, flattened: bool, wires: int) -> None:
+        if len(found) >= _MOST_PIECES or wires > _MOST_WIRES:
+            raise NetworkError(f"reads more than {_MOST_PIECES} layers, or through more than {_MOST_WIRES} wires")
         layer = next((layer for layer in self.network.layers if layer.name == name), None)
         if layer is None or layer.neuron is not None:
-            return [(name, flattened)]
+            found.append((name, flattened))
+            return
         flattened = flattened or isinstance(layer.synapse, Flatten)
-        return [found for source in layer.inputs for found in self._sources(source, flattened)]
+        for source in layer.inputs:
+            self._add_sources(found, source, flattened, wires + 1)
 
 
 def _affine(dense: Dense, start: int = 0, stop: int | None = None) -> nir.Affine:

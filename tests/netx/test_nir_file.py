@@ -191,7 +191,7 @@ FIRE = "node/nodes/neuron_edges"
         (put("node/metadata/layers", ""), "node: the metadata name no layers"),
         (put("node/metadata/monospike_version", 2), "version 2 is not known here"),
         (put("node/metadata/input_range", [3, 1]), "the range 3..1 is empty"),
-        (put("node/nodes/input/shape", np.array([2, 1 << 30, 1 << 30])), "are more than 134217728"),
+        (put("node/nodes/input/shape", np.array([2, 1 << 30, 1 << 30])), "neurons, more than 8388608"),
         (delete("node"), "node: is missing"),
     ],
 )
@@ -208,3 +208,32 @@ def test_a_changed_weight_is_another_network(file: Path) -> None:
     with h5py.File(file, "r+") as content:
         content[f"{CONV}/weight"][3, 1, 1, 2] = 100
     assert read_nir(file).layer("edges").synapse.weight[3, 0, 1, 2] == 100
+
+
+def test_a_name_that_is_a_path_is_not_followed_out_of_the_file(tmp_path: Path) -> None:
+    write_nir(NETWORK, tmp_path / "n.nir")
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file.create_group("in/y/metadata")
+    with h5py.File(tmp_path / "n.nir", "a") as file:
+        file["node/nodes/synapse_x"] = h5py.ExternalLink(str(tmp_path / "outside.h5"), "/in")
+        del file["node/metadata/layers"]
+        file["node/metadata/layers"] = "x/y"
+    with pytest.raises(FormatError, match="node/nodes/synapse_x/y: is a path"):
+        read_nir(tmp_path / "n.nir")
+
+
+def test_kernels_that_would_be_too_large_once_square_are_refused(tmp_path: Path) -> None:
+    row = Conv2d(np.full((1, 1, 1, 1 << 14), 2))
+    network = Network((Input("x", Shape(1, 1, 1 << 14)),), (Layer("wide", ("x",), row, LIF(1)),), ("wide",))
+    with pytest.raises(FormatError, match=r"'wide': its kernels of \(1, 16384\) made square are more than"):
+        write_nir(network, tmp_path / "n.nir")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kernel_in_the_file_that_is_not_square_is_refused_before_it_is_made_so(tmp_path: Path) -> None:
+    write_nir(NETWORK, tmp_path / "n.nir")
+    with h5py.File(tmp_path / "n.nir", "a") as file:
+        del file[f"{CONV}/weight"]
+        file[f"{CONV}/weight"] = np.full((4, 2, 1, 99), 2.0)
+    with pytest.raises(FormatError, match="weight: has kernels of 1x99, expected square ones"):
+        read_nir(tmp_path / "n.nir")

@@ -1,6 +1,8 @@
 """Networks that no reader of NIR runs to the bit go into a .nir file and come back equal, integer by integer."""
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import nir
@@ -150,3 +152,30 @@ def test_nodes_and_integers_that_do_not_agree_are_refused_with_the_place(
         file["node"][place][index] = value
     with pytest.raises(FormatError, match=f"n\\.nir: .*{complaint}"):
         read_nir(tmp_path / "n.nir")
+
+
+def changed(path: Path, change: dict[str, Any]) -> Path:
+    """The file of a small network that remembers, with other values in the metadata of its graph."""
+    layer = Layer("c", ("x",), Conv2d([[[[2]]]], padding=1), LIF(1, voltage_decay=9))
+    write_nir_integers(Network((Input("x", Shape(1, 1, 1)),), (layer,), ("c",)), path)
+    with h5py.File(path, "a") as file:
+        for place, value in change.items():
+            if place in file["node/metadata"]:
+                del file[f"node/metadata/{place}"]
+            file[f"node/metadata/{place}"] = value
+    return path
+
+
+def test_a_padding_that_makes_more_neurons_than_there_are_in_any_file_is_refused(tmp_path: Path) -> None:
+    path = changed(tmp_path / "n.nir", {"layer_c/padding": np.array([6000, 6000])})
+    with pytest.raises(FormatError, match="has 144024001 neurons, more than 8388608"):
+        read_nir(path)
+
+
+def test_wires_that_double_at_each_step_are_refused(tmp_path: Path) -> None:
+    names = ["c", *(f"d{index}" for index in range(40))]
+    change: dict[str, Any] = {"layers": ",".join(names), "outputs": names[-1]}
+    for before, name in pairwise(names):
+        change |= {f"layer_{name}/reads": f"{before},{before}", f"layer_{name}/synapse": "Concat"}
+    with pytest.raises(FormatError, match="reads more than 4096 layers"):
+        read_nir(changed(tmp_path / "n.nir", change))
