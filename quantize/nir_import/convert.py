@@ -164,7 +164,7 @@ def _shape_of(node: NirNode) -> dict[str, npt.NDArray | str]:
     if node.kind in ("Affine", "Linear"):
         return {"shape": np.array(np.shape(values["weight"])[-1:])}
     if node.kind in ("Conv1d", "Conv2d"):
-        if "input_shape" not in values:
+        if "input_shape" not in values or np.ndim(values["weight"]) < 2:
             return {}
         channels = np.shape(values["weight"])[1] * int(np.ravel(values["groups"])[0])
         return {"shape": np.array([channels, *np.ravel(values["input_shape"])])}

@@ -14,6 +14,9 @@ from netx.types import SPIKES, Range, Shape
 _WHOLE_MAX = 255
 """Whole numbers up to this magnitude are kept as they are; larger ones and fractions are scaled to 8 bits and sign."""
 
+_MOST_SCALE = 512
+"""Binary places at most: smaller values are zero, and a larger scale would leave double precision."""
+
 
 @dataclass(frozen=True)
 class InputFacts:
@@ -77,7 +80,7 @@ def _facts(values: npt.NDArray[np.float64]) -> InputFacts:
     if most <= _WHOLE_MAX and (values == np.floor(values)).all():
         scale = 1.0
     else:
-        scale = float(2.0 ** np.floor(np.log2(_WHOLE_MAX / most)))
+        scale = float(2.0 ** min(np.floor(np.log2(_WHOLE_MAX) - np.log2(most)), _MOST_SCALE))
     lowest, highest = round(low * scale), round(high * scale)
     span = SPIKES if lowest >= 0 and highest <= 1 else Range(min(lowest, 0), max(highest, 1))
     return InputFacts(span, scale, float(np.abs(np.rint(values * scale) / scale - values).max()))

@@ -30,6 +30,9 @@ _FINE_THRESHOLD, _MOST_EXPONENT = 512, 6
 """Neurons that remember round their state at every step, by 1/64 unit: thresholds below this many units get a weight
 exponent above 0, which makes units finer, up to so many."""
 
+_TINIEST = 2.0**-900
+"""Weights below, or above its inverse, overflow in double precision once they are scaled by a power of two."""
+
 _BITS_FOR_PROOF = 2
 """Bits of the weights that are given up so that the voltage, too, is proven to stay within 24 bits. Beyond that it may
 saturate, which engine and Lava do alike; the current, which would wrap, is always proven."""
@@ -121,6 +124,8 @@ def _rounded(builder: Builder, plan: Folded, name: str, source: str) -> tuple[Ro
     everything = [np.abs(kernel.weight).max() for kernel in plan.kernels]
     everything += [] if plan.feedback is None else [np.abs(plan.feedback).max()]
     largest = float(max(everything))
+    if largest != 0 and not _TINIEST < largest < 1 / _TINIEST:
+        raise CannotError(f"its largest weight, joined to what it reads, is {largest:.3g}: beyond double precision")
     start = int(np.floor(np.log2(_MANTISSA / largest))) if largest > 0 else 0
     fallback: tuple[Rounded, Layer] | None = None
     for exponent in range(start, start - 8, -1):
@@ -197,6 +202,8 @@ def _threshold(plan: Folded, unit: float) -> int | None:
     if plan.threshold is None:
         return limits.READOUT_THRESHOLD
     exact = plan.threshold * unit
+    if not abs(exact) <= 2 * limits.THRESHOLD_MAX:
+        return None
     if abs(exact - round(exact)) <= TIE * max(abs(exact), 1.0):
         exact = round(exact)
     value = 2 * int(np.floor(exact / 2)) + 1 if plan.memoryless else round(exact)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from netx import limits
 from netx.nir_graph import IDENTITY, NirNode
 from netx.types import Pair, Shape
 from quantize.nir_import import operators as op
@@ -116,7 +117,9 @@ def _flattened(node: NirNode, form: Form) -> Form:
 def _delayed(delay: op.Float, form: Form, dt: float) -> Form:
     if (delay < 0).any():
         raise CannotError(f"a delay is {delay.min():g} s: expected none below 0")
-    steps: npt.NDArray[np.int64] = np.rint(np.atleast_1d(delay) / dt).astype(np.int64)
+    # Beyond int64 there is no telling what a cast gives; what is longer than DELAY_MAX is refused by name later.
+    whole = np.minimum(np.rint(np.atleast_1d(delay) / dt), limits.GRADED_MAX)
+    steps: npt.NDArray[np.int64] = whole.astype(np.int64)
     return replace(form, terms={source: op.then_delayed(term, steps) for source, term in form.terms.items()})
 
 

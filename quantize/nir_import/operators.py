@@ -22,6 +22,9 @@ Float: TypeAlias = npt.NDArray[np.float64]
 MAX_WEIGHTS = 1 << 24
 """Our bound on the weights that joining two maps may make: 128 MiB in double precision."""
 
+_MAX_SCRATCH = 1 << 26
+"""And on those that are made on the way to it, zeros included: 512 MiB. Damaged paddings and dilations ask for more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
@@ -231,6 +234,9 @@ def aligned_convs(terms: list[Term]) -> list[Conv] | None:
     size = tuple(
         max(padding[axis] - conv.padding[axis] + conv.weight.shape[2 + axis] for conv in plain) for axis in (0, 1)
     )
+    for conv in plain:
+        grown_size = conv.weight.shape[0] * conv.weight.shape[1] * size[0] * size[1]
+        _check_size(grown_size, "with the padding of another it", _MAX_SCRATCH)
     result = []
     for conv in plain:
         before = [padding[axis] - conv.padding[axis] for axis in (0, 1)]
@@ -265,7 +271,9 @@ def undilated(conv: Conv) -> Conv:
         return conv
     out, ins, height, width = conv.weight.shape
     rows, columns = conv.dilation
-    weight = np.zeros((out, ins, (height - 1) * rows + 1, (width - 1) * columns + 1))
+    tall, wide = (height - 1) * rows + 1, (width - 1) * columns + 1
+    _check_size(out * ins * tall * wide, "without dilation it", _MAX_SCRATCH)
+    weight = np.zeros((out, ins, tall, wide))
     weight[:, :, ::rows, ::columns] = conv.weight
     return Conv(weight, conv.stride, conv.padding, (1, 1), conv.groups)
 
@@ -304,6 +312,8 @@ def _through(conv: Conv, rows: Float, source: Shape) -> Float:
         - (own[1 + axis] - 1) * plain.stride[axis]
         for axis in (0, 1)
     ]
+    padded = [source[1 + axis] + 2 * plain.padding[axis] for axis in (0, 1)]
+    _check_size(len(rows) * source.channel * padded[0] * padded[1], "as a matrix, with its padding, it", _MAX_SCRATCH)
     # The rows and columns that the stride leaves over come back as zeros.
     grown = F.conv_transpose2d(_tensor(rows), _tensor(plain.weight), None, plain.stride, 0, 0, plain.groups)
     full = F.pad(grown, (0, extra[1], 0, extra[0]))
@@ -371,9 +381,9 @@ def _times(operator: Operator, factor: float) -> Operator:
     return replace(operator, weight=operator.weight * factor)
 
 
-def _check_size(size: int, what: str) -> None:
-    if size > MAX_WEIGHTS:
-        raise CannotError(f"{what} would have {size} weights, more than {MAX_WEIGHTS}")
+def _check_size(size: int, what: str, most: int = MAX_WEIGHTS) -> None:
+    if size > most:
+        raise CannotError(f"{what} would have {size} weights, more than {most}")
 
 
 def _tensor(values: Float) -> torch.Tensor:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -422,3 +423,64 @@ def test_files_of_peers_keep_their_spikes_and_rates_as_integers(peer: str, least
         assert abs(expected.mean() - got.mean()) < 0.025, node
     same = sum(int((expected == got).sum()) for expected, got in pairs.values())
     assert same / sum(expected.size for expected, _ in pairs.values()) > least
+
+
+EXTREME = {
+    "a delay beyond 64 bits": (
+        (1,),
+        [nir.Delay(np.array([1e15])), nir.Linear(np.ones((1, 1))), threshold(1)],
+        "a delay of 2147483647 steps",
+    ),
+    "a dilation with the same size": (
+        (1, 1, 1),
+        [conv2d(np.ones((1, 1, 3, 3)), padding="same", dilation=12000), threshold(1, 1, 1)],
+        "without dilation it would have 576048001 weights",
+    ),
+    "a dilation before another convolution": (
+        (1, 1, 1),
+        [conv2d(np.ones((1, 1, 3, 3)), padding=12000, dilation=12000), conv2d(np.ones((1, 1, 1, 1))), threshold(1)],
+        "without dilation it would have 576048001 weights",
+    ),
+    "a padding before a matrix": (
+        (1, 1, 1),
+        [
+            conv2d(np.ones((1, 1, 1, 1)), padding=32768, stride=32768),
+            nir.Flatten(np.array([1, 3, 3]), 0, -1),
+            nir.Linear(np.ones((1, 9))),
+            threshold(1),
+        ],
+        "as a matrix, with its padding, it would have 4295098369 weights",
+    ),
+    "weights too small to scale": (
+        (1,),
+        [nir.Linear(np.full((1, 1), 1e-310)), threshold(1)],
+        "beyond double precision",
+    ),
+    "weights too large to join": (
+        (1,),
+        [nir.Linear(np.full((1, 1), 1e200)), nir.Linear(np.full((1, 1), 1e200)), threshold(1)],
+        "beyond double precision",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_numbers_that_nothing_can_be_made_of_are_a_problem_of_their_node(name: str, tmp_path: Path) -> None:
+    shape, nodes, reason = EXTREME[name]
+    with pytest.raises(NirImportError, match=reason):
+        imported(chain(shape, *nodes), np.ones((1, 3, *shape)), tmp_path)
+
+
+def test_weights_without_axes_are_a_problem_where_the_graph_has_no_input(tmp_path: Path) -> None:
+    nodes = {"conv": conv2d(np.ones((1, 1, 1, 1))), "output": nir.Output(np.array([1, 9, 9]))}
+    nir.write(tmp_path / "g.nir", nir.NIRGraph(nodes, [("conv", "output")], type_check=False))
+    with h5py.File(tmp_path / "g.nir", "a") as file:
+        del file["node/nodes/conv/weight"]
+        file["node/nodes/conv/weight"] = np.ones(3)
+    with pytest.raises(NirImportError, match="its weights have the shape"):
+        import_graph(read_graph(tmp_path / "g.nir"), {"x": np.ones((2, 1, 9, 9))})
+
+
+def test_frames_too_small_to_be_scaled_are_zeros_and_weights_say_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(NirImportError, match="leaves no head-room"):
+        imported(chain((1,), nir.Linear(np.ones((1, 1))), threshold(1)), np.full((1, 3, 1), 1e-310), tmp_path)
