@@ -276,7 +276,9 @@ def _bias(layer: NetLayer) -> npt.NDArray | None:
 
 
 def _never_ties(layer: NetLayer, threshold: int) -> bool:
-    """Whether the threshold is odd and all sums are even."""
+    """Whether the threshold is odd and all sums are even; what is left of earlier steps can be anything."""
+    if any(value != limits.DECAY_ONE for _, value in _decays(layer)):
+        return False
     weights = [layer.raw.numbers(name) for name in ("weight", "weight_rec")]
     known = [values for values in (*weights, _bias(layer)) if values is not None]
     with np.errstate(invalid="ignore"):

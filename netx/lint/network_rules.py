@@ -84,7 +84,7 @@ def _headroom_over_time(reached: Reached) -> Iterator[Trouble]:
 )
 def _never(reached: Reached) -> Iterator[Trouble]:
     for name, neuron, bound in reached.neurons():
-        never = bound.high <= neuron.threshold
+        never = (bound.high <= neuron.threshold) & ~_wraps(bound)
         if neuron.threshold <= limits.THRESHOLD_MAX and never.any():
             yield name, _channels(never, f"at most {int(bound.high[never].max())} of more than {neuron.threshold}")
 
@@ -119,7 +119,7 @@ def _always(reached: Reached) -> Iterator[Trouble]:
 def _silent(reached: Reached) -> Iterator[Trouble]:
     for name, neuron, bound in reached.neurons():
         readers = [layer.name for layer in reached.network.consumers(name)]
-        if readers and (bound.high <= neuron.threshold).all():
+        if readers and ((bound.high <= neuron.threshold) & ~_wraps(bound)).all():
             yield name, f"is silent, and {', '.join(readers)} reads it"
 
 
@@ -163,6 +163,11 @@ def _registers(reached: Reached) -> Iterator[Trouble]:
     for layer in reached.network.layers:
         for _, text in violations(layer):
             yield layer.name, text
+
+
+def _wraps(bound: LayerHeadroom) -> np.ndarray:
+    """Where the current can leave its 24 bits below, and so come back as a spike."""
+    return bound.low < -limits.ACTIVATION_MAX
 
 
 def _channels(mask: np.ndarray, what: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import quote
 
 from netx.lint.finding import Finding, Rule, Severity
 
@@ -85,7 +86,7 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
 
 
 def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
-    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": finding.file.as_posix()}}}
+    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": quote(finding.file.as_posix())}}}
     if finding.place:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.place}]
     return {

@@ -32,7 +32,7 @@ refuse_others(NODE, "norse", _TAKES, _NORSE)
 def _norse_step(node: NirNode) -> Iterator[Trouble]:
     for name in TIMES:
         values = node.raw.numbers(name) if node.kind in NEURONS else None
-        if values is not None and values.size and 0 < (least := values.min()) < np.float32(_NORSE_DT):
+        if values is not None and values.size and 0 < (least := np.float32(values.min())) < np.float32(_NORSE_DT):
             yield name, f"is {least:g} s, and norse's default dt is {_NORSE_DT:g} s"
 
 

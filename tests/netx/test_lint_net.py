@@ -439,3 +439,16 @@ def test_a_missing_file_and_one_of_another_kind_are_refused(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(FormatError, match=r"photo\.jpg: is no \.net or \.nir"):
         lint(tmp_path / "photo.jpg")
+
+
+def test_what_neurons_remember_can_tie_with_an_odd_threshold(tmp_path):
+    path = write(tmp_path / "leaky.net", *on_two(TWO, neuron=neuron(vThMant=4097, vDecay=1024)))
+    assert "net-threshold-tie" in found_in(path)
+
+
+def test_neurons_whose_current_wraps_to_a_spike_are_not_called_silent(tmp_path):
+    """600 weights of -254 are -152400, which Lava takes for 109744."""
+    low = {"layers": (pixels(600, 1, 1), conv(np.full((1, 600, 1, 1), -254), [1, 1, 1]))}
+    found = found_in(write(tmp_path / "low.net", *low["layers"]))
+    assert "headroom" in found
+    assert "never-fires" not in found

@@ -323,3 +323,14 @@ def test_a_graph_that_contains_itself_is_one_finding(tmp_path):
     with h5py.File(path, "r+") as file:
         file[node("again")] = file["node"]
     assert "file-not-readable" in found_in(path)
+
+
+def test_a_time_constant_that_is_norses_step_in_double_precision_is_not_shorter_than_it(tmp_path):
+    times = {
+        "tau": np.full(SIZE, 1e-3),
+        "r": np.ones(SIZE),
+        "v_leak": np.zeros(SIZE),
+        "v_threshold": np.full(SIZE, 0.5),
+    }
+    path = written(tmp_path / "double.nir", graph(conv(), nir.LIF(**times)))
+    assert "norse-time-step" not in found_in(path)

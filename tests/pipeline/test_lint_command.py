@@ -81,6 +81,14 @@ def test_sarif_has_what_the_standard_demands(trapped, tmp_path):
         assert location["logicalLocations"][0]["fullyQualifiedName"].startswith("layer/1/")
 
 
+def test_sarif_names_a_file_with_a_space_as_a_uri_can(trapped, tmp_path):
+    spaced = tmp_path / "my net.net"
+    spaced.write_bytes(trapped.read_bytes())
+    [one] = json.loads(run(spaced, "--format", "sarif").output)["runs"]
+    uris = {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in one["results"]}
+    assert uris == {(tmp_path / "my%20net.net").as_posix()}
+
+
 def test_the_rules_are_listed():
     said = run("--rules")
     assert said.exit_code == 0
