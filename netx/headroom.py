@@ -15,7 +15,7 @@ import numpy.typing as npt
 from netx import limits
 from netx.errors import HeadroomError
 from netx.network import Network
-from netx.neurons import GRADED, LIF, Neuron, channel_bias
+from netx.neurons import GRADED, LIF, Neuron, Sigma, SigmaDelta, channel_bias
 
 _UNBOUNDED = 1 << 40
 """In 1/64 weight unit: stands for a state that nothing bounds, far beyond the 24 bits that there are."""
@@ -76,6 +76,7 @@ def headroom(network: Network) -> list[LayerHeadroom]:
             continue
         low, high = network.activation_range(layer.name)
         bias = channel_bias(layer.neuron, network.shape(layer.name)).astype(np.int64)
+        low, high = np.maximum(low, -_UNBOUNDED), np.minimum(high, _UNBOUNDED)
         unit = 1 << limits.STATE_SHIFT
         lowest = -_peak(layer.neuron, -low * unit, -bias, None)
         ceiling = max(layer.neuron.threshold, 0) * unit if isinstance(layer.neuron, LIF) else None
@@ -99,6 +100,8 @@ def _peak(
         if ceiling is not None:
             kept = ceiling * (limits.DECAY_ONE - neuron.voltage_decay) // limits.DECAY_ONE
             voltage = np.minimum(voltage, kept + gain)
+    elif isinstance(neuron, (Sigma, SigmaDelta)):
+        current = _accumulated(activation, 0, None)
     return -(-np.maximum(current, voltage) // (1 << limits.STATE_SHIFT))
 
 

@@ -138,10 +138,7 @@ class Network:
 
         It is the number of steps by which Lava is late there: a synapse takes one, neurons and wires take none.
         """
-        if name not in self._by_name:
-            return 0
-        layer = self._by_name[name]
-        return max(self.depth(source) for source in layer.inputs) + has_synapse(layer)
+        return self._depths.get(name, 0)
 
     def subnetwork(self, outputs: Iterable[str]) -> Network:
         """The part that the named layers depend on, with these as its outputs."""
@@ -206,6 +203,13 @@ class Network:
         return Network(self.inputs, tuple(layers), self.outputs).subnetwork(self.outputs)
 
     @cached_property
+    def _depths(self) -> dict[str, int]:
+        depths = {source.name: 0 for source in self.inputs}
+        for layer in self.layers:
+            depths[layer.name] = max(depths[source] for source in layer.inputs) + has_synapse(layer)
+        return depths
+
+    @cached_property
     def _by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}
 
@@ -262,5 +266,7 @@ def _layer_range(layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str,
     if isinstance(layer.neuron, Accumulator):
         low, high = _activation_range(layer, shapes, ranges)
         bias = layer.neuron.bias if layer.neuron.bias.size else 0
-        return Range(int((low + bias).min()), int((high + bias).max()))
+        # Lava's voltage saturates long before, and messages have 32 bits, which the next layer's bound counts on.
+        lowest, highest = int((low + bias).min()), int((high + bias).max())
+        return Range(max(lowest, limits.GRADED_MIN), min(highest, limits.GRADED_MAX))
     return SPIKES

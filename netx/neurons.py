@@ -50,14 +50,14 @@ class LIF(ArrayEquality):
     refractory: int = 0
 
     def __post_init__(self) -> None:
-        _check_int(self.threshold, "threshold", -limits.THRESHOLD_MAX, limits.READOUT_THRESHOLD)
-        _check_int(self.bias_exponent, "bias exponent", limits.BIAS_EXPONENT_MIN, limits.BIAS_EXPONENT_MAX)
-        _check_int(self.current_decay, "current decay", 0, limits.DECAY_ONE)
-        _check_int(self.voltage_decay, "voltage decay", 0, limits.DECAY_ONE)
+        _set_int(self, "threshold", -limits.THRESHOLD_MAX, limits.READOUT_THRESHOLD)
+        _set_int(self, "bias_exponent", limits.BIAS_EXPONENT_MIN, limits.BIAS_EXPONENT_MAX)
+        _set_int(self, "current_decay", 0, limits.DECAY_ONE)
+        _set_int(self, "voltage_decay", 0, limits.DECAY_ONE)
         if self.reset_interval is not None:
-            _check_int(self.reset_interval, "reset interval", 1, limits.GRADED_MAX)
-        _check_int(self.reset_offset, "reset offset", 0, limits.GRADED_MAX)
-        _check_int(self.refractory, "refractory period", 0, limits.GRADED_MAX)
+            _set_int(self, "reset_interval", 1, limits.GRADED_MAX)
+        _set_int(self, "reset_offset", 0, limits.GRADED_MAX)
+        _set_int(self, "refractory", 0, limits.GRADED_MAX)
         object.__setattr__(self, "bias", _checked_bias(self.bias))
 
     @property
@@ -193,11 +193,10 @@ def check_bias_fits(neuron: Neuron, shape: Shape) -> None:
 
 
 def _check_sigma_delta(neuron: Delta | SigmaDelta) -> None:
-    _check_int(neuron.spike_exponent, "spike exponent", 0, limits.STATE_EXPONENT_MAX)
-    _check_int(neuron.state_exponent, "state exponent", 0, limits.STATE_EXPONENT_MAX)
-    most = limits.GRADED_MAX >> (neuron.spike_exponent + neuron.state_exponent)
-    _check_int(neuron.threshold, "threshold", 0, most)
-    _check_int(neuron.message_bits, "message bits", 1, limits.MESSAGE_BITS_MAX)
+    _set_int(neuron, "spike_exponent", 0, limits.STATE_EXPONENT_MAX)
+    _set_int(neuron, "state_exponent", 0, limits.STATE_EXPONENT_MAX)
+    _set_int(neuron, "threshold", 0, limits.GRADED_MAX >> (neuron.spike_exponent + neuron.state_exponent))
+    _set_int(neuron, "message_bits", 1, limits.MESSAGE_BITS_MAX)
 
 
 def _checked_bias(bias: IntArray) -> IntArray:
@@ -207,6 +206,10 @@ def _checked_bias(bias: IntArray) -> IntArray:
     return frozen if frozen.any() else _NO_BIAS
 
 
-def _check_int(value: object, what: str, low: int, high: int) -> None:
+def _set_int(neuron: object, name: str, low: int, high: int) -> None:
+    """Checks a field and makes a plain int of it: those of NumPy differ in type, and overflow where they are narrow."""
+    value = getattr(neuron, name)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= int(value) <= high:
+        what = {"refractory": "refractory period"}.get(name, name.replace("_", " "))
         raise NetworkError(f"{what}: expected an integer in {low}..{high}, got {value!r}")
+    object.__setattr__(neuron, name, int(value))

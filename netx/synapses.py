@@ -21,6 +21,9 @@ from netx.types import SPIKES, Pair, Range, Shape, as_pair
 
 ChannelRange: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
+_FAR_WEIGHTS, _FAR = 1 << 30, 1 << 54
+"""Sums of weights and activations stop there, far beyond every limit, so that no bound wraps in 64 bits."""
+
 NO_DELAY: IntArray = frozen_int_array([[0]], "delay", 0, 0)
 """Also what delays of all zeros become, so that equal synapses compare equal."""
 
@@ -193,7 +196,7 @@ class Pool(ArrayEquality):
 
     def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
         taps = self.kernel[0] * self.kernel[1] * self.weight
-        low, high = min(ranges[0].low, 0) * taps, max(ranges[0].high, 0) * taps
+        low, high = max(min(ranges[0].low, 0) * taps, -_FAR), min(max(ranges[0].high, 0) * taps, _FAR)
         return np.array([low], dtype=np.int64), np.array([high], dtype=np.int64)
 
 
@@ -232,7 +235,8 @@ class Correlation(ArrayEquality):
             raise NetworkError("the range of a correlation depends on the template's shape")
         ends = [search * kernel for search in ranges[0] for kernel in ranges[1]]
         taps = template.height * template.width * self.gain
-        return np.array([min(*ends, 0) * taps], np.int64), np.array([max(*ends, 0) * taps], np.int64)
+        low, high = max(min(*ends, 0) * taps, -_FAR), min(max(*ends, 0) * taps, _FAR)
+        return np.array([low], np.int64), np.array([high], np.int64)
 
     def programmed(self, template: npt.ArrayLike) -> Conv2d:
         """The grouped convolution whose weights are ``gain`` times the template's spikes (channel, height, width).
@@ -277,9 +281,12 @@ def shift(activation: npt.NDArray[np.int64], exponent: int) -> npt.NDArray[np.in
 
 def _weighted_range(weight: IntArray, values: Range, exponent: int) -> ChannelRange:
     flat = weight.reshape(weight.shape[0], -1).astype(np.int64)
-    positive, negative = np.maximum(flat, 0).sum(axis=1), np.minimum(flat, 0).sum(axis=1)
+    positive = np.minimum(np.maximum(flat, 0).sum(axis=1), _FAR_WEIGHTS)
+    negative = np.maximum(np.minimum(flat, 0).sum(axis=1), -_FAR_WEIGHTS)
     low, high = min(values.low, 0), max(values.high, 0)
-    return shift(positive * low + negative * high, exponent), shift(positive * high + negative * low, exponent)
+    lowest = np.maximum(positive * low + negative * high, -_FAR)
+    highest = np.minimum(positive * high + negative * low, _FAR)
+    return shift(lowest, exponent), shift(highest, exponent)
 
 
 def _checked_weight(weight: IntArray, dimensions: int, layout: str) -> IntArray:

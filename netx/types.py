@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netx.errors import NetworkError
 
@@ -44,11 +44,18 @@ Pair = tuple[int, int]
 """(height, width), or rows and columns."""
 
 
+def _whole(number: Any) -> int:
+    """``number`` as an int. Raises TypeError or ValueError where that would change it."""
+    if isinstance(number, str) or int(number) != number:
+        raise ValueError
+    return int(number)
+
+
 def as_shape(value: object, what: str) -> Shape:
     """``value`` as a Shape of positive integers. Raises NetworkError naming ``what``."""
     try:
-        shape = Shape(*(int(n) for n in value))  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
+        shape = Shape(*(_whole(n) for n in value))  # type: ignore[attr-defined]
+    except (TypeError, ValueError, OverflowError):
         raise NetworkError(f"{what}: expected (channel, height, width), got {value!r}") from None
     if min(shape) < 1:
         raise NetworkError(f"{what}: every size must be at least 1, got {shape}")
@@ -59,8 +66,8 @@ def as_pair(value: object, what: str, low: int) -> Pair:
     """One integer for both axes, or (height, width), each at least ``low``. Raises NetworkError naming ``what``."""
     try:
         pair = (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[arg-type]
-        rows, columns = (int(n) for n in pair)
-    except (TypeError, ValueError):
+        rows, columns = (_whole(n) for n in pair)
+    except (TypeError, ValueError, OverflowError):
         raise NetworkError(f"{what}: expected an integer or (height, width), got {value!r}") from None
     if rows < low or columns < low:
         raise NetworkError(f"{what}: must be at least {low}, got ({rows}, {columns})")

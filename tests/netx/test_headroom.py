@@ -20,6 +20,8 @@ from netx import (
     Neuron,
     Pool,
     Shape,
+    Sigma,
+    SigmaDelta,
     headroom,
     limits,
     prove_headroom,
@@ -167,3 +169,31 @@ def test_every_layer_that_may_overflow_is_named_with_its_worst_channel() -> None
     assert first.startswith("layer 'first', channel 1: the accumulator can reach 153000")
     assert last.startswith("layer 'last', channel 0:")
     assert "1.167" in first  # 153000 / 131071
+
+
+def test_sums_that_leave_64_bits_prove_nothing() -> None:
+    """4096 weights of -256, an exponent of 7 and inputs of -2^31 make 2^58, and 2^64 in 1/64 units."""
+    synapse = Dense(np.full((1, 4096), -256), 7)
+    [bound] = headroom(one_layer(synapse, LIF(3), Shape(4096, 1, 1), (limits.GRADED_MIN, limits.GRADED_MAX)))
+    assert not bound.proven
+
+
+def test_read_outs_of_read_outs_are_never_proven_again_once_they_were_not() -> None:
+    layers, before = [], "x"
+    for index in range(8):
+        layers.append(Layer(f"n{index}", (before,), Dense(np.full((256, 256), -256)), Accumulator()))
+        before = f"n{index}"
+    network = Network((Input("x", Shape(256, 1, 1)),), tuple(layers), (before,))
+    assert [bound.proven for bound in headroom(network)] == [True] + [False] * 7
+
+
+def test_a_pool_and_a_correlation_of_immense_windows_have_a_bound() -> None:
+    immense = 1 << 31
+    network = one_layer(Pool(immense, 1, immense // 2, 255), LIF(1), Shape(1, 1, 1), (0, 1 << 20))
+    assert not headroom(network)[0].proven
+
+
+@pytest.mark.parametrize("neuron", [Sigma(), SigmaDelta(3)])
+def test_the_sum_of_a_sigma_decoder_is_not_proven_as_it_never_ends(neuron: Neuron) -> None:
+    assert not headroom(one_layer(Dense([[1]]), neuron, Shape(1, 1, 1), (0, 1)))[0].proven
+    assert headroom(one_layer(Dense([[0]]), neuron, Shape(1, 1, 1), (0, 1)))[0].proven

@@ -22,6 +22,7 @@ from netx import (
     Pool,
     Shape,
 )
+from netx.difference import first_difference
 from netx.neurons import channel_bias
 
 ONE = Conv2d(np.full((1, 1, 1, 1), 2))
@@ -212,3 +213,34 @@ def test_memory_needs_a_decay_below_one() -> None:
     assert chain(Layer("y", ("x",), ONE, LIF(1))).memoryless
     assert not chain(Layer("y", ("x",), ONE, LIF(1, voltage_decay=4095))).memoryless
     assert not chain(Layer("y", ("x",), ONE, LIF(1, current_decay=4095))).memoryless
+
+
+def test_the_depth_of_many_layers_and_of_branches_that_join_again_and_again_is_known() -> None:
+    """A way through each side of 60 branches would be 2 ** 60 ways."""
+    layers, before = [], "x"
+    for index in range(60):
+        width = 1 if before == "x" else 2
+        for side in "ab":
+            layers.append(Layer(f"{side}{index}", (before,), Dense(np.ones((1, width))), LIF(1)))
+        layers.append(Layer(f"ab{index}", (f"a{index}", f"b{index}"), Concat()))
+        before = f"ab{index}"
+    for index in range(2000):
+        layers.append(Layer(f"c{index}", (before,), Dense(np.ones((1, 2 if index == 0 else 1))), LIF(1)))
+        before = f"c{index}"
+    network = Network((Input("x", Shape(1, 1, 1)),), tuple(layers), (before,))
+    assert network.depth(before) == 2060
+
+
+@pytest.mark.parametrize("stride", [1.5, (1, 2.5), "12"])
+def test_windows_are_of_whole_numbers(stride: Any) -> None:
+    with pytest.raises(NetworkError, match="stride: expected an integer"):
+        Conv2d([[[[2]]]], stride)
+
+
+def test_integers_of_numpy_become_plain_ones_that_neither_overflow_nor_count_as_a_difference() -> None:
+    narrow, plain = (
+        Network((Input("x", Shape(1, 1, 1)),), (Layer("y", ("x",), Conv2d([[[[2]]]]), LIF(threshold)),), ("y",))
+        for threshold in (np.int16(3000), 3000)
+    )
+    assert type(narrow.layer("y").neuron.threshold) is int
+    assert first_difference(narrow, plain) is None
