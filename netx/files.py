@@ -22,8 +22,14 @@ def write_whole(path: Path) -> Iterator[Path]:
     temporary = workplace / path.name
     try:
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            path.replace(workplace / "replaced")
-        temporary.replace(path)
+        replaced = workplace / "replaced"
+        try:
+            if temporary.is_dir() and path.is_dir():
+                path.replace(replaced)
+            temporary.replace(path)
+        except BaseException:
+            if replaced.exists() and not path.exists():
+                replaced.replace(path)
+            raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
