@@ -38,6 +38,9 @@ _READOUT = (limits.READOUT_THRESHOLD, limits.DECAY_ONE, limits.DECAY_ONE)
 _MAX_GROUPS = 127
 """Lava's Conv keeps ``groups`` in eight signed bits and is silent beyond (lava-nc 0.10.0 ``proc/conv/models.py``)."""
 
+_MAX_WINDOW = 127
+"""It keeps the sizes of a window in eight signed bits, too, and runs another convolution beyond (same file)."""
+
 _DENSE_MAX = 254
 """Mixed-sign dense weights above are clipped (lava-dl 0.6.0 ``netx/utils.py``, ``optimize_weight_bits``)."""
 
@@ -53,12 +56,13 @@ class _StockLayer:
 def write_net(network: Network, path: Path) -> None:
     """Write a network that is one chain as a ``.net`` file, whole or not at all.
 
-    Raises FormatError when the network is no chain, when folding an exponent would not be exact, or when the file
-    cannot be written.
+    Raises FormatError when the network is no chain, when folding an exponent would not be exact, when Lava would run
+    other windows, or when the file cannot be written.
     """
     path = Path(path)
     try:
         stock = _stock_layers(network)
+        _check_windows(stock)
     except NetworkError as error:
         raise FormatError(f"{path}: a .net file cannot hold this network: {error}") from None
     source = network.inputs[0]
@@ -121,6 +125,16 @@ def _stock_layers(network: Network) -> list[_StockLayer]:
         exponent = {"bias_exponent": link.layer.neuron.bias_exponent} if isinstance(link.layer.neuron, LIF) else {}
         stock.append(_StockLayer(datasets, {**link_values(link), **exponent}))
     return stock
+
+
+def _check_windows(stock: list[_StockLayer]) -> None:
+    """Raises NetworkError at a convolution that Lava would run with other sizes than the file says."""
+    for layer in stock:
+        for name in ("kernelSize", "stride", "padding", "dilation"):
+            most = int(np.max(layer.datasets.get(name, 0)))
+            if most > _MAX_WINDOW:
+                where = f"layer {layer.record['layer']!r}"
+                raise NetworkError(f"{where}: its {name} is {most}, and Lava's Conv overflows beyond {_MAX_WINDOW}")
 
 
 def _first_dense(chain: list[Link], plains: list[Plain]) -> int:

@@ -1,5 +1,6 @@
 """What a .net file holds, and what the reader says about files that are not right."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,3 +280,33 @@ def test_a_file_without_an_input_layer_needs_its_shape(tmp_path: Path) -> None:
         (Layer("dense0", ("input",), Dense([[2, 4, 6], [8, 10, 12]]), LIF(80)),),
         ("dense0",),
     )
+
+
+def test_string_heaps_within_heaps_are_refused_before_each_of_them_is_walked_through_all_others(tmp_path: Path) -> None:
+    """Each heap jumps over the headers of the others to objects that all share: as many steps as heaps, squared."""
+    count, header, item = 100, 32, 16
+    end = count * (header + item)
+    heaps = [
+        b"GCOL\x01\0\0\0" + struct.pack("<QHHIQ", end - start, 1, 1, 0, count * header - start - header)
+        for start in range(0, count * header, header)
+    ]
+    (tmp_path / "n.net").write_bytes(b"".join(heaps) + struct.pack("<HHIQ", 1, 1, 0, 0) * count)
+    with pytest.raises(FormatError, match="string heap at byte 64 is inconsistent"):
+        read_net(tmp_path / "n.net")
+
+
+@pytest.mark.parametrize(
+    ("layers", "complaint"),
+    [
+        ([Layer("wide", ("x",), Conv2d([[[[2]]]], padding=130), LIF(1))], "'wide': its padding is 130"),
+        (
+            [Layer("flat", ("x",), Flatten()), Layer("wide", ("flat",), Dense(np.full((1, 200), -2)), LIF(-9))],
+            "'wide': its kernelSize is 200",
+        ),
+    ],
+)
+def test_windows_that_lavas_conv_cannot_hold_are_refused(layers: list[Layer], complaint: str, tmp_path: Path) -> None:
+    """Dense weights that are all negative are written as a convolution, whose kernel is as large as what it reads."""
+    with pytest.raises(FormatError, match=complaint):
+        write_net(Network((Input("x", Shape(1, 200, 1)),), tuple(layers), ("wide",)), tmp_path / "n.net")
+    assert list(tmp_path.iterdir()) == []
