@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from netx.errors import MonospikeError
@@ -53,11 +54,14 @@ def evaluate(
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
+    if not out.name or out.is_dir():
+        raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     entries = open_benchmark(chosen, root)
     made = open_tracker(tracker, form, settings, weights)
     place = str((root or chosen.root or Path()).resolve())
     what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
     results = results_beside(out, tracker, engine, what)
+    results.folder.mkdir(parents=True, exist_ok=True)  # better refused now than after hours
     progress = Progress()
     finished, failed = run_all(chosen, entries, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)
@@ -85,14 +89,16 @@ def _show(summary: Mapping[str, Any]) -> None:
     from pipeline.evaluation import columns_of, label, score
 
     columns = [column for column in columns_of(summary) if not column.startswith("normalised")]  # too wide for a screen
-    table = Table(title=f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}", show_footer=True)
+    table = Table(
+        title=escape(f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}"), show_footer=True
+    )
     table.add_column("sequence", footer="all", no_wrap=True)
     for column in columns:
         total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
         value = summary.get(column, summary["scores"].get(column, total))
         table.add_column(label(column), justify="right", footer="" if value is None else score(value))
     for name, row in summary["sequences"].items():
-        table.add_row(name, *(score(row[column]) for column in columns))
+        table.add_row(escape(name), *(score(row[column]) for column in columns))
     console = Console()
     console.print(table)
     for name, value in summary["scores"].items():

@@ -13,10 +13,10 @@ import jsonschema
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.benchmarks import Benchmark, Entry
+from pipeline.benchmarks import Benchmark, Entry, Video
 from pipeline.data import DataError
 from pipeline.evaluation.page import render
-from pipeline.evaluation.results import ResultFolder
+from pipeline.evaluation.results import ResultFolder, stamp
 from pipeline.evaluation.running import Run, one_pass, supervised
 from pipeline.evaluation.summary import Finished
 from pipeline.progress import Progress
@@ -31,15 +31,23 @@ def run_all(
     """Every sequence run, or read back where its results are there; and the reasons of those that failed, by name.
 
     Scores are always made from the boxes as written, so that an evaluation that was stopped ends with the same ones.
-    Raises DataError when every sequence failed.
+    Raises DataError when every sequence failed, OSError when boxes cannot be written: no other sequence's could be.
     """
     finished, failed = [], {}
     for number, entry in enumerate(entries, start=1):
+        place = f"{number}/{len(entries)} {entry.name}"
         try:
-            finished.append(_finish(benchmark, entry, tracker, results, progress, f"{number}/{len(entries)}"))
+            video, new = _followed(benchmark, entry, tracker, results, progress, place)
         except (MonospikeError, OSError, cv2.error) as error:
             failed[entry.name] = " ".join(str(error).split())
-            progress.say(f"  {number}/{len(entries)} {entry.name}: failed: {failed[entry.name]}")
+            progress.say(f"  {place}: failed: {failed[entry.name]}")
+            continue
+        if new is not None:
+            results.write(entry.name, new, stamp(video))
+        run = results.read(entry.name, len(video))
+        assert run is not None, "it has just been written, or read"
+        progress.say(f"  {place}: {'read back' if new is None else 'done'}, {_speed(run)}")
+        finished.append(Finished(video, run))
     if not finished:
         name, reason = next(iter(failed.items()))
         raise DataError(f"none of the {len(failed)} sequences could be evaluated; the first, {name!r}: {reason}")
@@ -64,25 +72,20 @@ def write_summary(out: Path, summary: Mapping[str, Any]) -> Path:
     return page
 
 
-def _finish(
+def _followed(
     benchmark: Benchmark, entry: Entry, tracker: Tracker, results: ResultFolder, progress: Progress, place: str
-) -> Finished:
+) -> tuple[Video, Run | None]:
+    """A sequence, and what the tracker does on it; None where that has been written before."""
     video = entry.load()
-    if results.read(entry.name, len(video)) is None:
-        with progress.task(f"{place} {entry.name}", len(video)) as task:
+    if results.read(entry.name, len(video), stamp(video)) is not None:
+        return video, None
+    with progress.task(place, len(video)) as task:
 
-            def tick(frame: int, seconds: float) -> None:
-                task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
+        def tick(frame: int, seconds: float) -> None:
+            task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
 
-            protocol = supervised if benchmark.protocol == "vot2018" else one_pass
-            results.write(entry.name, protocol(tracker, video, tick))
-        words = "done"
-    else:
-        words = "read back"
-    run = results.read(entry.name, len(video))
-    assert run is not None, "it has just been written"
-    progress.say(f"  {place} {entry.name}: {words}, {_speed(run)}")
-    return Finished(video, run)
+        protocol = supervised if benchmark.protocol == "vot2018" else one_pass
+        return video, protocol(tracker, video, tick)
 
 
 def _speed(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -156,11 +157,55 @@ def test_a_stopped_evaluation_goes_on_and_ends_with_the_same_scores(
     assert first == second
 
 
+def test_boxes_that_cannot_be_written_end_it_at_once(evaluate, root, tmp_path, monkeypatch):
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    for out in (folder, "."):
+        ended = evaluate("folder", "--root", root, "--tracker", "fixed", "--out", out)
+        assert f"--out {out}: is a folder" in ended.error
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setattr(pipeline.trackers.FixedBox, "start", lambda *_: pytest.fail("no sequence is run for nothing"))
+    ended = evaluate("folder", "--root", root, "--tracker", "fixed", "--out", blocked / "fixed.json")
+    assert (ended.code, ended.printed) == (2, "")
+    assert "Not a directory" in ended.error
+
+
+def test_a_disk_that_fills_up_is_not_taken_for_a_bad_sequence(evaluate, root, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pipeline.evaluation.ResultFolder, "write", full)
+    ended = evaluate("folder", "--root", root, "--tracker", "fixed", "--out", tmp_path / "fixed.json")
+    assert (ended.code, ended.printed) == (2, "")
+    assert ended.error == "monospike: No space left on device\n"
+
+
+def test_names_of_sequences_are_shown_as_they_are(evaluate, tmp_path):
+    write_sequence(tmp_path / "data" / "[red]Bird", [[30, 30, 24, 16]] * 2)
+    arguments = ("folder", "--root", tmp_path / "data", "--tracker", "fixed", "--out", tmp_path / "fixed.json")
+    assert "\u2502 [red]Bird " in evaluate(*arguments).printed
+
+
 def test_boxes_of_another_form_are_not_read_back(evaluate, root: Path, tmp_path: Path, checkpoint: Path) -> None:
     arguments = ("folder", "--root", root, "--tracker", checkpoint, "--out", tmp_path / "both.json", "--engine")
     evaluate(*arguments, "float")
     assert "read back" not in evaluate(*arguments, "integer").printed
     assert "read back" in evaluate(*arguments, "float").printed
+
+
+def test_a_sequence_whose_pictures_or_first_box_have_changed_is_run_anew(evaluate, root: Path, tmp_path: Path) -> None:
+    arguments = ("folder", "--root", root, "--tracker", "fixed", "--out", tmp_path / "fixed.json")
+    evaluate(*arguments)
+    truth = root / "Still" / "groundtruth_rect.txt"
+    truth.write_text("31,30,24,16\n" + "30,30,24,16\n" * 3)
+    printed = evaluate(*arguments).printed
+    assert ("Moved: read back" in printed, "Still: done" in printed) == (True, True)
+    Image.new("RGB", (96, 72), (90, 40, 60)).save(root / "Moved" / "img" / "0002.png")
+    printed = evaluate(*arguments).printed
+    assert ("Moved: done" in printed, "Still: read back" in printed) == (True, True)
+    truth.write_text("31,30,24,16\n" + "29,30,24,16\n" * 3)
+    assert "Still: read back" in evaluate(*arguments).printed, "the tracker has seen none of these boxes"
 
 
 @pytest.mark.parametrize(
