@@ -35,7 +35,7 @@ def otb_folders(root: Path) -> list[Entry]:
     is missing.
     """
     if (root / "img").is_dir():
-        return _entries(root, root.name, None)
+        return _entries(root, root.name if root.name not in ("", "..") else root.resolve().name, None)
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if not any((folder / "img").is_dir() for folder in folders):
         raise DataError(f"{root}: holds no sequence in OTB's layout: NAME/img/*.jpg and NAME/groundtruth_rect.txt")
@@ -56,7 +56,7 @@ def otb_video(folder: Path, ground_truth: Path, name: str, limits: tuple[int, in
 
 
 def _entries(folder: Path, name: str, limits: tuple[int, int] | None) -> list[Entry]:
-    files = sorted(file for file in folder.glob(GROUND_TRUTHS) if file.stat().st_size and file.read_text().strip())
+    files = sorted(file for file in folder.glob(GROUND_TRUTHS) if file.read_bytes().strip())
     if len(files) > 1:
         return [
             Entry(f"{name}.{number}", folder, partial(otb_video, folder, file, f"{name}.{number}", limits))

@@ -22,10 +22,13 @@ def vot2018(root: Path) -> list[Entry]:
 
 
 def listed(path: Path) -> list[str]:
-    """The names in a list file, one a line. Raises DataError when it is missing or empty."""
+    """The names in a list file, one a line. Raises DataError when it is missing, empty or no text."""
     if not path.is_file():
         raise DataError(f"{path}: is missing; it names the sequences, one a line")
-    names = path.read_text(encoding="utf-8-sig").split()
+    try:
+        names = path.read_text(encoding="utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: cannot be read as text ({error})") from None
     if not names:
         raise DataError(f"{path}: names no sequence")
     return names

@@ -9,7 +9,7 @@ import pytest
 from got10k.datasets import OTB, UAV123, VOT, GOT10k
 from PIL import Image
 
-from netx.errors import MonospikeError
+from netx.errors import FormatError, MonospikeError
 from pipeline.benchmarks import BENCHMARKS, Entry, Video, find_benchmark, open_benchmark
 from pipeline.data import DataError
 
@@ -161,13 +161,17 @@ def test_lasot_flags_frames_in_which_the_object_is_hidden_or_out_of_view(tmp_pat
     assert entries["airplane-13"].load().absent.tolist() == [False, True, False, True]
 
 
-def test_a_folder_in_otbs_layout_has_a_sequence_for_each_target(tmp_path: Path) -> None:
+def test_a_folder_in_otbs_layout_has_a_sequence_for_each_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, suffixes in {"Walk": [""], "Jog": [".1", ".2"]}.items():
         write_pictures(tmp_path / name / "img", 3)
         for suffix in suffixes:
             write_boxes(tmp_path / name / f"groundtruth_rect{suffix}.txt", 3)
     assert list(opened("folder", tmp_path)) == ["Jog.1", "Jog.2", "Walk"]
     assert list(opened("folder", tmp_path / "Walk")) == ["Walk"]
+    monkeypatch.chdir(tmp_path / "Walk")
+    assert list(opened("folder", Path())) == ["Walk"]
 
 
 def test_the_shared_test_sequences_are_found_beside_the_checkout(shared_data: Path) -> None:
@@ -192,6 +196,19 @@ def walk(tmp_path: Path, pictures: int, text: str) -> Video:
     write_pictures(tmp_path / "Walk" / "img", pictures)
     (tmp_path / "Walk" / "groundtruth_rect.txt").write_text(text)
     return opened("folder", tmp_path)["Walk"].load()
+
+
+def test_a_ground_truth_that_is_no_utf_8_fails_its_sequence_alone(tmp_path: Path) -> None:
+    for name, encoding in (("one", "utf-8"), ("two", "utf-16")):
+        write_pictures(tmp_path / name / "img", 2)
+        (tmp_path / name / "groundtruth_rect.txt").write_text("1,2,3,4\n" * 2, encoding=encoding)
+    one, two = open_benchmark(find_benchmark("folder"), tmp_path)
+    assert len(one.load()) == 2
+    with pytest.raises(FormatError, match=r"two/groundtruth_rect.txt: cannot be read as text"):
+        two.load()
+    (tmp_path / "list.txt").write_text("one\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"list.txt: cannot be read as text"):
+        open_benchmark(find_benchmark("vot2018"), tmp_path)
 
 
 def test_too_few_lines_name_the_first_frame_without_one(tmp_path: Path) -> None:
