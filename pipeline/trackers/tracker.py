@@ -28,7 +28,7 @@ def check_box(box: Box, width: int, height: int, where: str) -> None:
     text = f"{where}: the box {x:g},{y:g},{w:g},{h:g}"
     if not np.isfinite(box).all():
         raise DataError(f"{where}: has no box to start from (NaN or infinite)")
-    if w <= 0 or h <= 0:
+    if w <= 0 or h <= 0 or not 0 < w * h < np.inf:  # their product is all that a tracker sees of the smallest
         raise DataError(f"{text} has no area; give x,y,width,height with positive width and height")
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise DataError(f"{text} lies outside the frame of {width}x{height} pixels")

@@ -127,6 +127,8 @@ def test_one_of_several_targets_is_chosen_by_its_ground_truth(track, tmp_path: P
         ("-30,8,20,16", "lies outside the frame"),
         ("12,8,0,16", "has no area"),
         ("12,8,20,-1", "has no area"),
+        ("12,8,1e-300,1e-300", "has no area"),
+        ("0,0,1e300,1e300", "has no area"),
         ("12,8,nan,16", "frame 0: has no box to start from"),
         ("12,8,20", "--box '12,8,20': expected x,y,width,height"),
         ("here", "--box 'here': expected x,y,width,height"),
