@@ -58,7 +58,7 @@ def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> npt.NDArray[
     array = np.asarray(frames[source.name])
     if array.ndim != 4 or array.shape[1:] != source.shape or len(array) == 0:
         raise NetworkError(f"input {source.name!r}: frames have shape {array.shape}, expected (frame, {source.shape})")
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+    if array.dtype.kind not in "biuf":
         raise NetworkError(f"input {source.name!r}: frames of type {array.dtype}, expected integers")
     if np.issubdtype(array.dtype, np.inexact):
         whole = np.isfinite(array) & (array == np.floor(array))

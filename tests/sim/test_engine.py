@@ -227,6 +227,7 @@ def test_flatten_and_concat_keep_the_batch_and_the_order():
         (np.full((1, 1, 1, 1), 0.5), "frames hold 0.5"),
         (np.full((1, 1, 1, 1), -1), "expected 0..1"),
         (np.array([[[["a"]]]]), "expected integers"),
+        (np.array([[[[1j]]]]), "expected integers"),
     ],
 )
 def test_frames_that_are_none_are_refused_by_name(frames, message):
