@@ -63,4 +63,4 @@ def _as_input(file: Path, source: Input) -> npt.NDArray[np.int32]:
     size = (source.shape.width, source.shape.height)
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], source.shape.channel)
     levels = source.range.high - source.range.low + 1
-    return (source.range.low + (fitted.astype(np.int32) * levels >> 8)).transpose(2, 0, 1)
+    return (source.range.low + (fitted.astype(np.int64) * levels >> 8)).transpose(2, 0, 1).astype(np.int32)

@@ -51,8 +51,11 @@ def make_plans(
 ) -> list[Plan]:
     """A plan for one of each of ``chips``, which are names or files NAME.yaml, cores placed by traffic.
 
-    Raises as ``make_plan`` and ``load_chip`` do.
+    Raises as ``make_plan`` and ``load_chip`` do, and MonospikeError where two chips have one name: their files would be
+    the same.
     """
+    if len({chip_name(chip) for chip in chips}) < len(chips):
+        raise MonospikeError(f"chips: two have the same name; rename one of the files ({', '.join(chips)})")
     asked = [Question(chip_name(chip), load_chip(chip), place=True) for chip in chips]
     return [make_plan(network, frames, recording, question) for question in asked]
 

@@ -82,7 +82,8 @@ def summary_lines(plan: Plan) -> list[str]:
         lines.append(f"static energy {in_words(cost.static, 'J')}")
     if cost.step is not None and cost.interval is not None and cost.latency is not None:
         lines.append(f"time step {in_words(cost.step, 's')}; answered after {in_words(cost.latency, 's')}")
-        lines.append(f"{1 / cost.interval.typical:,.0f} frames a second, one after another")
+        if cost.interval.typical:  # nothing takes time where all that has a duration is idle, and there is no barrier
+            lines.append(f"{1 / cost.interval.typical:,.0f} frames a second, one after another")
     if cost.times is not None:
         core = _slowest(cost)
         lines.append(f"slowest is core {core['core']} of layer {core['layer']!r}, {core['doing']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as ManyOf
 from dataclasses import dataclass
@@ -72,8 +73,12 @@ def evaluate(variant: Variant, config: SearchConfig, checkpoint: Path, data: Pat
     """A row of JSON values for each place and chip: the candidates that the variant makes.
 
     data: folder of sequences as ``Sequence.save`` wrote them. A candidate that cannot be built has a ``reason`` and no
-    figures.
+    figures. Raises MonospikeError where this machine does not see the files.
     """
+    for path in (checkpoint, data):
+        # No reason of the candidate's, which would be kept: another worker, or a later search, may see them.
+        if not path.exists():
+            raise MonospikeError(f"{path}: is not there on {platform.node()}; every worker has to see it")
     # Sums in another number of threads are other sums, and several workers share the machine.
     torch.set_num_threads(1)
     rows = [_row(variant, place, chip) for place in places(config) for chip in config.chips]

@@ -17,6 +17,7 @@ from netx import LIF, Accumulator, Conv2d, Input, Layer, MonospikeError, Network
 from netx.bundle import save
 from pipeline.cli import app
 from sim.hardware import OPERATIONS, UNITS
+from sim.recording import Recording
 
 SPIKING = Range(0, 1)
 PIXELS = Range(-16, 15)
@@ -115,6 +116,21 @@ def test_pictures_of_a_folder_are_frames_in_the_order_of_their_names(tmp_path: P
     assert result.exit_code == 0, result.output
 
 
+def test_pictures_reach_the_ends_of_a_range_of_many_bits(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), (255, 255, 255)).save(tmp_path / "white.png")
+    from pipeline.planning import read_frames
+
+    frames = read_frames(tmp_path, chain(Range(0, (1 << 26) - 1)))["frame"]
+    assert np.unique(frames).tolist() == [255 << 18]
+
+
+def test_two_chips_of_one_name_are_refused_as_their_files_would_be_one() -> None:
+    from pipeline.planning import make_plans
+
+    with pytest.raises(MonospikeError, match="two have the same name"):
+        make_plans(chain(SPIKING), {}, Recording("engine", {}, {}), ("loihi2", "mine/loihi2.yaml"))
+
+
 def test_a_network_that_does_not_fit_is_priced_all_the_same_and_ends_with_1(tmp_path: Path) -> None:
     save(chain(PIXELS), tmp_path / "network.nir")
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(-16, 16, (2, 3, 16, 16)))
@@ -134,6 +150,18 @@ def test_frames_of_nothing_are_priced_with_a_word_of_warning(place: Path) -> Non
     assert result.exit_code == 0
     assert "every value of input 'frame' is zero" in result.output
     assert "0 spikes, 0 synops, 0 messages" in result.output
+
+
+def test_a_step_that_takes_no_time_has_no_rate(place: Path) -> None:
+    np.save(place / "dark.npy", np.zeros((2, 3, 16, 16), np.uint8))
+    chip = yaml.safe_load((Path(sim.hardware.__file__).parent / "loihi1_davies2018.yaml").read_text())
+    synops = [entry for entry in chip["mapped"]["operations"] if entry["count"] == "synops"]
+    chip["mapped"] |= {"operations": synops, "barrier": []}
+    (place / "mine.yaml").write_text(yaml.safe_dump(chip))
+    result = run(place / "network.nir", "--chip", place / "mine.yaml", "--frames", place / "dark.npy")
+    assert result.exit_code == 0, result.output
+    assert "time step 0 ps" in result.output
+    assert "frames a second" not in result.output
 
 
 def test_a_folder_without_frames_is_refused(place: Path) -> None:
