@@ -31,7 +31,7 @@ JOB_VARIABLE = "MONOSPIKE_JOB"
 """Environment variable that holds the job's name in every process of the job."""
 
 _PREFIX = "monospike-"
-_LOG, _FAILURE = "log", "failure"
+_LOG, _FAILURE, _MARK = "log", "failure", ".monospike-job"
 _SHARED_MEMORY = Path("/dev/shm")
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
@@ -70,7 +70,10 @@ class Job:
 
 @contextmanager
 def job_folder() -> Iterator[Job]:
-    """A job with an empty folder. On leaving, all that the job made is gone. Sweeps up after dead jobs first."""
+    """A job with a folder that holds a mark alone. On leaving, all that the job made is gone.
+
+    Sweeps up after dead jobs first.
+    """
     base = Path(tempfile.gettempdir()).resolve()
     sweep(base)
     # Locked before it takes its name: a folder with that name and no lock belongs to a dead job.
@@ -78,6 +81,7 @@ def job_folder() -> Iterator[Job]:
     lock = os.open(unnamed, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        (unnamed / _MARK).touch()
         job = Job(unnamed.rename(base / unnamed.name[1:]), lock)
         try:
             yield job
@@ -146,7 +150,10 @@ def die_with_parent() -> None:
 
 
 def sweep(base: Path) -> None:
-    """Remove what is left of jobs whose caller and supervisor were both killed."""
+    """Remove what is left of jobs whose caller and supervisor were both killed.
+
+    A folder without the jobs' mark is no job's, whatever it is called: it may be a user's own ``monospike-main``.
+    """
     for folder in base.glob(f"{_PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -154,7 +161,8 @@ def sweep(base: Path) -> None:
             continue  # removed meanwhile, or another user's
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(folder)
+            if (folder / _MARK).exists():
+                _remove(folder)
         except BlockingIOError:
             pass  # in use
         finally:

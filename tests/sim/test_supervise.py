@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import time
@@ -155,6 +156,7 @@ def test_sweeping_leaves_a_job_that_is_alive(traces):
 def test_sweeping_does_not_wait_for_a_job_that_is_alive(traces):
     folder = traces.base / "monospike-another"
     folder.mkdir()
+    (folder / ".monospike-job").touch()
     held = os.open(folder, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     sweep(traces.base)
@@ -162,6 +164,15 @@ def test_sweeping_does_not_wait_for_a_job_that_is_alive(traces):
     os.close(held)
     sweep(traces.base)
     assert not folder.exists()
+
+
+def test_sweeping_leaves_a_users_own_folder_with_a_name_like_a_jobs(traces):
+    kept = traces.base / "monospike-main" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    sweep(traces.base)
+    assert kept.read_text() == "mine"
+    shutil.rmtree(kept.parent)
 
 
 def test_the_supervisor_outlives_a_suspended_command(traces):
