@@ -57,12 +57,20 @@ class _Piece:
         """The largest part of any resource that ``box`` takes: it fits where this is at most 1."""
         return self.needs(box).binding(self.hardware.limits)[1]
 
-    def fits(self, tile: Tile) -> bool:
-        """Whether every box of ``tile`` fits."""
-        return all(self.excess(box) <= 1 for box in self._different(tile))
+    def needs_of_a_neuron(self) -> Needs:
+        """What the neuron takes that takes most: one in the corner reads less than others."""
+        alone = Tile(1, 1, 1)
+        worst = max(self._exemplary(alone), key=self.excess)
+        if self.excess(worst) <= 1:
+            worst = max(alone.boxes(self.shape), key=self.excess)
+        return self.needs(worst)
 
-    def _different(self, tile: Tile) -> Iterator[Box]:
-        """The boxes of ``tile``, of those that are sure to need the same only one."""
+    def seems_to_fit(self, tile: Tile) -> bool:
+        """Whether those boxes of ``tile`` fit that stand for the others."""
+        return all(self.excess(box) <= 1 for box in self._exemplary(tile))
+
+    def _exemplary(self, tile: Tile) -> Iterator[Box]:
+        """Boxes of ``tile`` at its ends and in its middle."""
         channels, rows, columns = tile.spans(self.shape)
         yield from (Box(*spans) for spans in product(_extremes(channels), _extremes(rows), _extremes(columns)))
 
@@ -84,8 +92,7 @@ def map_network(network: Network, chip: Chip, name: str, chips: int = 1) -> Mapp
         piece = pieces[layer.name] = _piece(network, layer, hardware, boxes, pieces)
         boxes[layer.name] = _boxes(piece)
         if not boxes[layer.name]:
-            smallest = piece.needs(Box(Span(0, 1), Span(0, 1), Span(0, 1)))
-            violations[layer.name] += too_much_for_a_core(layer.name, smallest, chip.limits, name)
+            violations[layer.name] += too_much_for_a_core(layer.name, piece.needs_of_a_neuron(), chip.limits, name)
     layers, cores = _gathered(with_neurons, boxes, pieces, hardware)
     used = max(-(-len(cores) // chip.limits.cores.value), chips)
     broken = [violation for layer in with_neurons for violation in violations[layer.name]]
@@ -104,7 +111,7 @@ def _gathered(
         if own:
             binding = max(own, key=lambda core: core.utilisation).binding
         else:
-            binding = pieces[layer.name].needs(Box(Span(0, 1), Span(0, 1), Span(0, 1))).binding(hardware.limits)[0]
+            binding = pieces[layer.name].needs_of_a_neuron().binding(hardware.limits)[0]
         words = sum(core.synapse_words for core in own)
         found.append(LayerCores(layer.name, numbers, pieces[layer.name].shape.size, words, binding))
         cores += own
@@ -145,8 +152,11 @@ def _boxes(piece: _Piece) -> list[Box]:
         spans = _cut_by_excess(piece) if piece.hardware.packing.scheme == "loihi2" else _cut_equally(piece)
         return [Box(span, Span(0, 1), Span(0, 1)) for span in spans]
     for tile in _tiles(piece):
-        if piece.fits(tile):
-            return tile.boxes(piece.shape)
+        # All boxes only of a tile that seems to fit: there may be thousands of tiles, of thousands of boxes.
+        if piece.seems_to_fit(tile):
+            boxes = tile.boxes(piece.shape)
+            if all(piece.excess(box) <= 1 for box in boxes):
+                return boxes
     return []
 
 
@@ -161,7 +171,7 @@ def _tiles(piece: _Piece) -> Iterator[Tile]:
         yield from _fewest_cores((Tile(*tile) for tile in tiles), shape, most)
         return
     for channels in halvings(shape.channel):
-        if piece.fits(Tile(channels, 1, 1)):
+        if piece.seems_to_fit(Tile(channels, 1, 1)):
             tiles = product([channels], halvings(shape.height), powers_of_two(shape.width))
             yield from _fewest_cores((Tile(*tile) for tile in tiles), shape, most)
 
@@ -200,5 +210,5 @@ def _flat(span: Span) -> Box:
 
 
 def _extremes(spans: list[Span]) -> list[Span]:
-    """The first three and the last two spans: borders differ from the inside, and strides repeat."""
-    return spans if len(spans) <= 5 else [*spans[:3], *spans[-2:]]
+    """The first three, the one in the middle and the last two spans: borders differ from the inside, strides repeat."""
+    return spans if len(spans) <= 6 else [*spans[:3], spans[len(spans) // 2], *spans[-2:]]

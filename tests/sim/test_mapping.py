@@ -224,6 +224,21 @@ def test_no_core_holds_more_than_it_can(pilotnet: Network) -> None:
                 assert getattr(core, resource) <= getattr(limits, resource).value, (core, resource)
 
 
+def test_no_core_holds_more_than_it_can_where_windows_are_wider_than_pieces() -> None:
+    """Pieces near the border read less than those further in, of which there are more."""
+    wide = Conv2d(np.ones((8, 1, 31, 31), np.int32), padding=15)
+    mapping = on("loihi1_davies2018", chain(Shape(1, 60, 60), wide), chips=8)
+    assert mapping.fits
+    assert max(core.utilisation for core in mapping.cores) <= 1
+
+
+def test_a_layer_of_which_only_the_neurons_in_the_corner_fit_breaks_a_rule() -> None:
+    wide = Conv2d(np.ones((1, 1, 100, 100), np.int32), padding=50)
+    mapping = on("loihi1_davies2018", chain(Shape(1, 100, 100), wide))
+    assert "fan-in axons" in {violation.rule for violation in mapping.violations}
+    assert mapping.cores == ()
+
+
 def layer_of(case: tuple) -> Network:
     kind, inputs, outputs, height, width, kernel, stride = case
     if kind == "dense":
