@@ -66,7 +66,10 @@ def _sum(synapse: Conv2d | Dense | Pool, values: torch.Tensor, dtype: torch.dtyp
         return F.conv2d(values, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
     if isinstance(synapse, Dense):
         return (values.flatten(1) @ _tensor(synapse.effective_weight, dtype).T)[:, :, None, None]
-    pooled = F.avg_pool2d(values, synapse.kernel, synapse.stride, synapse.padding, divisor_override=1)
+    # Padded before, as torch's pooling takes no more padding than half a window.
+    down, right = synapse.padding
+    padded = F.pad(values, (right, right, down, down)) if down or right else values
+    pooled = F.avg_pool2d(padded, synapse.kernel, synapse.stride, divisor_override=1)
     return pooled * synapse.weight
 
 

@@ -39,7 +39,7 @@ from sim import dynamics, fused, strict_limits
 from sim.accumulate import accumulate, delayed
 from sim.dynamics import States, Steps
 from sim.frames import checked_batches, checked_frames
-from sim.kernels import Choice, ExactType
+from sim.kernels import Choice, ExactType, exact_arithmetic
 from sim.recording import Recording
 
 
@@ -215,7 +215,7 @@ def _advanced(setting: _Setting, frames: Mapping[str, IntArray], memory: Memory)
         strict_limits.check(network)
     values = {name: torch.from_numpy(array.copy()) for name, array in frames.items()}
     answers: dict[str, _Answer] = {}
-    with torch.inference_mode():
+    with exact_arithmetic():
         for layer in network.layers:
             inputs = [values[source] for source in layer.inputs]
             if isinstance(layer.synapse, Flatten):
@@ -336,4 +336,6 @@ def _neurons(setting: _Setting, layer: Layer, activation: torch.Tensor, before: 
 def _largest(network: Network, layer: Layer, values: torch.Tensor) -> int:
     """The largest magnitude that arrives: known for spikes, measured for integers."""
     known = network.range(layer.inputs[0])
-    return 1 if known.binary else int(values.abs().max())
+    if known.binary:
+        return 1
+    return max(int(values.max()), -int(values.min()))  # the lowest int32 has no magnitude in 32 bits

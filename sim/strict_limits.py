@@ -22,7 +22,7 @@ def check(network: Network) -> None:
 
 def check_sums(sums: torch.Tensor) -> None:
     """Refuse sums of synapses beyond 24 bits: the current could have wrapped to any value."""
-    worst = int(sums.abs().max())
+    worst = max(int(sums.max()), -int(sums.min()))  # the lowest int32 has no magnitude in 32 bits
     if worst > STATE_MAX:
         raise NetworkError(f"a sum of {worst} leaves the chip's 24 bits")
 
@@ -45,7 +45,7 @@ def watch_messages(look: Watch, first: int, neuron: Delta | SigmaDelta | Sigma, 
 
 
 def _check_within(what: str, values: torch.Tensor, most: int, frame: int) -> None:
-    outside = values.abs() > most
+    outside = (values > most) | (values < -most)
     if not bool(outside.any()):
         return
     *steps, _, channel, row, column = place = [int(i) for i in torch.nonzero(outside)[0]]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -354,3 +355,27 @@ def test_padding_around_a_single_value_is_summed_as_zeros(stride, padding, expec
         ("y",),
     )
     assert engine.run(network, {"x": np.ones((1, 2, 1, 1))}).membranes["y"].ravel().tolist() == expected
+
+
+def test_the_lowest_integer_of_an_input_counts_for_32_bits():
+    network = Network(
+        (Input("x", (1, 1, 1), Range(-(1 << 31), 0)),), (Layer("big", ("x",), Dense([[3]]), LIF(1)),), ("big",)
+    )
+    with pytest.raises(NetworkError, match=f"layer 'big': a sum of {3 << 31} leaves 32 bits"):
+        engine.run(network, {"x": np.full((1, 1, 1, 1), -(1 << 31))})
+
+
+def test_a_pool_may_be_padded_by_more_than_half_its_window():
+    pool = Pool((2, 2), (2, 2), padding=(2, 1), weight=3)
+    network = Network((Input("x", (1, 2, 2)),), (Layer("y", ("x",), pool, LIF(1, current_decay=0)),), ("y",))
+    seen = engine.trace(network, {"x": np.ones((1, 1, 2, 2))})["y"].activation
+    assert seen[0, 0].tolist() == [[0, 0], [6, 6], [0, 0]]
+
+
+def test_sums_stay_exact_within_a_callers_autocast():
+    network = Network(
+        (Input("x", (1, 1, 1), ANY),), (Layer("y", ("x",), Conv2d([[[[3]]]]), LIF(1, current_decay=0)),), ("y",)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = engine.trace(network, {"x": np.full((1, 1, 1, 1), 1001)})["y"].activation
+    assert seen.item() == 3003
