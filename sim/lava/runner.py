@@ -145,6 +145,8 @@ def run_worker(module: str, write: Callable[[Path], None], read: Callable[[Path]
             return read(place.folder)
         if ending is Ending.TIMED_OUT:
             raise LavaTimeout(_too_late(read_progress(place.folder), work))
+        if ending is Ending.STOPPED:
+            raise LavaError("Lava was stopped: the process that supervised it was told to end")
         headline, details = place.failure()
         raise LavaError(f"Lava failed: {headline}", details)
 

@@ -32,8 +32,9 @@ from netx.chain import chain_network, chains
 from netx.net_file import write_net
 from sim import engine, lava
 from sim.lava import plan as lava_plan
+from sim.lava import runner
 from sim.lava.plan import message_bits
-from sim.supervise import JOB_VARIABLE, job_folder
+from sim.supervise import JOB_VARIABLE, Ending, job_folder
 
 pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("traces")]
 
@@ -389,6 +390,13 @@ def test_a_supervisor_that_is_killed_takes_lava_along(traces):
     _, errors = caller.communicate()
     assert "LavaError" in errors
     assert traces.left() == []
+
+
+@pytest.mark.usefixtures("traces")
+def test_a_run_whose_supervisor_is_told_to_end_says_so(monkeypatch):
+    monkeypatch.setattr(runner, "supervise", lambda *_, **__: Ending.STOPPED)
+    with pytest.raises(lava.LavaError, match="was stopped"):
+        lava.run_worker("sim.lava.worker", lambda _: None, lambda _: None, lava.Work(1, 60, None))
 
 
 def test_lava_dies_even_when_caller_and_supervisor_are_both_killed(traces):
