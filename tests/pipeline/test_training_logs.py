@@ -40,6 +40,18 @@ def test_tensorboard_reads_the_same_curve_from_its_events(tmp_path):
     assert len(events.Scalars("rate")) == 6
 
 
+def test_what_is_flushed_can_be_read_though_the_log_is_never_closed(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'monospike[train]'")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = Log(tmp_path, 0)
+    log.add(1, {"rate": 0.5})
+    log.flush()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("rate")] == [(1, 0.5)]
+
+
 def test_speed_is_of_the_steps_since_the_last_look_and_of_no_validation(monkeypatch):
     clock = iter([100.0, 102.0, 105.0, 106.0])
     monkeypatch.setattr(logs.time, "monotonic", lambda: next(clock))
