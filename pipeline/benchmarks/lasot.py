@@ -1,4 +1,4 @@
-"""LaSOT's testing split: ``CLASS/CLASS-N/img/*.jpg``, ``groundtruth.txt``, and flags of hidden and out-of-view frames.
+"""LaSOT's two splits: ``CLASS/CLASS-N/img/*.jpg``, ``groundtruth.txt``, and flags of hidden and out-of-view frames.
 
 Fan et al., "LaSOT: A High-quality Benchmark for Large-scale Single Object Tracking", CVPR 2019.
 """
@@ -20,6 +20,13 @@ def lasot(root: Path) -> list[Entry]:
         for class_, numbers in testing.items()
         for name in (f"{class_}-{number}" for number in numbers)
     ]
+
+
+def lasot_training(root: Path) -> list[Entry]:
+    """Every sequence under ``root`` that is none of the testing split's: the training split (protocol II)."""
+    testing = {entry.name for entry in lasot(root)}
+    folders = sorted(file.parent for file in root.glob("*/*/groundtruth.txt"))
+    return [Entry(f.name, f, partial(_video, f, f.name)) for f in folders if f.name not in testing]
 
 
 def _video(folder: Path, name: str) -> Video:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.benchmarks.got10k import got10k
-from pipeline.benchmarks.lasot import lasot
+from pipeline.benchmarks.lasot import lasot, lasot_training
 from pipeline.benchmarks.otb import otb100, otb_folders
 from pipeline.benchmarks.uav123 import uav123
 from pipeline.benchmarks.video import Entry
@@ -77,6 +77,15 @@ _ALL = (
         "failure",
         "download the testing split from http://vision.cs.stonybrook.edu/~lasot/ and unpack it so that there are "
         "ROOT/airplane/airplane-1/img/00000001.jpg and ROOT/airplane/airplane-1/groundtruth.txt",
+    ),
+    Benchmark(
+        "lasot-train",
+        "one-pass",
+        lasot_training,
+        "failure",
+        "download the data set from http://vision.cs.stonybrook.edu/~lasot/ and unpack it so that there are "
+        "ROOT/airplane/airplane-2/img/00000001.jpg and ROOT/airplane/airplane-2/groundtruth.txt; what is of the "
+        "testing split is left out",
     ),
     Benchmark(
         "vot2018",

@@ -36,7 +36,7 @@ class VideoSource(_Source):
     """Sequences in a benchmark's layout; ``folder`` is any directory in OTB's."""
 
     kind: Literal["video"]
-    layout: str = Field("folder", description="folder, got10k-train, got10k-val or uav123: see monospike evaluate")
+    layout: str = Field("folder", description="folder, got10k-train, got10k-val, lasot-train, uav123: see evaluate")
     root: str
 
     @field_validator("layout")

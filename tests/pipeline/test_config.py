@@ -55,7 +55,9 @@ def test_every_wrong_key_is_named_at_once(tmp_path):
     assert "gain" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "name: [", "just words", "name: 2020-01-01\n"])
+@pytest.mark.parametrize(
+    "text", ["", "- 1\n- 2\n", "name: [", "just words", "name: 2020-01-01\n", "name: 2020-13-01\n"]
+)
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
     with pytest.raises(ConfigError, match=r"run.yaml"):
         load_text(tmp_path, text)

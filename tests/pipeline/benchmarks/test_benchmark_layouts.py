@@ -161,6 +161,18 @@ def test_lasot_flags_frames_in_which_the_object_is_hidden_or_out_of_view(tmp_pat
     assert entries["airplane-13"].load().absent.tolist() == [False, True, False, True]
 
 
+def test_lasots_training_split_is_what_is_not_of_the_testing_split(tmp_path: Path) -> None:
+    for name in ("airplane-2", "airplane-13", "zebra-1"):  # the one between is of testing_set.txt
+        folder = tmp_path / name.partition("-")[0] / name
+        write_pictures(folder / "img", 2, "{:08}.jpg")
+        write_boxes(folder / "groundtruth.txt", 2)
+        for flag in ("full_occlusion", "out_of_view"):
+            (folder / f"{flag}.txt").write_text("0,0")
+    entries = opened("lasot-train", tmp_path)
+    assert list(entries) == ["airplane-2", "zebra-1"]
+    assert entries["zebra-1"].load().absent.tolist() == [False, False]
+
+
 def test_a_folder_in_otbs_layout_has_a_sequence_for_each_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +200,7 @@ def test_a_missing_root_says_what_to_get_and_where_to_put_it(tmp_path: Path, nam
 
 
 def test_an_unknown_benchmark_is_told_the_names() -> None:
-    with pytest.raises(DataError, match=r"no benchmark 'otb'.*otb100, uav123, lasot, vot2018"):
+    with pytest.raises(DataError, match=r"no benchmark 'otb'.*otb100, uav123, lasot, lasot-train, vot2018"):
         find_benchmark("otb")
 
 
