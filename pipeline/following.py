@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.animation import Animation
 from pipeline.benchmarks import Boxes
 from pipeline.crop import Box
 from pipeline.data import DataError
+from pipeline.data.images import RGB
 from pipeline.evaluation.one_pass import mean_overlap
 from pipeline.footage import Footage
 from pipeline.progress import Progress
@@ -31,8 +33,12 @@ class Followed:
         return (len(self.boxes) - 1) / self.seconds if self.seconds > 0 else float("nan")
 
     def mean_overlap(self, truth: Boxes) -> float:
-        """Mean IoU with the true boxes (frame, 4) of the frames after the first that have one; NaN of none."""
-        return mean_overlap(self.boxes, truth, np.isnan(truth).any(axis=1))
+        """Mean IoU with the true boxes (frame, 4) of the frames after the first that have one; NaN of none.
+
+        truth: of these frames at least.
+        """
+        shown = truth[: len(self.boxes)]
+        return mean_overlap(self.boxes, shown, np.isnan(shown).any(axis=1))
 
 
 def first_box(footage: Footage, given: Box | None) -> Box:
@@ -49,29 +55,41 @@ def first_box(footage: Footage, given: Box | None) -> Box:
 
 def follow(
     footage: Footage, box: Box, trackers: Mapping[str, Tracker], animation: Animation, progress: Progress
-) -> dict[str, Followed]:
+) -> tuple[dict[str, Followed], bool]:
     """Run every tracker, by label, from ``box`` in the first frame, and add each frame with its boxes to ``animation``.
 
-    Raises DataError when the box has no area or lies outside, FormatError when a frame cannot be had.
+    Returns what all of them have followed, and whether that is the whole footage: interrupted (Ctrl-C), it is what came
+    before. Within the first frame there is nothing to return, and KeyboardInterrupt passes. Raises DataError when the
+    box has no area or lies outside, FormatError when a frame cannot be had.
     """
     boxes: dict[str, list[Box]] = {label: [] for label in trackers}
     seconds = dict.fromkeys(trackers, 0.0)
-    with progress.task(footage.name, max(footage.length, 1)) as task:
+    done, whole = 0, False
+    with progress.task(footage.name, max(footage.length, 1)) as task, suppress(KeyboardInterrupt):
         for number, frame in enumerate(footage.frames()):
             if number == 0:
                 check_box(box, frame.shape[1], frame.shape[0], f"sequence {footage.name!r}, frame 0")
             for label, tracker in trackers.items():
-                began = time.perf_counter()
-                if number == 0:
-                    tracker.start(frame, box)
-                    boxes[label].append(box)
-                else:
-                    boxes[label].append(tracker.follow(frame))
-                    seconds[label] += time.perf_counter() - began
+                found, taken = _answer(tracker, frame, box if number == 0 else None)
+                boxes[label].append(found)
+                seconds[label] += taken
             truth = {} if footage.truth is None else {"truth": footage.truth[number]}
             animation.add(frame, truth | {label: list_[-1] for label, list_ in boxes.items()})
-            task.reach(number + 1, _speed(number, sum(seconds.values())))
-    return {label: Followed(np.array(boxes[label]), seconds[label]) for label in trackers}
+            done = number + 1
+            task.reach(done, _speed(number, sum(seconds.values())))
+        whole = True
+    if done == 0 and not whole:
+        raise KeyboardInterrupt
+    return {label: Followed(np.array(boxes[label][:done]), seconds[label]) for label in trackers}, whole
+
+
+def _answer(tracker: Tracker, frame: RGB, start: Box | None) -> tuple[Box, float]:
+    """The box in ``frame``, ``start`` where that is given, and the seconds that following took."""
+    if start is not None:
+        tracker.start(frame, start)
+        return start, 0.0
+    began = time.perf_counter()
+    return tracker.follow(frame), time.perf_counter() - began
 
 
 def _speed(frames: int, seconds: float) -> str:

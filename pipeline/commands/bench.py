@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netx.files import check_places
 from pipeline.progress import Progress
 
 
@@ -22,4 +23,5 @@ def bench(
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.bench.run import bench_to_file
 
+    check_places(out)
     bench_to_file(only.split(",") if only else None, runs, out, Progress())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netx.errors import MonospikeError
-from netx.files import write_whole
+from netx.files import check_places, write_whole
 from pipeline.commands.options import (
     ChipOption,
     ChipsOption,
@@ -55,6 +55,7 @@ def map_network(
 
     if source is not None and not place:
         raise MonospikeError("--input: is what --place goes by; give both")
+    check_places(out, svg)
     progress, described = Progress(), load_chip(chip)
     network = read_network(net, layers)
     mapping = mapped(network, described, chip_name(chip), chips)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netx.errors import MonospikeError
+from netx.files import check_places
 from pipeline.commands.options import (
     ChipOption,
     ChipsOption,
@@ -70,6 +71,7 @@ def profile(
 
     if step_time is not None and not 0 < step_time < 1e9:
         raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
+    check_places(out, table, svg)
     progress, described = Progress(), load_chip(chip)
     if frames is not None and sequence is None:
         if box is not None:

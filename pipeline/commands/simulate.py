@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from netx.errors import MonospikeError
+from netx.files import check_places
 from pipeline.commands.options import LayersOption
 from pipeline.progress import Progress
 
@@ -55,6 +56,7 @@ def simulate(
 
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise MonospikeError(f"--device {device}: expected cpu or cuda")
+    check_places(out)
     progress = Progress()
     network = command.read_network(net, layers, reset)
     how = command.How(strict, sums.value if sums else None, device)

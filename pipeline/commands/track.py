@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netx.files import write_whole
+from netx.files import check_places, write_whole
 from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, parsed_box, tracker_settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def track(
 ) -> None:
     """Follow an object and write its boxes (OTB's text format) and an annotated GIF.
 
-    Pixels count as in the ground truth's file.
+    Pixels count as in the ground truth's file. Interrupted, it still writes what it has followed, and ends with 1.
     """
     from pipeline.animation import Animation
     from pipeline.following import first_box, follow
@@ -44,8 +44,9 @@ def track(
     footage, progress, animation = open_footage(source), Progress(), Animation()
     start = first_box(footage, parsed_box(box))
     trackers = _trackers(tracker, engine, config, weights)
-    followed = follow(footage, start, trackers, animation, progress)
-    out.mkdir(parents=True, exist_ok=True)
+    picture = out / f"{footage.name}.gif"
+    check_places(picture)
+    followed, whole = follow(footage, start, trackers, animation, progress)
     for label, result in followed.items():
         lines = [",".join(f"{value:.4f}" for value in values) for values in result.boxes]
         _write(out / f"{footage.name}-{label}.txt", ("\n".join(lines) + "\n").encode())
@@ -53,9 +54,12 @@ def track(
         frames = len(result.boxes)
         progress.say(f"{label}: {frames} frames, {result.frames_per_second:.1f} frames/s{truth}")
     if footage.length > frames:
-        progress.say(f"{source}: announces {footage.length} frames, {frames} could be decoded")
-    _write(out / f"{footage.name}.gif", animation.gif())
-    progress.say(f"boxes and {footage.name}.gif are in {out}")
+        how = f"{frames} could be decoded" if whole else f"and was interrupted after {frames}"
+        progress.say(f"{source}: announces {footage.length} frames, {how}")
+    _write(picture, animation.gif())
+    progress.say(f"boxes and {picture.name} are in {out}")
+    if not whole:
+        raise typer.Exit(1)
 
 
 def _trackers(name: str, engine: str, config: Path | None, weights: Path | None) -> dict[str, Tracker]:

@@ -101,6 +101,33 @@ def test_a_video_is_decoded_frame_by_frame(track, tmp_path: Path, name: str, cod
     assert len((tmp_path / "out" / "walk-fixed.txt").read_text().splitlines()) == 5
 
 
+def test_interrupted_it_writes_what_all_trackers_have_followed(track, tmp_path: Path, monkeypatch) -> None:
+    write_pictures(tmp_path / "Walk" / "img", 4)
+    (tmp_path / "Walk" / "groundtruth_rect.txt").write_text("12,8,20,16\n14,8,20,16\n16,8,20,16\n18,8,20,16\n")
+    annotated = Animation.add
+
+    def interrupted(self: Animation, *frame: object) -> None:
+        annotated(self, *frame)
+        if len(self._pictures) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Animation, "add", interrupted)
+    code, printed = track(tmp_path / "Walk", "--tracker", "fixed")
+    assert code == 1
+    assert "fixed: 2 frames" in printed
+    assert f"mean IoU {18 / 22:.3f}" in printed
+    assert "announces 4 frames, and was interrupted after 2" in printed
+    assert (tmp_path / "out" / "Walk-fixed.txt").read_text() == "12.0000,8.0000,20.0000,16.0000\n" * 2
+    assert (tmp_path / "out" / "Walk.gif").is_file()
+
+
+def test_a_file_in_the_way_of_its_folder_is_told_before_the_first_frame(track, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Animation, "add", lambda *_: pytest.fail("nothing is followed for nothing"))
+    (tmp_path / "out").touch()
+    code, printed = track(write_pictures(tmp_path / "walk", 2), "--box", "12,8,20,16", "--tracker", "fixed")
+    assert (code, printed) == (2, f"monospike: {tmp_path / 'out'}: Not a directory\n")
+
+
 def test_a_sequence_of_one_frame_gives_its_box(track, tmp_path: Path) -> None:
     write_pictures(tmp_path / "one", 1)
     code, printed = track(tmp_path / "one", "--box", "12,8,20,16", "--tracker", "demo", "--engine", "integer")
