@@ -42,6 +42,9 @@ _GO_ON = {"deploy", "evaluate", "search", "selfcheck", "study", "train"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk without room raises, without the name of a file."""
 
+_TORCH_WITHOUT_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch says where numpy raises MemoryError: on the CPU (c10/core/impl/alloc_cpu.cpp), and on a GPU."""
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -101,7 +104,9 @@ def main() -> None:
         said = error.strerror if name is None else f"{os.fsdecode(name)}: {error.strerror}"
         stderr.print(f"monospike: {said}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
-    except MemoryError as error:  # such as over a file that asks for more neurons than there can be
+    except (MemoryError, RuntimeError) as error:  # such as over a file that asks for more neurons than there can be
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _TORCH_WITHOUT_MEMORY):
+            raise
         stderr.print(f"monospike: the memory does not suffice: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except SystemExit as end:

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from netx import LIF, Conv2d, Dense, Input, Layer, Network
@@ -77,6 +78,20 @@ def test_a_bar_shows_a_name_with_brackets_as_it_is() -> None:
     with Progress(Console(file=screen, force_terminal=True, width=100)).task("walk[/b] [red]one", 2) as task:
         task.advance()
     assert "walk[/b] [red]one" in screen.getvalue()
+
+
+def test_torch_without_memory_says_so_in_one_line_as_well(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(cli, "app", lambda: torch.empty(1 << 50, dtype=torch.uint8))
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "the memory does not suffice: " in capsys.readouterr().err
+
+
+def test_any_other_error_of_torch_keeps_its_traceback(monkeypatch) -> None:
+    monkeypatch.setattr(cli, "app", lambda: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        cli.main()
 
 
 @pytest.mark.parametrize(
