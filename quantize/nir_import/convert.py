@@ -77,7 +77,8 @@ def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float |
     sizes = _frame_shapes(graph, inputs, frames)
     shapes = _views(graph, sizes)
     calibration = _in_own_shapes(calibrated(frames, shapes), sizes, shapes)
-    floats = gather(graph, shapes, step)
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves double precision is refused when it is rounded
+        floats = gather(graph, shapes, step)
     names = _names([*floats.inputs, *(layer.name for layer in floats.layers)])
     sources = tuple(Input(names[name], shape, calibration.facts[name].range) for name, shape in floats.inputs.items())
     scales = {names[name]: calibration.facts[name].scale for name in floats.inputs}
