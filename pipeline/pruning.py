@@ -1,8 +1,9 @@
-"""Temporal pruning: fewer and fewer time steps, each stage trained from the whole state of the one before.
+"""Temporal pruning: fewer and fewer time steps, each stage trained from the models of the one before.
 
 Chowdhury, Rathi, Roy, "Towards Ultra Low Latency Spiking Neural Networks for Vision and Sequential Tasks Using Temporal
 Pruning" (ECCV 2022; SayeedChowdhury/IIR-SNN): 5, 3, then 1 step. Weights, biases, thresholds and leaks are all kept;
-nothing is removed but time steps. How the S4 tracker divides its stages is not known.
+nothing is removed but time steps. How the S4 tracker divides its stages is not known. What losses learn for themselves
+(adapters) begins anew at each stage.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def prune(config: TrainingConfig, pruning: PruningConfig, folder: Path, place: P
         stage = stage_config(config, pruning.model, time_steps, steps, before)
         place_of_stage = folder / f"T{time_steps}"
         metrics = run_training(stage, place_of_stage, place, progress)
-        before = place_of_stage / f"{pruning.model}.safetensors"
+        before = place_of_stage
         record.append({"time_steps": time_steps, "steps": steps, **metrics.get(pruning.model, {})})
         if place.leads:
             judged = record[-1]
@@ -48,12 +49,14 @@ def prune(config: TrainingConfig, pruning: PruningConfig, folder: Path, place: P
 def stage_config(
     config: TrainingConfig, model: str, time_steps: int, steps: int, before: Path | None
 ) -> TrainingConfig:
-    """The training of one stage. before: the checkpoint of the stage before, if there is one."""
-    entry = config.models[model]
-    changes: dict[str, object] = {"architecture": entry.architecture.model_copy(update={"time_steps": time_steps})}
+    """The training of one stage. before: the folder of the stage before, if there is one."""
+    models: dict[str, ModelEntry] = dict(config.models)
     if before is not None:
-        changes["weights"] = str(before)
-    models: dict[str, ModelEntry] = {**config.models, model: entry.model_copy(update=changes)}
+        for name, entry in config.models.items():
+            if entry.trained:
+                models[name] = entry.model_copy(update={"weights": str(before / f"{name}.safetensors")})
+    fewer = models[model].architecture.model_copy(update={"time_steps": time_steps})
+    models[model] = models[model].model_copy(update={"architecture": fewer})
     train = config.train.model_copy(update={"steps": steps})
     name = f"{config.name}-T{time_steps}"
     return config.model_copy(update={"name": name, "models": models, "train": train, "pruning": None})

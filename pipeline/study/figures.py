@@ -67,9 +67,10 @@ def _as_configured(candidate: Candidate) -> bool:
         for key in ("workers", "save_every", "log_every", *(("steps",) if candidate.config.pruning else ())):
             values.get("train", {}).pop(key, None)
         if candidate.config.pruning:
-            entry = values.get("models", {}).get(candidate.model, {})
-            entry.get("architecture", {}).pop("time_steps", None)
-            entry.pop("weights", None)
+            values.get("models", {}).get(candidate.model, {}).get("architecture", {}).pop("time_steps", None)
+            for entry in values.get("models", {}).values():
+                if entry.get("trained", True):
+                    entry.pop("weights", None)
     return bool(stored) and _agree(ours, stored)
 
 

@@ -25,7 +25,7 @@ from pipeline.models.checkpoint import load_model, save_model, start_from
 from pipeline.models.config import WIDTHS, SpikingConfig
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.progress import Progress
-from pipeline.pruning import prune
+from pipeline.pruning import prune, stage_config
 from pipeline.training import loop, schedule
 from pipeline.training.batches import batches
 from pipeline.training.config import Freeze, OptimiserConfig, RateFactor, TrainingConfig
@@ -355,6 +355,21 @@ def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_
     assert last.config.thresholds == load_model(tmp_path / "T3" / "student.safetensors").config.thresholds
     again = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
     assert again == record
+
+
+def test_what_is_trained_beside_a_pruned_model_goes_on_from_the_stage_before_as_well(tmp_path):
+    config = configuration(tmp_path)
+    student = config.models["student"]
+    fixed = student.model_copy(update={"trained": False, "weights": "teacher.safetensors"})
+    models = {"student": student, "other": student, "teacher": fixed}
+    stage = stage_config(config.model_copy(update={"models": models}), "student", 7, 5, tmp_path / "T9")
+    assert {name: entry.weights for name, entry in stage.models.items()} == {
+        "student": str(tmp_path / "T9" / "student.safetensors"),
+        "other": str(tmp_path / "T9" / "other.safetensors"),
+        "teacher": "teacher.safetensors",
+    }
+    assert stage.models["student"].architecture.time_steps == 7
+    assert stage.models["other"].architecture == student.architecture
 
 
 def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp_path):
