@@ -32,7 +32,17 @@ def learning_parameters(models: Mapping[str, nn.Module]) -> dict[str, nn.Paramet
 
 
 def build_optimiser(parameters: Mapping[str, nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:
-    """SGD or Adam, with a group for each factor of the learning rate."""
+    """SGD or Adam, with a group for each factor of the learning rate.
+
+    Raises TrainingError at a pattern of ``factors`` or ``freeze`` that is in no parameter's name.
+    """
+    for key, rules in (("factors", config.factors), ("freeze", config.freeze)):
+        for rule in rules:
+            if not any(re.search(rule.pattern, name) for name in parameters):
+                names = ", ".join(list(parameters)[:3])
+                raise TrainingError(
+                    f"optimiser.{key}: {rule.pattern!r} is in no parameter's name; they are {names}, ..."
+                )
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         factors = [factor.factor for factor in config.factors if re.search(factor.pattern, name)]

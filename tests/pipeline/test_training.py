@@ -335,6 +335,15 @@ def test_parameters_are_frozen_and_slowed_by_name():
         assert {part for part in ("conv3", "decoder", "conv4") if any(part in name for name in still)} == frozen
 
 
+@pytest.mark.parametrize(
+    ("key", "rule"), [("freeze", Freeze(pattern=r"conv6\.")), ("factors", RateFactor(pattern="^backbone", factor=2))]
+)
+def test_a_pattern_that_is_in_no_parameters_name_is_told_those_that_there_are(key, rule):
+    parameters = {"student.conv5.weight": torch.nn.Parameter(torch.zeros(1))}
+    with pytest.raises(TrainingError, match=rf"optimiser\.{key}: .* they are student.conv5.weight"):
+        schedule.build_optimiser(parameters, OptimiserConfig(**{key: (rule,)}))
+
+
 def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_path):
     config = configuration(
         tmp_path,
