@@ -28,6 +28,7 @@ def render(results: tables.Results, logs: Logs) -> str:
         "costs": tables.cost_rows(results),
         "accounting": accounting_rows(results["models"], results["config"]["goals"]),
         "accounting_words": tables.ACCOUNTING,
+        "ablation_words": tables.ABLATION,
         "energies": Markup(plots.energies(_energies(results))) if results["models"] else "",
         "curves": _curves(logs),
         "everything": json.dumps(results["config"], indent=1),

@@ -29,7 +29,7 @@ def markdown(results: Results) -> str:
     for benchmark in results["benchmarks"]:
         parts += [f"## {benchmark}", table(score_rows(results, benchmark))]
         if rows := ablation_rows(results, benchmark):
-            parts += ["### Ablation of the losses", "Integer networks.", table(rows)]
+            parts += ["### Ablation of the losses", ABLATION, table(rows)]
         if rows := sequence_rows(results, benchmark):
             parts += ["### Mean IoU of each sequence", _SEQUENCES, table(rows)]
     parts += ["## Cost of a frame", _cost_words(results), table(cost_rows(results))]
@@ -38,6 +38,11 @@ def markdown(results: Results) -> str:
     parts += ["## Commands", _commands(results), "## Versions", _versions(results)]
     return "\n\n".join(parts) + "\n"
 
+
+ABLATION = (
+    "Integer networks. A row of one seed has no spread of its own: hold its differences against those between the seeds "
+    "of one model, above."
+)
 
 ACCOUNTING = (
     "The same energies side by side. The published share is of S4-KD's abstract (Neural Networks 188:107478), which "
