@@ -40,8 +40,8 @@ def markdown(results: Results) -> str:
 
 
 ABLATION = (
-    "Integer networks. A row of one seed has no spread of its own: hold its differences against those between the seeds "
-    "of one model, above."
+    "Integer networks. A row of one seed has no spread of its own: hold its differences against those between the "
+    "seeds of one model, above."
 )
 
 ACCOUNTING = (
