@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from netx.errors import FormatError
-from pipeline.benchmarks import GROUND_TRUTHS, Boxes, Video, otb_video
+from pipeline.benchmarks import GROUND_TRUTHS, Boxes, Video, name_of, otb_video
 from pipeline.benchmarks.reading import pictures_in
 from pipeline.data import DataError, Sequence
 from pipeline.data.images import RGB
@@ -63,19 +63,14 @@ def _folder(path: Path) -> Footage:
         return _annotated(path, truths[0])
     pictures = tuple(pictures_in(path / "img" if (path / "img").is_dir() else path))
     nobody = np.full((len(pictures), 4), np.nan)
-    video = Video(_name(path), pictures, nobody, np.ones(len(pictures), dtype=np.bool_))
+    video = Video(name_of(path), pictures, nobody, np.ones(len(pictures), dtype=np.bool_))
     return Footage(video.name, video.frames, len(pictures))
 
 
 def _annotated(folder: Path, ground_truth: Path) -> Footage:
     target = ground_truth.stem.removeprefix("groundtruth_rect")
-    video = otb_video(folder, ground_truth, _name(folder) + target)
+    video = otb_video(folder, ground_truth, name_of(folder) + target)
     return Footage(video.name, video.frames, len(video), video.boxes)
-
-
-def _name(folder: Path) -> str:
-    """A folder's own name, also where it is given as ``.`` or ``..``: files are called by it."""
-    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def _capture(path: Path) -> cv2.VideoCapture:

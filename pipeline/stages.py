@@ -66,10 +66,10 @@ def run_stage(stage: Stage, folder: Path, force: bool) -> Outcome:
 
     ``force`` does it anyway. Raises StageError when a stage it needs has not been done.
     """
-    record = read_record(folder, stage.name)
-    if not force and record and not is_outdated(stage, folder):
-        return Outcome(stage.name, True, record["seconds"], record["summary"])
     fingerprint = _fingerprint(stage, folder)
+    record = read_record(folder, stage.name)
+    if not force and record and _is_of(record, fingerprint, folder):
+        return Outcome(stage.name, True, record["seconds"], record["summary"])
     _record_path(folder, stage.name).unlink(missing_ok=True)
     started = time.monotonic()
     summary = stage.work()
@@ -91,9 +91,11 @@ def is_outdated(stage: Stage, folder: Path) -> bool:
     Raises StageError when a stage it needs has not been done.
     """
     record = read_record(folder, stage.name)
-    if record is None:
-        return False
-    return record["fingerprint"] != _fingerprint(stage, folder) or not _unchanged(folder, record["files"])
+    return record is not None and not _is_of(record, _fingerprint(stage, folder), folder)
+
+
+def _is_of(record: Mapping[str, Any], fingerprint: str, folder: Path) -> bool:
+    return bool(record["fingerprint"] == fingerprint and _unchanged(folder, record["files"]))
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Tracking benchmarks in their public layouts, read lazily."""
 
-from pipeline.benchmarks.otb import GROUND_TRUTHS, otb_folders, otb_video
+from pipeline.benchmarks.otb import GROUND_TRUTHS, name_of, otb_folders, otb_video
 from pipeline.benchmarks.registry import (
     BENCHMARKS,
     SHARED,
@@ -23,6 +23,7 @@ __all__ = [
     "Protocol",
     "Video",
     "find_benchmark",
+    "name_of",
     "open_benchmark",
     "otb_folders",
     "otb_video",

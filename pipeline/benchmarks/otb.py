@@ -35,11 +35,16 @@ def otb_folders(root: Path) -> list[Entry]:
     is missing.
     """
     if (root / "img").is_dir():
-        return _entries(root, root.name if root.name not in ("", "..") else root.resolve().name, None)
+        return _entries(root, name_of(root), None)
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if not any((folder / "img").is_dir() for folder in folders):
         raise DataError(f"{root}: holds no sequence in OTB's layout: NAME/img/*.jpg and NAME/groundtruth_rect.txt")
     return [entry for folder in folders for entry in _entries(folder, folder.name, None)]
+
+
+def name_of(folder: Path) -> str:
+    """A folder's own name, also where it is given as ``.`` or ``..``: files are called by it."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def otb_video(folder: Path, ground_truth: Path, name: str, limits: tuple[int, int] | None = None) -> Video:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from netx.errors import MonospikeError
+from netx.files import check_places
 from pipeline.commands.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ def evaluate(
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
-    if not out.name or out.is_dir():
+    if out.is_dir():
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
+    check_places(out)
     entries = open_benchmark(chosen, root)
     made = open_tracker(tracker, form, settings, weights)
     place = str((root or chosen.root or Path()).resolve())
     what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
     results = results_beside(out, tracker, engine, what)
-    results.folder.mkdir(parents=True, exist_ok=True)  # better refused now than after hours
     progress = Progress()
     finished, failed = run_all(chosen, entries, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)

@@ -6,7 +6,7 @@ from pipeline.data.dataset import StoredSequence, open_sequences
 from pipeline.data.errors import DataError
 from pipeline.data.images import read_frame, read_photograph
 from pipeline.data.pictures import BUILTIN, Pictures, open_pictures
-from pipeline.data.sequence import Sequence, read_boxes, read_folder
+from pipeline.data.sequence import Sequence, has_box, read_boxes, read_folder
 
 __all__ = [
     "BUILTIN",
@@ -16,6 +16,7 @@ __all__ = [
     "Sequence",
     "StoredSequence",
     "compose",
+    "has_box",
     "open_pictures",
     "open_sequences",
     "read_boxes",

@@ -143,6 +143,11 @@ def _checked_frames(frames: RGB, name: str) -> RGB:
     return _read_only(frames)
 
 
+def has_box(boxes: Boxes) -> npt.NDArray[np.bool_]:
+    """Which of ``boxes`` (frame, 4) are boxes: neither NaN, as where the object is out of view, nor without area."""
+    return np.asarray(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1))
+
+
 def _checked_boxes(boxes: Boxes, frames: int, name: str) -> Boxes:
     boxes = np.asarray(boxes)
     if boxes.shape != (frames, 4) or not np.issubdtype(boxes.dtype, np.number) or np.iscomplexobj(boxes):
@@ -150,7 +155,7 @@ def _checked_boxes(boxes: Boxes, frames: int, name: str) -> Boxes:
             f"sequence {name!r}: boxes must be numbers of shape ({frames}, 4), got {boxes.dtype} of shape {boxes.shape}"
         )
     boxes = boxes.astype(np.float64, copy=False)
-    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)
+    bad = ~has_box(boxes)
     if bad.any():
         frame = int(np.argmax(bad))
         raise DataError(f"sequence {name!r}, frame {frame}: {boxes[frame].tolist()} is not a box x, y, width, height")

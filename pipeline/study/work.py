@@ -19,6 +19,7 @@ from torch import Tensor
 
 from netx import Network
 from pipeline.benchmarks import Entry
+from pipeline.data import has_box
 from pipeline.models.checkpoint import Model
 from pipeline.models.config import SiameseConfig, SiamFCppConfig, SpikingConfig
 from pipeline.models.network import to_network
@@ -98,7 +99,7 @@ def views(entries: Sequence[Entry], config: SiameseConfig, benchmark: str) -> li
     result = []
     for entry in entries:
         video = entry.load()
-        known = np.flatnonzero(np.isfinite(video.boxes).all(axis=1) & (video.boxes[:, 2:] > 0).all(axis=1))
+        known = np.flatnonzero(has_box(video.boxes))
         chosen = set(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)].tolist())
         search = []
         for index, frame in enumerate(video.frames()):

@@ -15,7 +15,7 @@ import torch
 from pipeline.benchmarks import find_benchmark, open_benchmark
 from pipeline.config import TrackerConfig
 from pipeline.crop import Image
-from pipeline.data import DataError, compose, open_pictures
+from pipeline.data import DataError, compose, has_box, open_pictures
 from pipeline.models.checkpoint import Model
 from pipeline.models.scorer import ModelScorer, crops_of, geometry_of
 from pipeline.models.spiking import SpikingSiamFCpp
@@ -51,7 +51,7 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
         for entry in open_benchmark(find_benchmark("folder"), Path(config.root)):
             video = entry.load()
             boxes = video.boxes[: config.frames]
-            known = _known(boxes)
+            known = has_box(boxes)
             if not known[0] or not known[1:].any():
                 raise DataError(
                     f"{entry.place}: {entry.name} has no box in its first frame, or none in the {len(boxes) - 1} after "
@@ -72,7 +72,7 @@ def judge(
     overlaps, still = {}, {}
     for shown in tracks:
         boxes = track(scorer, shown.frames, shown.boxes[0], geometry, settings)
-        known = _known(shown.boxes[1:])
+        known = has_box(shown.boxes[1:])
         truth = shown.boxes[1:][known]
         overlaps[shown.name] = float(iou(boxes[1:][known], truth).mean())
         still[shown.name] = float(iou(np.broadcast_to(shown.boxes[0], truth.shape), truth).mean())
@@ -113,15 +113,10 @@ def true_crops(
     """For each sequence the template crop and search crops of up to ``RATE_FRAMES`` frames, around the true boxes."""
     for shown in tracks:
         template = template_pixels(shown.frames[0], shown.boxes[0], geometry, settings)
-        known = np.flatnonzero(_known(shown.boxes))
+        known = np.flatnonzero(has_box(shown.boxes))
         chosen = np.unique(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)])
         searches = [search_pixels(shown.frames[i], shown.boxes[i], geometry, settings) for i in chosen]
         yield _crops(template, device), [_crops(pixels, device) for pixels in searches]
-
-
-def _known(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which boxes (frame, 4) are boxes: neither NaN, as where the object is out of view, nor without area."""
-    return np.asarray(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1))
 
 
 def _crops(pixels: Pixels, device: torch.device | None) -> torch.Tensor:
