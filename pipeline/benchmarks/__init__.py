@@ -10,6 +10,7 @@ from pipeline.benchmarks.registry import (
     find_benchmark,
     open_benchmark,
 )
+from pipeline.benchmarks.starts import sequence_of
 from pipeline.benchmarks.video import Boxes, Entry, Video
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "open_benchmark",
     "otb_folders",
     "otb_video",
+    "sequence_of",
 ]

@@ -37,10 +37,17 @@ def evaluate(
         str | None,
         typer.Option("--absent", help="Frames without the object: drop or failure.", show_default="the usual one"),
     ] = None,
+    starts: Annotated[
+        int,
+        typer.Option("--starts", min=1, help="Frames to start a sequence from: the first, or as many, spread evenly."),
+    ] = 1,
     weights: WeightsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Run a tracker on every sequence of a benchmark and write its scores.
+
+    With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
+    since 2020; the scores are means over the runs, and one loss of the object decides less.
 
     Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
     with 1 when a sequence could not be evaluated; the others' scores are written all the same.
@@ -58,7 +65,7 @@ def evaluate(
     if out.is_dir():
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     check_places(out)
-    entries = open_benchmark(chosen, root)
+    entries = open_benchmark(chosen, root, starts)
     made = open_tracker(tracker, form, settings, weights)
     place = str((root or chosen.root or Path()).resolve())
     what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
@@ -66,13 +73,14 @@ def evaluate(
     progress = Progress()
     finished, failed = run_all(chosen, entries, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)
-    named = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "absent_frames": absent_frames}
-    summary = {**named, **scores, "failed": failed}
+    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
+    summary = {**asked, "absent_frames": absent_frames, **scores, "failed": failed}
     page = write_summary(out, summary)
     _show(summary)
     progress.say(f"{out}, {page}; boxes in {results.folder}")
     if failed:
-        progress.say(f"{len(failed)} of {len(entries)} sequences could not be evaluated; see 'failed' in {out}")
+        runs = "runs" if starts > 1 else "sequences"
+        progress.say(f"{len(failed)} of {len(entries)} {runs} could not be evaluated; see 'failed' in {out}")
         raise typer.Exit(1)
 
 
@@ -93,7 +101,7 @@ def _show(summary: Mapping[str, Any]) -> None:
     table = Table(
         title=escape(f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}"), show_footer=True
     )
-    table.add_column("sequence", footer="all", no_wrap=True)
+    table.add_column("run" if summary["starts"] > 1 else "sequence", footer="all", no_wrap=True)
     for column in columns:
         total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
         value = summary.get(column, summary["scores"].get(column, total))

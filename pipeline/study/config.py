@@ -44,7 +44,11 @@ class _Goal(Section):
     of: str = Field(description="a model, as the tables name it: RUN, RUN/MODEL, or RUN/T1 of pruning")
 
 
-class RatioGoal(_Goal):
+class _Scored(Section):
+    on: str | None = Field(None, description="benchmark, as the tables name it; none: the first")
+
+
+class RatioGoal(_Goal, _Scored):
     """A score of ``of``, in integers, over that of ``to``, in real values; means over the seeds."""
 
     kind: Literal["ratio"]
@@ -53,7 +57,7 @@ class RatioGoal(_Goal):
     at_least: float = Field(gt=0)
 
 
-class AboveGoal(_Goal):
+class AboveGoal(_Goal, _Scored):
     """``of`` is above ``to`` by more than the spread: largest less smallest value over the seeds, of that of the two
     where it is larger."""
 
@@ -62,7 +66,7 @@ class AboveGoal(_Goal):
     figure: Figure = "mean_iou"
 
 
-class FixedBoxGoal(Section):
+class FixedBoxGoal(_Scored):
     """On every sequence the mean IoU of each trained model of ``of``, with every seed, is above that of a box that
     never moves by at least ``margin``."""
 
@@ -103,6 +107,18 @@ class BenchmarkEntry(Section):
 
     name: str
     root: str | None = None
+    starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
+    forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.name if self.starts == 1 else f"{self.name}, {self.starts} starts"
+
+    @property
+    def file_name(self) -> str:
+        """What files of its scores are called after."""
+        return self.name if self.starts == 1 else f"{self.name}-{self.starts}-starts"
 
 
 class StudyConfig(Section):
@@ -129,6 +145,10 @@ class StudyConfig(Section):
         for model in models:
             if model.split("/")[0] not in self.runs:
                 raise ValueError(f"there is no run {model.split('/')[0]!r}, only {', '.join(self.runs)}")
-        if len({benchmark.name for benchmark in self.benchmarks}) != len(self.benchmarks):
-            raise ValueError("benchmarks: one is named twice")
+        judged = [benchmark.label for benchmark in self.benchmarks]
+        if len(set(judged)) != len(judged):
+            raise ValueError("benchmarks: one is named twice with as many starts")
+        for goal in self.goals:
+            if isinstance(goal, _Scored) and goal.on not in (None, *judged):
+                raise ValueError(f"goals: there is no benchmark {goal.on!r}, only {', '.join(map(repr, judged))}")
         return self

@@ -35,7 +35,7 @@ def seed_figures(candidate: Candidate, study: StudyConfig, work: Work) -> dict[s
     for evaluation in evaluations_of(candidate, study):
         found = evaluation.scores()
         if found is not None:
-            scores.setdefault(evaluation.benchmark.name, {})[evaluation.engine] = found
+            scores.setdefault(evaluation.benchmark.label, {})[evaluation.engine] = found
     return {
         "checkpoint": str(candidate.checkpoint),
         "sha256": file_digest(candidate.checkpoint),
@@ -88,9 +88,9 @@ def summary(seeds: Mapping[str, Mapping[str, Any]], study: StudyConfig) -> dict[
     scores: dict[str, dict[str, Any]] = {}
     for benchmark in study.benchmarks:
         for engine in ("float", "integer"):
-            found = [row["scores"][benchmark.name][engine] for row in rows if _has(row, benchmark.name, engine)]
+            found = [row["scores"][benchmark.label][engine] for row in rows if _has(row, benchmark.label, engine)]
             if found:
-                scores.setdefault(benchmark.name, {})[engine] = _score_spreads(found)
+                scores.setdefault(benchmark.label, {})[engine] = _score_spreads(found)
     costs = {key: spread([row[key] for row in rows]) for key in ("spike_rate", "synops", "macs")}
     energies = {
         key: {scope: {a: spread([row[key][scope][a] for row in rows]) for a in ARITHMETICS} for scope in SCOPES}
@@ -115,7 +115,7 @@ def _score_spreads(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def fixed_figures(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Scores of a box that never moves, by benchmark."""
-    return {one.benchmark.name: scores for one in evaluations if (scores := one.scores()) is not None}
+    return {one.benchmark.label: scores for one in evaluations if (scores := one.scores()) is not None}
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:

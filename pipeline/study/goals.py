@@ -21,7 +21,7 @@ def judge_goals(
 ) -> list[dict[str, Any]]:
     """For each goal ``goal`` and ``found`` in words, and ``met``: True, False, or None where something is missing.
 
-    benchmark: the one whose scores are meant.
+    benchmark: the one whose scores are meant where a goal does not say.
     """
     return [_judged(goal, models, fixed, benchmark) for goal in goals]
 
@@ -29,11 +29,11 @@ def judge_goals(
 def _judged(goal: Goal, models: Models, fixed: Mapping[str, Any], benchmark: str) -> dict[str, Any]:
     try:
         if isinstance(goal, RatioGoal):
-            return _ratio(goal, models, benchmark)
+            return _ratio(goal, models, goal.on or benchmark)
         if isinstance(goal, AboveGoal):
-            return _above(goal, models, benchmark)
+            return _above(goal, models, goal.on or benchmark)
         if isinstance(goal, FixedBoxGoal):
-            return _above_fixed_box(goal, models, fixed, benchmark)
+            return _above_fixed_box(goal, models, fixed, goal.on or benchmark)
         return _energy(goal, models) if isinstance(goal, EnergyGoal) else _parameters(goal, models)
     except _MissingError as missing:
         return {"goal": _words(goal), "met": None, "found": f"not told yet: {missing}"}
@@ -41,15 +41,20 @@ def _judged(goal: Goal, models: Models, fixed: Mapping[str, Any], benchmark: str
 
 def _words(goal: Goal) -> str:
     if isinstance(goal, RatioGoal):
-        return f"{goal.of} in integers has at least {goal.at_least:g} of {goal.to}'s {_figure(goal.figure)}"
+        return f"{goal.of} in integers has at least {goal.at_least:g} of {goal.to}'s {_figure(goal.figure)}{_on(goal)}"
     if isinstance(goal, AboveGoal):
-        return f"{goal.of} has a {_figure(goal.figure)} above {goal.to}'s by more than the spread over the seeds"
+        score = _figure(goal.figure)
+        return f"{goal.of} has a {score} above {goal.to}'s by more than the spread over the seeds{_on(goal)}"
     if isinstance(goal, FixedBoxGoal):
-        who = ", ".join(goal.of) or "every trained model"
-        return f"{who}: above a box that never moves by {goal.margin:g} mean IoU on every sequence, with every seed"
+        who, still = ", ".join(goal.of) or "every trained model", f"a box that never moves by {goal.margin:g} mean IoU"
+        return f"{who}: above {still} on every sequence, with every seed{_on(goal)}"
     if isinstance(goal, EnergyGoal):
         return f"{goal.of} takes at most {goal.at_most:.1%} of the energy of {goal.to}, in both scopes"
     return f"{goal.of} has at least {goal.at_least:g} times fewer parameters than {goal.to}"
+
+
+def _on(goal: RatioGoal | AboveGoal | FixedBoxGoal) -> str:
+    return "" if goal.on is None else f" ({goal.on})"
 
 
 def _figure(name: str) -> str:

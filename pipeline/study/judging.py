@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from netx.files import write_whole
-from pipeline.benchmarks import Entry, find_benchmark, open_benchmark
+from pipeline.benchmarks import Entry, find_benchmark, open_benchmark, sequence_of
 from pipeline.models.checkpoint import load_model
 from pipeline.models.config import SiameseConfig
 from pipeline.progress import Progress
@@ -44,8 +45,9 @@ class Evaluation:
     def arguments(self) -> tuple[str, ...]:
         """Of ``monospike``."""
         root = () if self.benchmark.root is None else ("--root", self.benchmark.root)
+        starts = () if self.benchmark.starts == 1 else ("--starts", str(self.benchmark.starts))
         tracker = ("--tracker", self.tracker, "--engine", self.engine)
-        return ("evaluate", self.benchmark.name, *root, *tracker, "--out", str(self.out))
+        return ("evaluate", self.benchmark.name, *root, *starts, *tracker, "--out", str(self.out))
 
     def fingerprint(self) -> str:
         """Tells scores apart that may differ."""
@@ -58,23 +60,31 @@ class Evaluation:
         if not _is_current(self.out, self.fingerprint()):
             return None
         content = json.loads(self.out.read_text(encoding="utf-8"))
-        sequences = {name: row["mean_iou"] for name, row in content["sequences"].items()}
+        runs = {run: row["mean_iou"] for run, row in content["sequences"].items()}
+        sequences = runs if self.benchmark.starts == 1 else _by_sequence(runs)
         return {**{key: content[key] for key in ("mean_iou", "success", "precision")}, "sequences": sequences}
 
 
 def evaluations_of(candidate: Candidate, study: StudyConfig) -> list[Evaluation]:
-    """Every form of a model on every benchmark."""
+    """A model on every benchmark, in every form that is judged there."""
     beside = candidate.checkpoint.parent / "evaluation"
     return [
-        Evaluation(str(candidate.checkpoint), engine, entry, beside / f"{candidate.model}-{entry.name}-{engine}.json")
+        Evaluation(
+            str(candidate.checkpoint), engine, entry, beside / f"{candidate.model}-{entry.file_name}-{engine}.json"
+        )
         for entry in study.benchmarks
-        for engine in candidate.engines
+        for engine in engines_on(entry, candidate)
     ]
+
+
+def engines_on(benchmark: BenchmarkEntry, candidate: Candidate) -> tuple[Engine, ...]:
+    """The forms in which a model is judged there."""
+    return candidate.engines if benchmark.forms == "all" else candidate.engines[-1:]
 
 
 def fixed_evaluations(study: StudyConfig, folder: Path) -> list[Evaluation]:
     """A box that never moves on every benchmark."""
-    return [Evaluation(FIXED, "float", entry, folder / FIXED / f"{entry.name}.json") for entry in study.benchmarks]
+    return [Evaluation(FIXED, "float", entry, folder / FIXED / f"{entry.file_name}.json") for entry in study.benchmarks]
 
 
 def evaluation_jobs(evaluations: Iterable[Evaluation], names: Mapping[str, str]) -> list[tuple[Evaluation, Job]]:
@@ -82,8 +92,8 @@ def evaluation_jobs(evaluations: Iterable[Evaluation], names: Mapping[str, str])
     jobs = []
     for one in evaluations:
         if one.scores() is None:
-            name = f"{names.get(one.tracker, one.tracker)} ({one.engine}) on {one.benchmark.name}"
-            size = len(entries_of(one.benchmark))
+            name = f"{names.get(one.tracker, one.tracker)} ({one.engine}) on {one.benchmark.label}"
+            size = len(runs_of(one.benchmark))
             jobs.append((one, Job(name, one.arguments, one.out.with_suffix(".log"), (), size, _finished_of(one, size))))
     return jobs
 
@@ -114,20 +124,33 @@ def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, c
     """The same frames for all models that read crops of the same sides."""
     sides = config.template, config.search
     if sides not in kept:
-        kept[sides] = views(entries_of(benchmark), config, benchmark.name)
+        kept[sides] = views(_opened(benchmark), config, benchmark.name)
     return kept[sides]
 
 
-def entries_of(benchmark: BenchmarkEntry) -> list[Entry]:
-    """A benchmark's sequences. Raises DataError when it is not there."""
+def runs_of(benchmark: BenchmarkEntry) -> list[Entry]:
+    """What trackers are run on: a benchmark's sequences, from each of their starts. Raises DataError when it is not
+    there, or allows one start only."""
+    return _opened(benchmark, benchmark.starts)
+
+
+def _opened(benchmark: BenchmarkEntry, starts: int = 1) -> list[Entry]:
     root = None if benchmark.root is None else Path(benchmark.root)
-    return open_benchmark(find_benchmark(benchmark.name), root)
+    return open_benchmark(find_benchmark(benchmark.name), root, starts)
 
 
 def _finished_of(evaluation: Evaluation, size: int) -> Callable[[], int]:
     """How many of ``size`` sequences have been tracked by now, also by commands before."""
     folder = evaluation.out.parent / f"{evaluation.out.stem}-boxes"
     return lambda: min(len(list(folder.glob("*/*.txt"))), size)
+
+
+def _by_sequence(runs: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Means over the runs of a sequence that have a value."""
+    values: dict[str, list[float]] = {}
+    for run, value in runs.items():
+        values.setdefault(sequence_of(run), []).extend([] if value is None else [value])
+    return {name: fmean(known) if known else None for name, known in values.items()}
 
 
 def _stamp_of(path: Path) -> Path:

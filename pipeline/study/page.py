@@ -43,6 +43,7 @@ def _benchmark(results: tables.Results, name: str) -> dict[str, Any]:
     followed = {label: (f.get("integer") or f["float"])["sequences"] for label, f in by_form.items() if f}
     return {
         "name": name,
+        "words": tables.benchmark_words(results, name),
         "scores": tables.score_rows(results, name),
         "ablation": tables.ablation_rows(results, name),
         "plot": Markup(plots.scores(means, still and still["mean_iou"])) if means else "",

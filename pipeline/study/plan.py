@@ -28,7 +28,7 @@ class Candidate:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """The forms that can track: integers are those of one time step."""
+        """The forms that can track, that for the chip last: integers are those of one time step."""
         return ("float", "integer") if self.time_steps == 1 else ("float",)
 
 

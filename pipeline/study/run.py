@@ -50,7 +50,7 @@ def run_study(study: StudyConfig, home: Path, folder: Path, wanted: Wanted, prog
     trainings = plan(study, home, folder, seeds, wanted.only)
     still = judging.fixed_evaluations(study, folder)
     for benchmark in study.benchmarks:
-        judging.entries_of(benchmark)  # a missing one is told before hours go by
+        judging.runs_of(benchmark)  # a missing one is told before hours go by
         refuse_test_data(trainings, benchmark)
     failed = _train(trainings, wanted, progress) if wanted.train else {}
     candidates = [c for training in trainings for c in training.candidates]
@@ -70,10 +70,10 @@ def run_study(study: StudyConfig, home: Path, folder: Path, wanted: Wanted, prog
             "train": [_training_job(t, wanted).command for t in trainings],
             "evaluate": [Job("", one.arguments, one.out).command for one in (*still, *evaluations)],
         },
-        "benchmarks": [benchmark.name for benchmark in study.benchmarks],
+        "benchmarks": [benchmark.label for benchmark in study.benchmarks],
         "fixed": fixed,
         "models": models,
-        "goals": judge_goals(study.goals, models, fixed, study.benchmarks[0].name),
+        "goals": judge_goals(study.goals, models, fixed, study.benchmarks[0].label),
         "missing": _missing(study, candidates, there, models),
         "failed": failed,
     }
@@ -153,10 +153,10 @@ def _lacks(study: StudyConfig, candidate: Candidate, row: Mapping[str, Any] | No
     if row is None:
         return ["not trained"]
     lines = [
-        f"not evaluated on {benchmark.name} ({engine})"
+        f"not evaluated on {benchmark.label} ({engine})"
         for benchmark in study.benchmarks
-        for engine in candidate.engines
-        if engine not in row["scores"].get(benchmark.name, {})
+        for engine in judging.engines_on(benchmark, candidate)
+        if engine not in row["scores"].get(benchmark.label, {})
     ]
     return lines if row["as_configured"] else [*lines, "was trained by another configuration than this"]
 

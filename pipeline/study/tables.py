@@ -27,7 +27,7 @@ def markdown(results: Results) -> str:
     if results["missing"]:
         parts += ["## Not there", *(f"- {line}" for line in results["missing"])]
     for benchmark in results["benchmarks"]:
-        parts += [f"## {benchmark}", table(score_rows(results, benchmark))]
+        parts += [f"## {benchmark}", benchmark_words(results, benchmark), table(score_rows(results, benchmark))]
         if rows := ablation_rows(results, benchmark):
             parts += ["### Ablation of the losses", ABLATION, table(rows)]
         if rows := sequence_rows(results, benchmark):
@@ -53,6 +53,18 @@ _SEQUENCES = (
     "Means over the seeds; of the integer network where there is one, else of the float model. *fixed* is a box that "
     "never moves."
 )
+
+
+def benchmark_words(results: Results, benchmark: str) -> str:
+    """How models are judged there."""
+    entry = results["config"]["benchmarks"][results["benchmarks"].index(benchmark)]
+    if entry["starts"] == 1:
+        return "Each sequence is followed once, from its first frame."
+    return (
+        f"Each sequence is followed from {entry['starts']} frames spread evenly from its first to its last, always to "
+        "the end that is farther away, forwards or backwards in time. Scores are means over these runs, so that a "
+        "single loss of the object decides less."
+    )
 
 
 def goal_lines(goals: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,7 +10,14 @@ from got10k.datasets import OTB, UAV123, VOT, GOT10k
 from PIL import Image
 
 from netx.errors import FormatError, MonospikeError
-from pipeline.benchmarks import BENCHMARKS, Entry, Video, find_benchmark, open_benchmark
+from pipeline.benchmarks import (
+    BENCHMARKS,
+    Entry,
+    Video,
+    find_benchmark,
+    open_benchmark,
+    sequence_of,
+)
 from pipeline.data import DataError
 
 
@@ -255,3 +262,52 @@ def test_grey_and_16_bit_frames_become_rgb(tmp_path: Path) -> None:
     assert (grey == 77).all()
     assert (deep == 0x9A).all()
     assert grey.shape == deep.shape == (30, 40, 3)
+
+
+def test_a_sequence_is_followed_from_several_frames_to_the_end_farther_away(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Long" / "img", 9)
+    write_boxes(tmp_path / "Long" / "groundtruth_rect.txt", 9)
+    folder = find_benchmark("folder")
+    runs = {run.name: run.load() for run in open_benchmark(folder, tmp_path, 4)}
+    whole = opened("folder", tmp_path)["Long"].load()
+    expected = {  # 8 / 3 and 16 / 3 are nearest to frames 3 and 5
+        "Long@0": [0, 1, 2, 3, 4, 5, 6, 7, 8],
+        "Long@3": [3, 4, 5, 6, 7, 8],
+        "Long@5-backwards": [5, 4, 3, 2, 1, 0],
+        "Long@8-backwards": [8, 7, 6, 5, 4, 3, 2, 1, 0],
+    }
+    assert list(runs) == list(expected)
+    for name, frames in expected.items():
+        assert [picture.name for picture in runs[name].pictures] == [f"{frame + 1:04}.jpg" for frame in frames]
+        np.testing.assert_array_equal(runs[name].boxes, whole.boxes[frames])
+        assert (runs[name].name, sequence_of(name)) == (name, "Long")
+
+
+def test_no_start_lies_where_the_object_is_not(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Away" / "img", 7)
+    boxes = np.full((7, 4), 5.0)
+    boxes[[0, 3, 4, 6]] = np.nan
+    (tmp_path / "Away" / "groundtruth_rect.txt").write_text("".join(",".join(map(str, row)) + "\n" for row in boxes))
+    folder = find_benchmark("folder")
+    runs = open_benchmark(folder, tmp_path, 5)
+    assert [run.name for run in runs] == ["Away@1", "Away@2", "Away@5-backwards"]
+
+
+def test_a_bad_sequence_fails_alone_also_with_several_starts(tmp_path: Path) -> None:
+    for name in ("Bad", "Good"):
+        write_pictures(tmp_path / name / "img", 3)
+        write_boxes(tmp_path / name / "groundtruth_rect.txt", 3 if name == "Good" else 7)
+    folder = find_benchmark("folder")
+    bad, *good = open_benchmark(folder, tmp_path, 2)
+    assert [run.name for run in good] == ["Good@0", "Good@2-backwards"]
+    with pytest.raises(MonospikeError, match="Bad"):
+        bad.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("vot2018", "vot2018 has its own rule for starting again"), ("got10k-test", "tells only the first frame's box")],
+)
+def test_some_benchmarks_have_one_start(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_benchmark(find_benchmark(name), None, 3)

@@ -107,6 +107,21 @@ def test_the_scores_of_a_box_that_never_moves(evaluate, root: Path, tmp_path: Pa
     assert "http" not in re.sub(r'xmlns\S*="[^"]*"', "", page), "the page loads nothing"
 
 
+def test_scores_of_several_starts_are_means_over_the_runs(evaluate, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fixed.json"
+    ended = evaluate("folder", "--root", root, "--tracker", "fixed", "--starts", 2, "--out", out)
+    assert ended.code == 0, ended.error
+    scores = json.loads(out.read_text())
+    jsonschema.validate(scores, SCHEMA)
+    assert scores["starts"] == 2
+    # Forwards all following frames overlap the first box by 1/3; backwards the last box is the second's equal.
+    assert {name: row["mean_iou"] for name, row in scores["sequences"].items()} == pytest.approx(
+        {"Moved@0": 1 / 3, "Moved@2-backwards": (1 + 1 / 3) / 2, "Still@0": 1, "Still@3-backwards": 1}
+    )
+    assert scores["mean_iou"] == pytest.approx((1 / 3 + 2 / 3 + 1 + 1) / 4)
+    assert "followed from 2 frames" in out.with_suffix(".html").read_text()
+
+
 def test_boxes_lie_beside_the_result_in_otbs_text_format(evaluate, root: Path, tmp_path: Path) -> None:
     evaluate("folder", "--root", root, "--tracker", "fixed", "--out", tmp_path / "fixed.json")
     (file,) = tmp_path.glob("fixed-boxes/*/Moved.txt")

@@ -60,6 +60,16 @@ def test_above_means_by_more_than_either_range_over_the_seeds(ours, met):
     assert judged(models, kind="above", of="s", to="b")["met"] is met
 
 
+def test_a_goal_is_judged_where_it_says():
+    models = {"s": model("integer", [0.48, 0.50]), "t": model("float", [0.5, 0.5])}
+    for one in models.values():
+        (scores,) = one["summary"]["scores"]["otb"].values()
+        one["summary"]["scores"]["uav"] = {"integer": {"mean_iou": spread([0.9, 0.9])}, "float": scores}
+    found = judged(models, kind="ratio", of="s", to="t", at_least=0.97, on="uav")
+    assert found["value"] == pytest.approx(0.9 / 0.5)
+    assert found["goal"].endswith("(uav)")
+
+
 def test_one_seed_has_no_spread():
     models = {"s": model("integer", [0.6]), "b": model("integer", [0.5])}
     found = judged(models, kind="above", of="s", to="b")

@@ -83,6 +83,7 @@ def check_results(results: dict, folder: Path) -> None:
     evaluated = folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-integer.json"
     assert scores["integer"]["mean_iou"] == json.loads(evaluated.read_text())["mean_iou"]
     assert list(scores["integer"]["sequences"]) == ["First", "Second"]
+    check_several_starts(results, folder)
     teacher = results["models"]["teacher"]["summary"]["scores"]["folder"]
     assert list(teacher) == ["float"], "what doesn't spike has no integers"
     goal = results["goals"][0]
@@ -91,6 +92,18 @@ def check_results(results: dict, folder: Path) -> None:
     assert goal["met"] is (expected >= 0.97)
     assert results["fixed"]["folder"]["mean_iou"] > 0.5, "the object hardly moves in four frames"
     assert 0 < results["models"]["s4_kd"]["summary"]["spike_rate"]["mean"] < 1
+
+
+def check_several_starts(results: dict, folder: Path) -> None:
+    """Runs from the first frame and from the last, of which each sequence has the mean."""
+    (engine, scores), *others = results["models"]["s4_kd"]["seeds"]["1"]["scores"]["folder, 2 starts"].items()
+    assert (engine, others) == ("integer", []), "in the form for the chip"
+    evaluated = folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-2-starts-integer.json"
+    runs = {name: row["mean_iou"] for name, row in json.loads(evaluated.read_text())["sequences"].items()}
+    assert list(runs) == ["First@0", "First@3-backwards", "Second@0", "Second@3-backwards"]
+    assert scores["sequences"]["Second"] == pytest.approx((runs["Second@0"] + runs["Second@3-backwards"]) / 2)
+    assert scores["mean_iou"] == pytest.approx(sum(runs.values()) / 4)
+    assert "## folder, 2 starts" in (folder / "results.md").read_text()
 
 
 def check_pages(results: dict, folder: Path) -> None:
