@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -90,30 +90,33 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    stderr = Console(stderr=True)
     try:
         app()
     except MonospikeError as error:
-        stderr.print(f"monospike: {error}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
     except OSError as error:
         # Of two names the second is the one that a finished file was to get.
         name = error.filename if error.filename2 is None else error.filename2
         if name is None and error.errno not in _FULL:  # not a file the user could do anything about
             raise
-        said = error.strerror if name is None else f"{os.fsdecode(name)}: {error.strerror}"
-        stderr.print(f"monospike: {said}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(f"{error.strerror}" if name is None else f"{os.fsdecode(name)}: {error.strerror}")
     except (MemoryError, RuntimeError) as error:  # such as over a file that asks for more neurons than there can be
         if isinstance(error, RuntimeError) and not any(words in str(error) for words in _TORCH_WITHOUT_MEMORY):
             raise
-        stderr.print(f"monospike: the memory does not suffice: {error}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(f"the memory does not suffice: {error}")
     except SystemExit as end:
         if end.code == 130:
-            goes_on = "; the same command goes on from here" if _goes_on(sys.argv[1:]) else ""
-            stderr.print(f"monospike: stopped{goes_on}")
+            _say("stopped; the same command goes on from here" if _goes_on(sys.argv[1:]) else "stopped")
         raise
+
+
+def _refuse(why: str) -> NoReturn:
+    _say(why)
+    sys.exit(2)
+
+
+def _say(what: str) -> None:
+    Console(stderr=True).print(f"monospike: {what}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _goes_on(arguments: list[str]) -> bool:

@@ -50,9 +50,7 @@ def mapping_on(named: str, most_chips: int, network: Network) -> Mapping | None:
     if min(mapping.chips, most_chips) > 1:
         mapping = map_network(network, chip, label, min(mapping.chips, most_chips))
     if not mapping.fits:
-        # The rule names the option of monospike map; of a search it is a key.
-        broken = "; ".join(map(str, mapping.violations)).replace("--chips ", "most_chips: ")
-        raise MonospikeError(f"does not fit: {broken}")
+        raise MonospikeError(f"does not fit on most_chips: {most_chips}: {'; '.join(map(str, mapping.violations))}")
     return mapping
 
 

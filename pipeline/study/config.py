@@ -45,7 +45,7 @@ class _Goal(Section):
 
 
 class _Scored(Section):
-    on: str | None = Field(None, description="benchmark, as the tables name it; none: the first")
+    benchmark: str | None = Field(None, description="where, as the tables name it; none: the first")
 
 
 class RatioGoal(_Goal, _Scored):
@@ -149,6 +149,8 @@ class StudyConfig(Section):
         if len(set(judged)) != len(judged):
             raise ValueError("benchmarks: one is named twice with as many starts")
         for goal in self.goals:
-            if isinstance(goal, _Scored) and goal.on not in (None, *judged):
-                raise ValueError(f"goals: there is no benchmark {goal.on!r}, only {', '.join(map(repr, judged))}")
+            if isinstance(goal, _Scored) and goal.benchmark not in (None, *judged):
+                raise ValueError(
+                    f"goals: there is no benchmark {goal.benchmark!r}, only {', '.join(map(repr, judged))}"
+                )
         return self

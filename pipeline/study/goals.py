@@ -29,11 +29,11 @@ def judge_goals(
 def _judged(goal: Goal, models: Models, fixed: Mapping[str, Any], benchmark: str) -> dict[str, Any]:
     try:
         if isinstance(goal, RatioGoal):
-            return _ratio(goal, models, goal.on or benchmark)
+            return _ratio(goal, models, goal.benchmark or benchmark)
         if isinstance(goal, AboveGoal):
-            return _above(goal, models, goal.on or benchmark)
+            return _above(goal, models, goal.benchmark or benchmark)
         if isinstance(goal, FixedBoxGoal):
-            return _above_fixed_box(goal, models, fixed, goal.on or benchmark)
+            return _above_fixed_box(goal, models, fixed, goal.benchmark or benchmark)
         return _energy(goal, models) if isinstance(goal, EnergyGoal) else _parameters(goal, models)
     except _MissingError as missing:
         return {"goal": _words(goal), "met": None, "found": f"not told yet: {missing}"}
@@ -54,7 +54,7 @@ def _words(goal: Goal) -> str:
 
 
 def _on(goal: RatioGoal | AboveGoal | FixedBoxGoal) -> str:
-    return "" if goal.on is None else f" ({goal.on})"
+    return "" if goal.benchmark is None else f" ({goal.benchmark})"
 
 
 def _figure(name: str) -> str:

@@ -65,7 +65,7 @@ def test_a_goal_is_judged_where_it_says():
     for one in models.values():
         (scores,) = one["summary"]["scores"]["otb"].values()
         one["summary"]["scores"]["uav"] = {"integer": {"mean_iou": spread([0.9, 0.9])}, "float": scores}
-    found = judged(models, kind="ratio", of="s", to="t", at_least=0.97, on="uav")
+    found = judged(models, kind="ratio", of="s", to="t", at_least=0.97, benchmark="uav")
     assert found["value"] == pytest.approx(0.9 / 0.5)
     assert found["goal"].endswith("(uav)")
 

@@ -118,6 +118,19 @@ def test_goals_name_runs_that_there_are(study_file):
         planned(study_file)
 
 
+def test_goals_name_benchmarks_that_there_are(study_file):
+    goal = {"kind": "above", "of": "s4_kd", "to": "s4", "benchmark": "folder, 3 starts"}
+    changed(study_file, lambda v: v["goals"].append(goal))
+    with pytest.raises(ConfigError, match="no benchmark 'folder, 3 starts', only 'folder', 'folder, 2 starts'"):
+        planned(study_file)
+
+
+def test_a_benchmark_has_as_many_starts_once(study_file):
+    changed(study_file, lambda v: v["benchmarks"].append({"name": "folder", "root": "elsewhere"}))
+    with pytest.raises(ConfigError, match="one is named twice with as many starts"):
+        planned(study_file)
+
+
 @pytest.mark.parametrize("source", [{"data.0": {"kind": "video", "root": "FOLDER"}}, {"validation.root": "FOLDER"}])
 def test_a_training_that_reads_what_is_judged_is_refused(study_file, source):
     judged = study_file.parent / "sequences"
