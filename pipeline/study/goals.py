@@ -118,7 +118,8 @@ def _above_fixed_box(goal: FixedBoxGoal, models: Models, fixed: Mapping[str, Any
     if benchmark not in fixed:
         raise _MissingError(f"a box that never moves is not evaluated on {benchmark}")
     still = fixed[benchmark]["sequences"]
-    short, open_, compared = [], [], 0
+    short: dict[str, dict[str, list[str]]] = {}  # by sequence and model
+    open_, compared = [], 0
     for label in goal.of or models:
         _score(models, label, benchmark, ("integer", "float"), "mean_iou")
         for seed, row in models[label]["seeds"].items():
@@ -128,11 +129,21 @@ def _above_fixed_box(goal: FixedBoxGoal, models: Models, fixed: Mapping[str, Any
             for name, value in followed.items():
                 compared += 1
                 if value is None or value < still[name] + goal.margin:
-                    short.append(f"{label} seed {seed} on {name} ({value or 0:.2f}, still {still[name]:.2f})")
+                    short.setdefault(name, {}).setdefault(label, []).append(f"{value or 0:.2f} (seed {seed})")
     if not short and (open_ or not compared):
         raise _MissingError(f"{', '.join(open_) or 'nothing'} is not evaluated on {benchmark}")
-    found = f"all {compared} above" if not short else f"{len(short)} of {compared} are not: {'; '.join(short)}"
-    return {"goal": _words(goal), "met": not short, "found": found, "value": len(short)}
+    count = sum(len(ious) for by_model in short.values() for ious in by_model.values())
+    found = f"{count} of {compared} are not. {_in_words(short, still)}" if short else f"all {compared} above"
+    return {"goal": _words(goal), "met": not short, "found": found, "value": count}
+
+
+def _in_words(short: Mapping[str, Mapping[str, Sequence[str]]], still: Mapping[str, float]) -> str:
+    """Sequences on which models fall short, each with the overlaps by model."""
+    lines = []
+    for name, by_model in short.items():
+        models = "; ".join(f"{label} {', '.join(ious)}" for label, ious in by_model.items())
+        lines.append(f"{name}, still {still[name]:.2f}: {models}")
+    return ". ".join(lines)
 
 
 def _energy(goal: EnergyGoal, models: Models) -> dict[str, Any]:

@@ -171,8 +171,14 @@ def _cost_words(results: Results) -> str:
 
 
 def _commands(results: Results) -> str:
+    """That of the study, and folded away those that it runs."""
     commands = results["commands"]
-    return "```\n" + "\n".join([commands["study"], *commands["train"], *commands["evaluate"]]) + "\n```"
+    steps = [*commands["train"], *commands["evaluate"]]
+    return (
+        f"```\n{commands['study']}\n```\n\n<details><summary>the {len(steps)} commands it runs</summary>\n\n"
+        + "\n".join(["```", *steps, "```"])
+        + "\n\n</details>"
+    )
 
 
 def _versions(results: Results) -> str:

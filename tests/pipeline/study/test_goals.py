@@ -82,7 +82,7 @@ def test_a_fixed_box_is_beaten_on_every_sequence_by_every_seed_or_not_at_all():
     assert judged(models, kind="above_fixed_box", of=["s"], margin=0.05)["met"] is True
     found = judged(models, kind="above_fixed_box", margin=0.05)
     assert found["met"] is False
-    assert "1 of 8 are not: b seed 2 on Car (0.44, still 0.40)" in found["found"]
+    assert found["found"] == "1 of 8 are not. Car, still 0.40: b 0.44 (seed 2)"
 
 
 def test_a_seed_that_is_not_evaluated_leaves_it_open_whether_a_fixed_box_is_beaten():
