@@ -22,22 +22,27 @@ RATE = 0.15
 NECK_RATE = 0.3
 """The same where template and search are correlated: both have to spike for one coincidence. Ours."""
 
+_NECK = ("_kernel", "_map")
+
 _SAMPLES = 1_000_000
 
 PreHook = Callable[[nn.Module, tuple[Tensor, ...]], None]
 
 
-def calibrate(student: SpikingSiamFCpp, template: Tensor, search: Tensor) -> SpikingSiamFCpp:
+def calibrate(student: SpikingSiamFCpp, template: Tensor, search: Tensor, rate: float = RATE) -> SpikingSiamFCpp:
     """A student with the weights of ``student``, made of plain layers, and thresholds that ``template`` and ``search``
     crops call for.
 
+    rate: share of neurons that are to spike, between 0 and 1; at least NECK_RATE where template and search meet.
     Thresholds that the configuration names stay, as does the correlation's. The new ones are part of the result's
     configuration.
     """
     state = {name: value.clone() for name, value in student.state_dict().items()}
     config, found = student.config, dict(student.config.thresholds)
     hooks = [
-        neuron.register_forward_pre_hook(_setting(name, neuron, found))
+        neuron.register_forward_pre_hook(
+            _setting(name, neuron, found, max(rate, NECK_RATE) if name.endswith(_NECK) else rate)
+        )
         for name, neuron in student.neurons.items()
         if isinstance(neuron, Neuron) and name in config.spiking_layers and name not in found
     ]
@@ -50,7 +55,7 @@ def calibrate(student: SpikingSiamFCpp, template: Tensor, search: Tensor) -> Spi
     return calibrated
 
 
-def _setting(name: str, neuron: Neuron, found: dict[str, int]) -> PreHook:
+def _setting(name: str, neuron: Neuron, found: dict[str, int], rate: float) -> PreHook:
     def set_threshold(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if name in found:
             return
@@ -58,7 +63,6 @@ def _setting(name: str, neuron: Neuron, found: dict[str, int]) -> PreHook:
         voltages = neuron.forward(inputs[0])[1]
         peaks = voltages.amax(dim=0).flatten()
         peaks = peaks[:: len(peaks) // _SAMPLES + 1]
-        rate = NECK_RATE if name.endswith(("_kernel", "_map")) else RATE
         wanted = float(torch.quantile(peaks, 1 - rate)) * WEIGHT_SCALE
         found[name] = int(min(max(2 * round(wanted / 2) + 1, 1), limits.THRESHOLD_MAX))
         neuron.threshold = found[name] / WEIGHT_SCALE

@@ -88,8 +88,15 @@ class ModelEntry(Section):
 
     architecture: ModelConfig
     weights: str | None = Field(None, description="checkpoint to start from; a model that is not trained needs one")
+    like: str | None = Field(None, description="model whose convolutions a spiking one starts from, up to correlation")
     trained: bool = True
     calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from a first batch")
+    rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of neurons that spike then; none: 0.15, or 0.25 of one that starts like another",
+    )
 
 
 def _regular(pattern: str) -> str:
@@ -207,6 +214,7 @@ class TrainingConfig(Section):
                 raise ValueError(f"models: {name!r} is no name; use letters, digits and underscores")
             if not entry.trained and entry.weights is None:
                 raise ValueError(f"models.{name}: is not trained, and has no weights")
+            self._like_fits(name, entry)
         self._losses_fit(trained)
         sides = {(e.architecture.template, e.architecture.search) for e in self.models.values()}
         if len(sides) > 1:
@@ -216,6 +224,17 @@ class TrainingConfig(Section):
             if pruned is None or not pruned.trained or pruned.architecture.kind != "spiking":
                 raise ValueError(f"pruning: {self.pruning.model!r} is no spiking model that is trained")
         return self
+
+    def _like_fits(self, name: str, entry: ModelEntry) -> None:
+        if entry.like is None:
+            return
+        if entry.architecture.kind != "spiking" or entry.weights is not None:
+            raise ValueError(f"models.{name}.like: is for spiking models without weights to start from")
+        other = self.models.get(entry.like)
+        if other is None or other.architecture.kind == "spiking" or other.weights is None:
+            raise ValueError(f"models.{name}.like: {entry.like!r} is no real-valued model with weights")
+        if entry.architecture.width != other.architecture.width:
+            raise ValueError(f"models.{name}.like: its channels are not those of {entry.like!r}")
 
     def _losses_fit(self, trained: list[str]) -> None:
         acting = [term for term in self.losses if isinstance(term, TrackingTerm) or term.weight > 0]

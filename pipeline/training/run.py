@@ -14,10 +14,12 @@ import torch
 
 from netx.files import write_whole
 from pipeline.config import ConfigError, parse_config
-from pipeline.models.calibration import calibrate
+from pipeline.models.calibration import RATE, calibrate
 from pipeline.models.checkpoint import Model, build, save_model, start_from
+from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.models.table import parameter_count
+from pipeline.models.transfer import LIKE_RATE, start_like
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.stages import file_digest
@@ -190,23 +192,33 @@ def _models(
             models[name] = start_from(Path(entry.weights), entry.architecture)
         else:
             models[name] = build(entry.architecture)
-            if batch is None and _calibrates(entry):
-                # All processes look at the same batch, so that they start from the same thresholds.
+            if batch is None and _looks(entry):
+                # All processes look at the same batch, so that they start from the same weights and thresholds.
                 batch = next(stream) if place.leads else first_batch(config)
                 stream = chain([batch], stream) if place.leads else stream
-            models[name] = _calibrated(models[name], entry, batch)
+            models[name] = _started(models[name], config, entry, batch)
         models[name].to(place.device)
     return models, stream
 
 
-def _calibrates(entry: ModelEntry) -> bool:
-    return entry.calibrate and entry.architecture.kind == "spiking"
+def _looks(entry: ModelEntry) -> bool:
+    """Whether a model that starts afresh looks at a batch before."""
+    return entry.architecture.kind == "spiking" and (entry.calibrate or entry.like is not None)
 
 
-def _calibrated(model: Model, entry: ModelEntry, batch: CropBatch | None) -> Model:
-    if batch is None or not isinstance(model, SpikingSiamFCpp) or not _calibrates(entry):
+def _started(model: Model, config: TrainingConfig, entry: ModelEntry, batch: CropBatch | None) -> Model:
+    if batch is None or not isinstance(model, SpikingSiamFCpp) or not _looks(entry):
         return model
-    return calibrate(model, batch.template, batch.search)
+    if entry.like is not None:
+        other = config.models[entry.like]
+        assert other.weights is not None, "the configuration has been checked"
+        teacher = start_from(Path(other.weights), other.architecture)
+        assert isinstance(teacher, SiamFCpp), "the configuration has been checked"
+        start_like(model, teacher, batch.template, batch.search)
+    if not entry.calibrate:
+        return model
+    usual = RATE if entry.like is None else LIKE_RATE
+    return calibrate(model, batch.template, batch.search, entry.rate or usual)
 
 
 def _fingerprint(config: TrainingConfig) -> str:

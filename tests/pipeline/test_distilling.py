@@ -185,6 +185,18 @@ def test_each_loss_teaches_the_student_by_itself(teacher, tmp_path, index):
     assert set(logged(tmp_path)[0]) == {"step", "rate", "pairs_per_second", f"student/{ALL_OF_S4_KD[index]['kind']}"}
 
 
+def test_a_student_starts_from_its_teachers_convolutions_also_where_no_loss_looks_at_the_teacher(teacher, tmp_path):
+    models = {
+        "teacher": {"architecture": TEACHER, "weights": str(teacher), "trained": False},
+        "student": {"architecture": {**STUDENT, "width": TEACHER["width"]}, "like": "teacher"},
+    }
+    run(training(teacher, [TRACKING], steps=1, models=models), tmp_path)
+    theirs = load_file(teacher)["backbone.conv1.conv.weight"].flip(1).flatten(1)
+    ours = load_file(tmp_path / "student.safetensors")["synapses.conv1.weight"].flatten(1)
+    for channel, row in enumerate(ours):
+        assert torch.corrcoef(torch.stack([row, theirs[channel]]))[0, 1] > 0.99, channel
+
+
 def test_a_teacher_that_trains_beside_its_student_learns_nothing_from_it(teacher, tmp_path):
     def weights(students: dict, losses: list[dict], folder: Path) -> dict[str, torch.Tensor]:
         config = training(teacher, losses, steps=2, models={"teacher": {"architecture": TEACHER}, **students})
@@ -264,6 +276,24 @@ def test_a_teacher_that_is_not_trained_yet_is_asked_for(tmp_path):
 def test_losses_that_cannot_be_meant_are_refused_with_the_key(teacher, losses, complaint):
     with pytest.raises(ConfigError, match=complaint):
         training(teacher, losses)
+
+
+@pytest.mark.parametrize(
+    ("student", "complaint"),
+    [
+        ({"like": "techer"}, "models.student.like: 'techer' is no real-valued model with weights"),
+        ({"like": "student"}, "models.student.like: 'student' is no real-valued model with weights"),
+        ({"like": "teacher", "weights": "student.safetensors"}, "is for spiking models without weights to start from"),
+        ({"like": "teacher"}, "models.student.like: its channels are not those of 'teacher'"),
+    ],
+)
+def test_a_model_that_cannot_be_started_from_is_refused_with_the_key(teacher, student, complaint):
+    models = {
+        "teacher": {"architecture": TEACHER, "weights": str(teacher), "trained": False},
+        "student": {"architecture": STUDENT, **student},
+    }
+    with pytest.raises(ConfigError, match=complaint):
+        training(teacher, [TRACKING], models=models)
 
 
 def dst(margin: float) -> list[dict]:

@@ -1,0 +1,154 @@
+"""A spiking student that starts from its teacher's convolutions."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.data import CompositionSpec, compose, open_pictures
+from pipeline.models.calibration import calibrate
+from pipeline.models.checkpoint import load_model
+from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.models.siamfcpp import SiamFCpp
+from pipeline.models.spiking import HostEncoder, SpikingSiamFCpp
+from pipeline.models.transfer import LIKE_RATE, start_like
+
+ROOT = Path(__file__).parents[2]
+SIDES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
+BACKBONE = [f"conv{index}" for index in range(1, 6)]
+NECK = ["class_kernel", "class_map", "box_kernel", "box_map"]
+
+
+def crops(side: int, frames: int = 4) -> torch.Tensor:
+    """Random blocks of several sizes: something that neighbours share."""
+    rng = np.random.default_rng(side)
+    sizes = (32, 8, 1)
+    layers = [rng.integers(0, 255 // len(sizes), (frames, 3, side // n + 1, side // n + 1)) for n in sizes]
+    coarse = [layer.repeat(n, 2).repeat(n, 3)[..., :side, :side] for layer, n in zip(layers, sizes, strict=True)]
+    return torch.from_numpy(sum(coarse).astype(np.uint8))
+
+
+def teacher(seed: int = 1) -> SiamFCpp:
+    """Not trained, but with norms that have seen something, of which some turn their channel round."""
+    torch.manual_seed(seed)
+    model = SiamFCpp(SiamFCppConfig(**SIDES, head_deviation=0.02))
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.weight.copy_(torch.randn(norm.num_features).sign() * (0.5 + torch.rand(norm.num_features)))
+            norm.bias.copy_(torch.randn(norm.num_features) * 0.3)
+            norm.momentum = None  # the mean over all batches
+        for _ in range(2):
+            model(crops(103), crops(143))
+    return model.eval()
+
+
+def started(model: SiamFCpp, **options: object) -> SpikingSiamFCpp:
+    torch.manual_seed(9)
+    student = SpikingSiamFCpp(SpikingConfig(**SIDES, **options))
+    start_like(student, model, crops(103), crops(143))
+    return student
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[SiamFCpp, tuple[torch.Tensor, torch.Tensor]]:
+    """The teacher that comes with the package, and crops of a clip composed from photographs."""
+    model = load_model(ROOT / "pipeline" / "weights" / "small-teacher" / "small-teacher.safetensors")
+    assert isinstance(model, SiamFCpp)
+    spec = CompositionSpec(frames=4, height=320, width=320, object_size=(60, 100))
+    frames = np.stack(
+        [clip.frames[-1][:303, :303] for clip in (compose(open_pictures("builtin"), spec, n) for n in range(4))]
+    )
+    search = torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())
+    return model, (search[..., 88:215, 88:215].contiguous(), search)
+
+
+def agreement(student: SpikingSiamFCpp, model: SiamFCpp, shown: tuple[torch.Tensor, torch.Tensor]) -> float:
+    """Mean correlation, over the channels of the last convolution, of spikes with the norm's output."""
+    with torch.no_grad():
+        spikes = student(*shown)["spikes/search_conv5"][0]
+        features = model(*shown)["search_features"]
+    pairs = zip(spikes.movedim(1, 0).flatten(1), features.movedim(1, 0).flatten(1), strict=True)
+    return float(np.nanmean([np.corrcoef(ours, theirs)[0, 1] for ours, theirs in pairs]))
+
+
+def test_it_spikes_where_the_teachers_features_are_high(trained):
+    model, shown = trained
+    torch.manual_seed(9)
+    at_random = SpikingSiamFCpp(SpikingConfig(width=model.config.width))
+    alike = copy.deepcopy(at_random)
+    start_like(alike, model, *shown)
+    assert abs(agreement(calibrate(at_random, *shown, LIKE_RATE), model, shown)) < 0.1
+    assert agreement(calibrate(alike, *shown, LIKE_RATE), model, shown) > 0.4
+
+
+def test_the_membranes_of_a_layers_channels_have_one_deviation(trained):
+    model, shown = trained
+    student = SpikingSiamFCpp(SpikingConfig(width=model.config.width))
+    start_like(student, model, *shown)
+    with torch.no_grad():
+        answer = calibrate(student, *shown, LIKE_RATE)(*shown)
+    for name in BACKBONE:  # those behind others see a little less alike, as theirs are rounded
+        deviations = answer[f"voltage/template_{name}"].std(dim=(0, 1, 3, 4))
+        assert deviations.max() < 1.6 * deviations.min(), name
+
+
+def test_a_layers_weights_are_as_large_as_those_at_random():
+    """So that as many integers tell them apart, and the learning rate means the same."""
+    student = started(teacher())
+    for name in [*BACKBONE, *NECK]:
+        weight = student.synapses[name].weight
+        wanted = student.config.deviation(name, weight[0].numel())
+        assert float(weight.square().mean().sqrt()) == pytest.approx(wanted, rel=0.05), name
+
+
+def test_one_function_gives_one_start_however_its_norms_are_written():
+    """A row of weights three times as large, and turned round, that its norm divides by three and turns back."""
+    model, same = teacher(), teacher()
+    with torch.no_grad():
+        for index, name in enumerate(BACKBONE):
+            block = same.backbone.get_submodule(name)
+            row = index % len(block.norm.weight)
+            block.conv.weight[row].mul_(-3)
+            block.conv.bias[row].mul_(-3)
+            block.norm.running_mean[row].mul_(-3)
+            block.norm.running_var[row].mul_(9)
+            block.norm.weight[row].neg_()
+    for before, after in zip(
+        model(crops(103), crops(143)).values(), same(crops(103), crops(143)).values(), strict=True
+    ):
+        torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-3)
+    ours, theirs = started(model).state_dict(), started(same).state_dict()
+    for name in BACKBONE:
+        key = f"synapses.{name}.weight"
+        # Within the rounding to integers, by which both even out their channels.
+        assert (ours[key] - theirs[key]).abs().max() < 0.02 * ours[key].abs().max(), name
+
+
+def test_an_encoder_on_the_host_is_the_teachers():
+    model = teacher()
+    encoder = started(model, encoder="host").synapses["conv1"]
+    assert isinstance(encoder, HostEncoder)
+    images = torch.rand(2, 3, 40, 40) * 255
+    block = model.backbone.get_submodule("conv1")
+    shift, scale = block.norm.bias.reshape(-1, 1, 1), block.norm.weight.abs().reshape(-1, 1, 1)
+    expected = (block.norm(block.conv(images)) - shift) / scale
+    torch.testing.assert_close(encoder.eval()(images[None])[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_on_the_host_is_the_teachers():
+    model = teacher()
+    matcher = started(model, encoder="host", conv5="real", head="host").matcher
+    for key, value in model.matcher.state_dict().items():
+        assert torch.equal(matcher.state_dict()[key], value), key
+
+
+def test_a_dead_channel_stays_finite():
+    model = teacher()
+    with torch.no_grad():
+        model.backbone.get_submodule("conv2").conv.weight[0].zero_()
+    assert all(torch.isfinite(value).all() for value in started(model).state_dict().values())
