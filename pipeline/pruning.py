@@ -54,7 +54,7 @@ def stage_config(
     if before is not None:
         for name, entry in config.models.items():
             if entry.trained:
-                models[name] = entry.model_copy(update={"weights": str(before / f"{name}.safetensors")})
+                models[name] = entry.model_copy(update={"weights": str(before / f"{name}.safetensors"), "like": None})
     fewer = models[model].architecture.model_copy(update={"time_steps": time_steps})
     models[model] = models[model].model_copy(update={"architecture": fewer})
     train = config.train.model_copy(update={"steps": steps})
