@@ -17,7 +17,6 @@ from pipeline.crop import Box, Image
 from pipeline.data import CompositionSpec
 from pipeline.data.compose import compose
 from pipeline.data.pictures import open_pictures
-from pipeline.models.calibration import calibrate
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.scorer import IntegerScorer, ModelScorer, crops_of, geometry_of
 from pipeline.models.siamfcpp import ConvNorm, SiamFCpp
@@ -25,6 +24,7 @@ from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.track import Pixels, ScoreMap, Scorer, Siamese, search_pixels, template_pixels
 from pipeline.trackers.model import around
 from pipeline.trackers.settings import settings_for
+from pipeline.training.calibration import calibrate
 
 _FRAMES = 10
 """Steps of a run: a clip's frames after the first."""

@@ -14,16 +14,15 @@ import torch
 
 from netx.files import write_whole
 from pipeline.config import ConfigError, parse_config
-from pipeline.models.calibration import RATE, calibrate
 from pipeline.models.checkpoint import Model, build, save_model, start_from
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.models.table import parameter_count
-from pipeline.models.transfer import LIKE_RATE, start_like
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.stages import file_digest
 from pipeline.training.batches import CropBatch, batches, first_batch
+from pipeline.training.calibration import RATE, calibrate
 from pipeline.training.config import ModelEntry, TrainingConfig
 from pipeline.training.logs import SPEED, Log, Stopwatch
 from pipeline.training.loop import Learner, Method, learner_of, train
@@ -33,6 +32,7 @@ from pipeline.training.rounding import rounding_difference
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 from pipeline.training.terms import build_terms
+from pipeline.training.transfer import LIKE_RATE, start_like
 from pipeline.training.validation import Track, judge, validation_tracks
 
 STATE = "state.safetensors"

@@ -14,7 +14,6 @@ from netx.bundle import load
 from pipeline import cli
 from pipeline.config import ConfigError, RunConfig, TrackerConfig, parse_config
 from pipeline.data import CompositionSpec, compose, open_pictures
-from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import load_model, save_model
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.network import to_network
@@ -22,6 +21,7 @@ from pipeline.models.scorer import crops_of
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.track import Geometry, search_pixels, template_pixels
+from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143, "box_shift": 1.4}
 RUN = {

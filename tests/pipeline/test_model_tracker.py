@@ -8,12 +8,12 @@ import torch
 
 from netx.errors import FormatError, MonospikeError
 from pipeline.config import TrackerConfig
-from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import save_model
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.trackers import open_tracker
+from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
 

@@ -19,7 +19,6 @@ from pipeline.data import CompositionSpec
 from pipeline.data.compose import compose
 from pipeline.data.pictures import open_pictures
 from pipeline.footage import open_footage
-from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import save_model
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig, Width
 from pipeline.models.scorer import IntegerScorer, geometry_of
@@ -28,6 +27,7 @@ from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.sequence_check import CheckSettings, Which, check_sequence, crops_of_sequence, in_lava
 from pipeline.track import search_pixels, template_pixels
 from pipeline.trackers.model import CONTEXT, around
+from pipeline.training.calibration import calibrate
 from sim import engine
 from sim.recording import Recording
 

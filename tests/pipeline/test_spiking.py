@@ -11,7 +11,6 @@ import torch
 
 from netx import Accumulator, HeadroomError, Network, prove_headroom
 from netx.errors import MonospikeError
-from pipeline.models.calibration import NECK_RATE, RATE, calibrate
 from pipeline.models.config import WIDTHS, NeuronConfig, SpikingConfig, SurrogateConfig
 from pipeline.models.network import to_network
 from pipeline.models.plain import Neuron, derivative
@@ -19,6 +18,7 @@ from pipeline.models.quantised import ChannelBias
 from pipeline.models.scorer import IntegerScorer, ModelScorer
 from pipeline.models.slayer_blocks import SlayerBlocks
 from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.training.calibration import NECK_RATE, RATE, calibrate
 from quantize.slayer import QuantizeError
 from sim import engine, lava
 from sim.recording import Recording

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from pipeline.data import CompositionSpec, compose, open_pictures
-from pipeline.models.calibration import calibrate
 from pipeline.models.checkpoint import load_model
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import HostEncoder, SpikingSiamFCpp
-from pipeline.models.transfer import LIKE_RATE, start_like
+from pipeline.training.calibration import calibrate
+from pipeline.training.transfer import LIKE_RATE, start_like
 
 ROOT = Path(__file__).parents[2]
 SIDES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}

@@ -6,13 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.models.calibration import calibrate
 from pipeline.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
 from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.study import work as module
 from pipeline.study.energy import joules
 from pipeline.study.work import View, Work, work
+from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
 CHIP = {}
