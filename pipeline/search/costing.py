@@ -50,7 +50,7 @@ def mapping_on(named: str, most_chips: int, network: Network) -> Mapping | None:
     if min(mapping.chips, most_chips) > 1:
         mapping = map_network(network, chip, label, min(mapping.chips, most_chips))
     if not mapping.fits:
-        raise MonospikeError(f"does not fit on most_chips: {most_chips}: {'; '.join(map(str, mapping.violations))}")
+        raise MonospikeError(f"does not fit: {'; '.join(map(str, mapping.violations))} (most_chips: {most_chips})")
     return mapping
 
 
