@@ -50,7 +50,9 @@ def mapping_on(named: str, most_chips: int, network: Network) -> Mapping | None:
     if min(mapping.chips, most_chips) > 1:
         mapping = map_network(network, chip, label, min(mapping.chips, most_chips))
     if not mapping.fits:
-        raise MonospikeError(f"does not fit: {'; '.join(map(str, mapping.violations))} (most_chips: {most_chips})")
+        # The rule names the option of monospike map; of a search it is a key.
+        broken = "; ".join(map(str, mapping.violations)).replace("--chips ", "most_chips: ")
+        raise MonospikeError(f"does not fit: {broken}")
     return mapping
 
 

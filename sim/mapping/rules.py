@@ -54,7 +54,7 @@ def chip_violations(layers: tuple[LayerCores, ...], cores: int, a_chip: int, chi
     largest = sorted(layers, key=lambda layer: -len(layer.cores))[:3]
     shares = ", ".join(f"{layer.name} {len(layer.cores)} (bound by {layer.binding})" for layer in largest)
     mend = (
-        f"{cores} cores are needed, there are {a_chip * chips}: use {needed} chips, or save "
+        f"{cores} cores are needed, there are {a_chip * chips}: use {needed} chips (--chips {needed}), or save "
         f"{cores - a_chip * chips} cores; the largest layers take {shares}"
     )
     return [Violation("cores", f"{chips} x {name}", mend)]

@@ -186,7 +186,7 @@ def test_yolo_kp_takes_574_cores_and_is_told_how_many_chips_that_is() -> None:
     np.testing.assert_allclose(np.array(words_a_core(later)) / 160, published, atol=0.005)
     rules = {violation.rule: violation for violation in mapping.violations}
     assert set(rules) == {"cores", "convolution width"}
-    assert "use 5 chips" in rules["cores"].mend
+    assert "--chips 5" in rules["cores"].mend
     # Intel's compiler warns of this layer, too.
     assert rules["convolution width"].where == "layer 'a'"
     assert "cores" not in {v.rule for v in on("loihi2", network, chips=8).violations}

@@ -17,9 +17,7 @@ def test_too_large_a_network_is_told_the_key_that_would_do() -> None:
     """1,048,576 neurons of which a core of Loihi 2 takes at most 4095: more than 256 cores of 128 a chip."""
     layer = Layer("wide", ("x",), Conv2d(np.ones((64, 1, 1, 1), np.int32)), LIF(1))
     network = Network((Input("x", Shape(1, 128, 128)),), (layer,), ("wide",))
-    with pytest.raises(
-        MonospikeError, match=r"2 x loihi2: \d+ cores are needed, there are 256: use \d+ chips.*\(most_chips: 2\)"
-    ):
+    with pytest.raises(MonospikeError, match=r"2 x loihi2: \d+ cores are needed, there are 256.*\(most_chips: \d+\)"):
         mapping_on("loihi2", 2, network)
 
 
