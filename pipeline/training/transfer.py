@@ -49,6 +49,8 @@ def start_like(student: SpikingSiamFCpp, model: SiamFCpp, template: Tensor, sear
         if student.config.head == "host":
             student.matcher.load_state_dict(model.matcher.state_dict())
         _even_out(student, [name for name in taken if name in student.neurons], template, search)
+        if student.config.conv5 == "real":
+            _take_features(student, model)
         student.project()
 
 
@@ -97,6 +99,16 @@ def _take(student: SpikingSiamFCpp, name: str, block: ConvNorm, said: Tensor | N
     weight = weight.flip(1) if said is None else weight * said.reshape(1, -1, 1, 1)
     synapse.weight.copy_(weight[..., None])
     return True
+
+
+def _take_features(student: SpikingSiamFCpp, model: SiamFCpp) -> None:
+    """Where no neuron reads the last convolution, its norm is the teacher's, and its weights are as large as others."""
+    synapse, block = student.synapses["conv5"], model.backbone.get_submodule("conv5")
+    assert isinstance(block, ConvNorm)
+    wanted = student.config.deviation("conv5", synapse.weight[0].numel())
+    synapse.weight.mul_(wanted / synapse.weight.square().mean().sqrt())
+    student.feature_norm.weight.copy_(block.norm.weight.abs())  # signs are in the weights
+    student.feature_norm.bias.copy_(block.norm.bias)
 
 
 def _even_out(student: SpikingSiamFCpp, names: Collection[str], template: Tensor, search: Tensor) -> None:

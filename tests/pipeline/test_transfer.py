@@ -147,6 +147,20 @@ def test_a_head_on_the_host_is_the_teachers():
         assert torch.equal(matcher.state_dict()[key], value), key
 
 
+def test_real_features_are_turned_and_scaled_as_the_teachers_and_finely_rounded():
+    model = teacher()
+    student = calibrate(started(model, encoder="host", conv5="real", head="host"), crops(103), crops(143), LIKE_RATE)
+    norm = model.backbone.get_submodule("conv5").norm
+    with torch.no_grad():
+        features = student(crops(103), crops(143))["search_features"].movedim(1, 0).flatten(1)
+    assert (norm.weight < 0).any(), "some channels are turned round"
+    torch.testing.assert_close(features.mean(dim=1), norm.bias.detach(), rtol=0, atol=1e-3)
+    torch.testing.assert_close(features.std(dim=1), norm.weight.abs().detach(), rtol=0.02, atol=0)
+    weight = student.synapses["conv5"].weight
+    wanted = student.config.deviation("conv5", weight[0].numel())
+    assert float(weight.square().mean().sqrt()) == pytest.approx(wanted, rel=0.05)
+
+
 def test_a_dead_channel_stays_finite():
     model = teacher()
     with torch.no_grad():
