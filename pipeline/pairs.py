@@ -87,7 +87,8 @@ def _varied(image: Image, pairs: PairConfig, random: np.random.Generator) -> Ima
     """``image`` under another light and camera; nothing is drawn for what is off."""
     if pairs.light:
         gain, offset = np.exp(random.normal(0, 0.3 * pairs.light, 3)), random.normal(0, 20 * pairs.light)
-        image = np.clip(image * gain + offset, 0, 255).astype(np.uint8)
+        levels = np.clip(np.arange(256)[:, None] * gain + offset, 0, 255).astype(np.uint8)
+        image = np.asarray(cv2.LUT(np.ascontiguousarray(image), levels[None]), np.uint8)
     if pairs.grey and random.random() < pairs.grey:
         image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     if pairs.blur and random.random() < pairs.blur:

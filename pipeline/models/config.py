@@ -31,6 +31,10 @@ class Width(Section):
         return self
 
 
+LEAST_SCORES = 3
+"""Rows of a score map that has a middle and something around it. Ours."""
+
+
 WIDTHS = {
     # SiamFC++-AlexNet (megvii-research/video_analyst, alexnet_bn.py and track_head.py).
     "alexnet": Width(backbone=(96, 256, 384, 384, 256), neck=256, head=256),
@@ -75,7 +79,7 @@ class SiameseConfig(Section):
 
     @model_validator(mode="after")
     def _has_score_map(self) -> SiameseConfig:
-        if self.score_side < 3:
+        if self.score_side < LEAST_SCORES:
             raise ValueError(f"the score map has {self.score_side} rows: make the search crop larger")
         return self
 

@@ -55,6 +55,10 @@ class SlayerNeuron(slayer.neuron.cuba.Neuron):
         _, voltage = self.dynamics(current.movedim(0, -1))
         return self.spike(voltage).movedim(-1, 0), voltage.movedim(-1, 0)
 
+    def spikes(self, voltages: Tensor) -> Tensor:
+        """1.0 where a voltage passes the threshold, else 0.0."""
+        return self.spike(voltages.movedim(0, -1)).movedim(-1, 0)
+
 
 class SlayerBlocks:
     """Makes the layers of a student from SLAYER."""

@@ -203,10 +203,20 @@ class SpikingSiamFCpp(QuantisedModule):
                 current = current.expand(self.time_steps, -1, -1, -1, -1)
             x = self._fire(name, current, tensors, f"{role}_{name}", is_current=True)
             if index in POOLED:
-                x = F.max_pool2d(x.flatten(0, 1), 3, 2).unflatten(0, x.shape[:2])
+                x = self._pooled(name, x, tensors[f"voltage/{role}_{name}"])
                 tensors[f"spikes/{role}_pool{index}"] = x
         tensors[f"{role}_features"] = x.mean(dim=0)
         return tensors
+
+    def _pooled(self, name: str, spikes: Tensor, voltages: Tensor) -> Tensor:
+        """The OR of the spikes in each window.
+
+        At one time step that is whether the highest membrane spikes: a quarter of the spikes to reckon, and a gradient
+        for the neuron that decides instead of the first of those that spike.
+        """
+        single = self.time_steps == 1
+        pooled = F.max_pool2d((voltages if single else spikes).flatten(0, 1), 3, 2).unflatten(0, spikes.shape[:2])
+        return self.neurons[name].spikes(pooled) if single else pooled
 
     def _fire(
         self, name: str, x: Tensor, tensors: Tensors, label: str | None = None, is_current: bool = False

@@ -62,10 +62,12 @@ class _Steps(Dataset[CropBatch | MonospikeError]):
 
     def _drawn(self, step: int) -> CropBatch:
         config, architecture = self._config, next(iter(self._config.models.values())).architecture
+        small = config.train.search
+        side = small.side if small and step < small.until * config.train.steps else architecture.search
         crops = draw_crops(
             lambda random: self._sources.pick(step, random),
             config.train.batch,
-            Geometry(architecture.template, architecture.search, STRIDE, 8),
+            Geometry(architecture.template, side, STRIDE, 8),
             config.tracker.context,
             config.train.pairs,
             np.random.default_rng([config.seed, self._rank, step]),

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.config import PairConfig, Section, TrackerConfig
 from pipeline.data import CompositionSpec
-from pipeline.models.config import ModelConfig
+from pipeline.models.config import LEAST_SCORES, STRIDE, CropSide, ModelConfig
 from pipeline.training.term_config import TermConfig, TrackingTerm
 
 FOR_TESTING = ("otb100", "lasot", "vot2018", "got10k-test", "shared-test")
@@ -159,6 +159,14 @@ class ValidationConfig(Section):
         return self
 
 
+class SearchCrops(Section):
+    """Search crops of another side than the models', which convolutions without padding answer just as well, by a
+    score map of another size. Small ones are quicker, and show less of what is not the target."""
+
+    side: CropSide = Field(ge=143, le=511)
+    until: float = Field(1.0, gt=0, le=1, description="share of training after which crops are the models' own")
+
+
 class TrainSettings(Section):
     """How long, and how."""
 
@@ -166,6 +174,7 @@ class TrainSettings(Section):
     batch: int = Field(16, ge=2, description="pairs a step, on each GPU")
     optimiser: OptimiserConfig = OptimiserConfig()
     pairs: PairConfig = PairConfig()
+    search: SearchCrops | None = Field(None, description="smaller search crops for a first part of training")
     frozen_norms: float = Field(0.25, ge=0, le=1, description="last part of training with the biases of the chip")
     mixed_precision: bool = Field(False, description="bfloat16 where exactness isn't needed: nothing that spikes")
     workers: int = Field(1, ge=0, le=64, description="processes that prepare batches; the result is the same with any")
@@ -219,11 +228,19 @@ class TrainingConfig(Section):
         sides = {(e.architecture.template, e.architecture.search) for e in self.models.values()}
         if len(sides) > 1:
             raise ValueError(f"models: read crops of different sizes, {sorted(sides)}; all see the same pairs")
+        self._search_fits()
         if self.pruning is not None:
             pruned = self.models.get(self.pruning.model)
             if pruned is None or not pruned.trained or pruned.architecture.kind != "spiking":
                 raise ValueError(f"pruning: {self.pruning.model!r} is no spiking model that is trained")
         return self
+
+    def _search_fits(self) -> None:
+        if self.train.search is not None:
+            for name, entry in self.models.items():
+                least = entry.architecture.search - STRIDE * (entry.architecture.score_side - LEAST_SCORES)
+                if self.train.search.side < least:
+                    raise ValueError(f"train.search.side: leaves {name!r} too small a score map; {least} is the least")
 
     def _like_fits(self, name: str, entry: ModelEntry) -> None:
         if entry.like is None:

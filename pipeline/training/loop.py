@@ -73,7 +73,7 @@ def train(
     for step in range(first, settings.steps):
         batch = next(stream).to(place.device)
         _prepare(method, learner, settings, step)
-        losses = _losses(method, batch, step, settings.mixed_precision)
+        losses = _losses(method, batch, step, settings.mixed_precision and place.has_bfloat16)
         _check(losses, step)
         _learn(method, learner, losses, step, settings, place)
         rate = schedule.rate(step, settings.steps, settings.optimiser)

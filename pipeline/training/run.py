@@ -74,6 +74,8 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
         progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
         models = {**method.trained, **method.fixed}
         progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
+        if config.train.mixed_precision and not place.has_bfloat16:
+            progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not session.log.has_tensorboard:
             progress.say("  without TensorBoard's logs: they need monospike's extra 'train'")
     with progress.task(config.name, config.train.steps) as task:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from netx import Accumulator, HeadroomError, Network, prove_headroom
+from netx import Accumulator, HeadroomError, Network, limits, prove_headroom
 from netx.errors import MonospikeError
 from pipeline.models.config import WIDTHS, NeuronConfig, SpikingConfig, SurrogateConfig
 from pipeline.models.network import to_network
 from pipeline.models.plain import Neuron, derivative
-from pipeline.models.quantised import ChannelBias
+from pipeline.models.quantised import ChannelBias, quantise_even
 from pipeline.models.scorer import IntegerScorer, ModelScorer
 from pipeline.models.slayer_blocks import SlayerBlocks
 from pipeline.models.spiking import SpikingSiamFCpp
@@ -116,6 +116,20 @@ def even_currents(steps: int, seed: int = 0) -> torch.Tensor:
     """Whole even weight units as SLAYER units, (step, 1, channel, row, column)."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(2 * rng.integers(-150, 150, (steps, 1, 3, 9, 8)) / 64).float()
+
+
+def test_what_is_pooled_at_one_step_are_spikes_and_the_neuron_that_decides_learns():
+    student = lively(tiny())
+    student.eval()
+    tensors = student(crops(5, 103), crops(6, 143))
+    for name in ("template_conv1", "search_conv2"):
+        spikes, pooled = tensors[f"spikes/{name}"], tensors[f"spikes/{name.replace('conv', 'pool')}"]
+        assert torch.equal(pooled[0], torch.nn.functional.max_pool2d(spikes[0], 3, 2)), name
+        assert 0 < pooled.mean() < 1, name
+    voltages = torch.tensor([0.9, 1.3, 2.0, 1.1, 0.2, 0.1, 1.9, 0.3, 0.4]).reshape(1, 1, 1, 3, 3).requires_grad_()
+    spikes = student.neurons["conv1"].spikes(voltages)
+    student._pooled("conv1", spikes, voltages).sum().backward()
+    assert voltages.grad.flatten().nonzero().tolist() == [[2]], "the highest membrane, not the first that spikes"
 
 
 @pytest.mark.parametrize("settings", [{}, {"voltage_decay": 0.0}, {"reset": "subtract"}, {"current_decay": 0.25}])
@@ -281,6 +295,21 @@ def test_the_same_student_runs_where_lava_is_not_installed():
         "s.SpikingSiamFCpp(c.SpikingConfig(width=c.WIDTHS['tiny']))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_gradient_of_a_centred_bias_is_that_of_its_formula():
+    current = (64 * torch.randn(3, 4, 5, 6, 1)).round() / 64
+    ours, theirs = current.clone().requires_grad_(), current.clone().requires_grad_()
+    bias, offset = ChannelBias(4, centred=True), torch.zeros(4, requires_grad=True)
+    mean = theirs.mean(dim=(0, 2, 3, 4))
+    rounded = quantise_even(offset - mean, limits.LOIHI_BIAS_MIN, limits.LOIHI_BIAS_MAX - 1)
+    expected, answer = theirs + rounded.reshape(1, -1, 1, 1, 1), bias(ours)
+    assert torch.equal(answer, expected)
+    weight = torch.randn_like(answer)
+    for outcome in (answer, expected):
+        (outcome * weight).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
+    assert torch.allclose(bias.offset.grad, offset.grad, atol=1e-5)
 
 
 def test_norms_can_be_frozen():

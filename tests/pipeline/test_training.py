@@ -26,7 +26,7 @@ from pipeline.models.config import WIDTHS, SpikingConfig
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.progress import Progress
 from pipeline.pruning import prune, stage_config
-from pipeline.training import loop, schedule
+from pipeline.training import loop, place, schedule
 from pipeline.training.batches import batches
 from pipeline.training.config import Freeze, OptimiserConfig, RateFactor, TrainingConfig
 from pipeline.training.place import Place, this_place
@@ -164,6 +164,38 @@ def test_another_seed_is_another_training(unbroken, tmp_path):
     run(configuration(tmp_path, ("seed: 3", "seed: 4"), ("steps: 6", "steps: 2")), tmp_path)
     first, second = (load_file(folder / "student.safetensors") for folder in (tmp_path, unbroken))
     assert not torch.equal(first["synapses.conv2.weight"], second["synapses.conv2.weight"])
+
+
+def test_a_first_part_of_training_may_see_smaller_search_crops(tmp_path):
+    small = ("steps: 6,", "steps: 6, search: {side: 135, until: 0.5},")
+    with pytest.raises(ConfigError, match=r"train.search.side: .*greater than or equal to 143"):
+        configuration(tmp_path, small)
+    larger = ("search: 143", "search: 159")
+    config = configuration(tmp_path, larger, ("steps: 6,", "steps: 6, search: {side: 143, until: 0.5},"))
+    sides = [batch.search.shape[-1] for batch in batches(config, 0)]
+    assert sides == [143, 143, 143, 159, 159, 159]
+    metrics = run(config, tmp_path / "run")
+    assert metrics["student"]["layers"]["search_conv1"]
+    model = load_model(tmp_path / "run" / "student.safetensors")
+    assert model.config.search == 159, "the model is what its architecture says"
+
+
+def test_crops_that_leave_no_score_map_are_refused_with_the_least_that_do(tmp_path):
+    deep = ("width: tiny,", "width: {backbone: [6, 8, 10, 10, 8], neck: 8, head: 8, tower: 2},")
+    larger = ("search: 143", "search: 175")
+    with pytest.raises(ConfigError, match=r"search.side: leaves 'student' too small a score map; 151 is the least"):
+        configuration(tmp_path, deep, larger, ("steps: 6,", "steps: 6, search: {side: 143},"))
+    configuration(tmp_path, deep, larger, ("steps: 6,", "steps: 6, search: {side: 151},"))
+
+
+def test_where_a_processor_has_no_bfloat16_mixed_precision_is_float32_and_the_user_is_told(
+    unbroken, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(place, "_processor_has_bfloat16", lambda: False)
+    config = configuration(tmp_path, ("steps: 6,", "steps: 6, mixed_precision: true,"))
+    run_training(config, tmp_path / "run", CPU, Progress())
+    assert "in float32: this processor has no bfloat16" in capsys.readouterr().out
+    assert_same_weights(tmp_path / "run" / "student.safetensors", unbroken / "student.safetensors")
 
 
 def test_batches_are_the_same_with_any_number_of_processes_and_from_any_step(tmp_path):
