@@ -83,11 +83,6 @@ def batches(config: TrainingConfig, first: int, rank: int = 0) -> Iterator[CropB
     return _good(_prepared(_Steps(config, rank), range(first, config.train.steps), config.train.workers))
 
 
-def first_batch(config: TrainingConfig) -> CropBatch:
-    """The first batch of the leading process."""
-    return next(_good(iter([_Steps(config, 0)[0]])))
-
-
 def _prepared(steps: _Steps, order: range, workers: int) -> Iterator[CropBatch | MonospikeError]:
     if not workers:
         return (steps[step] for step in order)

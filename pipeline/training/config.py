@@ -88,15 +88,19 @@ class ModelEntry(Section):
 
     architecture: ModelConfig
     weights: str | None = Field(None, description="checkpoint to start from; a model that is not trained needs one")
-    like: str | None = Field(None, description="model whose convolutions a spiking one starts from, up to correlation")
+    like: str | None = Field(None, description="model that a spiking one starts as the likeness of, layer by layer")
     trained: bool = True
-    calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from a first batch")
+    calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from first batches")
     rate: float | None = Field(
         None,
         gt=0,
         lt=1,
         description="share of neurons that spike then; none: 0.15, or 0.25 of one that starts like another",
     )
+
+
+def _has_a_real_head(architecture: ModelConfig) -> bool:
+    return architecture.kind == "siamfcpp" or architecture.head == "host"
 
 
 def _regular(pattern: str) -> str:
@@ -247,9 +251,18 @@ class TrainingConfig(Section):
             return
         if entry.architecture.kind != "spiking" or entry.weights is not None:
             raise ValueError(f"models.{name}.like: is for spiking models without weights to start from")
+        if not entry.calibrate:
+            raise ValueError(f"models.{name}.like: sets thresholds, which 'calibrate: false' forbids")
         other = self.models.get(entry.like)
-        if other is None or other.architecture.kind == "spiking" or other.weights is None:
-            raise ValueError(f"models.{name}.like: {entry.like!r} is no real-valued model with weights")
+        if other is None or other.weights is None or not _has_a_real_head(other.architecture):
+            raise ValueError(
+                f"models.{name}.like: {entry.like!r} is no real-valued model with weights, nor a student whose head is"
+            )
+        ours, theirs = entry.architecture, other.architecture
+        if theirs.kind == "spiking":
+            for key in ("encoder", "pixel_bits", "conv5", "time_steps"):
+                if getattr(ours, key) != getattr(theirs, key):
+                    raise ValueError(f"models.{name}.like: {key} is another than that of {entry.like!r}")
         if entry.architecture.width != other.architecture.width:
             raise ValueError(f"models.{name}.like: its channels are not those of {entry.like!r}")
 

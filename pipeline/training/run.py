@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ import torch
 from netx.files import write_whole
 from pipeline.config import ConfigError, parse_config
 from pipeline.models.checkpoint import Model, build, save_model, start_from
-from pipeline.models.siamfcpp import SiamFCpp
 from pipeline.models.spiking import SpikingSiamFCpp
 from pipeline.models.table import parameter_count
 from pipeline.progress import Progress
 from pipeline.provenance import versions
 from pipeline.stages import file_digest
-from pipeline.training.batches import CropBatch, batches, first_batch
+from pipeline.training.batches import CropBatch, batches
 from pipeline.training.calibration import RATE, calibrate
 from pipeline.training.config import ModelEntry, TrainingConfig
 from pipeline.training.logs import SPEED, Log, Stopwatch
@@ -32,7 +31,7 @@ from pipeline.training.rounding import rounding_difference
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 from pipeline.training.terms import build_terms
-from pipeline.training.transfer import LIKE_RATE, start_like
+from pipeline.training.transfer import LIKE_RATE, LOOKED_AT, start_like
 from pipeline.training.validation import Track, judge, validation_tracks
 
 STATE = "state.safetensors"
@@ -181,9 +180,9 @@ def _terms(config: TrainingConfig) -> tuple[list[Term], set[str]]:
 def _models(
     config: TrainingConfig, needed: set[str], saved: SavedState | None, stream: Iterator[CropBatch], place: Place
 ) -> tuple[dict[str, Model], Iterator[CropBatch]]:
-    """The needed models on their device, and the stream as it was before a batch of it was looked at."""
+    """The needed models on their device, and the stream as it was before batches of it were looked at."""
     models: dict[str, Model] = {}
-    batch: CropBatch | None = None
+    shown: list[CropBatch] = []
     for name, entry in config.models.items():
         if name not in needed:
             continue  # the terms that look at it are left out
@@ -194,33 +193,28 @@ def _models(
             models[name] = start_from(Path(entry.weights), entry.architecture)
         else:
             models[name] = build(entry.architecture)
-            if batch is None and _looks(entry):
-                # All processes look at the same batch, so that they start from the same weights and thresholds.
-                batch = next(stream) if place.leads else first_batch(config)
-                stream = chain([batch], stream) if place.leads else stream
-            models[name] = _started(models[name], config, entry, batch)
+            if not shown and _looks(entry):
+                # All processes look at the same batches, so that they start from the same weights and thresholds.
+                shown = list(islice(stream if place.leads else batches(config, 0), LOOKED_AT))
+                stream = chain(shown, stream) if place.leads else stream
+            models[name] = _started(models[name], config, entry, shown)
         models[name].to(place.device)
     return models, stream
 
 
 def _looks(entry: ModelEntry) -> bool:
-    """Whether a model that starts afresh looks at a batch before."""
+    """Whether a model that starts afresh looks at batches before."""
     return entry.architecture.kind == "spiking" and (entry.calibrate or entry.like is not None)
 
 
-def _started(model: Model, config: TrainingConfig, entry: ModelEntry, batch: CropBatch | None) -> Model:
-    if batch is None or not isinstance(model, SpikingSiamFCpp) or not _looks(entry):
+def _started(model: Model, config: TrainingConfig, entry: ModelEntry, shown: Sequence[CropBatch]) -> Model:
+    if not isinstance(model, SpikingSiamFCpp) or not _looks(entry):
         return model
-    if entry.like is not None:
-        other = config.models[entry.like]
-        assert other.weights is not None, "the configuration has been checked"
-        teacher = start_from(Path(other.weights), other.architecture)
-        assert isinstance(teacher, SiamFCpp), "the configuration has been checked"
-        start_like(model, teacher, batch.template, batch.search)
-    if not entry.calibrate:
-        return model
-    usual = RATE if entry.like is None else LIKE_RATE
-    return calibrate(model, batch.template, batch.search, entry.rate or usual)
+    if entry.like is None:
+        return calibrate(model, shown[0].template, shown[0].search, entry.rate or RATE)
+    other = config.models[entry.like]
+    assert other.weights is not None, "the configuration has been checked"
+    return start_like(model, start_from(Path(other.weights), other.architecture), shown, entry.rate or LIKE_RATE)
 
 
 def _fingerprint(config: TrainingConfig) -> str:

@@ -1,152 +1,262 @@
-"""A spiking student that starts from a real-valued model's convolutions, not from weights at random. Ours.
+"""A spiking student that starts as a real-valued model's likeness, layer after layer, by least squares. Ours.
 
-What a norm does to a convolution, and how much an input's channel says when it spikes, goes into the weights; what is
-left of the norm is a shift, which the student's own mean and threshold stand for. Towers and read-outs start at random:
-behind the correlation student and teacher have nothing alike.
+Each layer gets the weights with which the spikes that reach it say best what the model's layer says of the same crops,
+and then the threshold at which the wanted share of its neurons spikes: the next layer starts from its spikes, with all
+that was lost before them. What a norm does to a layer goes into its weights and, as a shift, into mean and threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from statistics import NormalDist
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.plain import Synapse
+from pipeline.distillation.maps import on_target, true_distances
+from pipeline.models.checkpoint import Model
+from pipeline.models.quantised import ChannelBias
 from pipeline.models.siamfcpp import BRANCHES, KERNELS, ConvNorm, SiamFCpp
-from pipeline.models.spiking import HostEncoder, SpikingSiamFCpp
+from pipeline.models.spiking import READOUTS, HostEncoder, SpikingSiamFCpp
+from pipeline.training.batches import CropBatch
+from pipeline.training.calibration import set_threshold, with_thresholds
+from quantize.slayer import WEIGHT_SCALE
 
 LIKE_RATE = 0.25
 """Share of neurons that spike before training. Ours: of 0.15 to 0.5 the spikes of a last convolution were most like the
 teacher's features with 0.25 and 0.3."""
 
-_THRESHOLD = NormalDist().inv_cdf(1 - LIKE_RATE)
-"""The same as a threshold, in deviations above the mean."""
+LOOKED_AT = 4
+"""Batches that weights are fitted to. Ours."""
 
-_SHARES = 10_000
-"""Quantiles that stand for a normal distribution."""
+_SAMPLES = 30_000
+"""Positions of a layer's maps that are looked at, of all that these batches have."""
+
+_RIDGE = 1e-3
+"""What is added to the mean square of every input, as a share of all inputs' mean: keeps weights small."""
 
 _SPREAD = 8.0
 """Largest factor that evens out a channel, so that one which says nothing does not become noise."""
 
 _SMALL = 1e-6
-"""Deviation of a channel that says nothing at all, SLAYER units."""
+"""Deviation of a channel that says nothing at all."""
 
-PreHook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor]]
+_COUNTED, _FEWER = 0.5, 0.4
+"""Share of positions at which the first copy of a correlation's channel spikes; of these the share at which the next
+one does, and so on. What matters is how high a count is. Ours."""
+
+Maps = Sequence[Tensor]
+"""One for each time that a layer ran, (frame, channel, row, column)."""
 
 
-def start_like(student: SpikingSiamFCpp, model: SiamFCpp, template: Tensor, search: Tensor) -> None:
-    """Give ``student`` the convolutions of ``model``, up to the correlation, or to the end where its head is real.
+class _ReachedError(Exception):
+    """A forward pass came as far as it was needed."""
 
-    The membranes of all channels of a layer get one deviation on the crops ``template`` and ``search``, and the
-    layer's weights the deviation that weights at random would have; thresholds are for ``calibrate``, with LIKE_RATE.
 
-    Both have the same width.
+def start_like(
+    student: SpikingSiamFCpp, model: Model, shown: Sequence[CropBatch], rate: float = LIKE_RATE
+) -> SpikingSiamFCpp:
+    """A student with the architecture of ``student`` that is as like ``model`` as its layers can be on the batches
+    ``shown``; its thresholds are part of its configuration.
+
+    model: the teacher, or a student whose head is on the host, of which the backbone stays as it is. Both have the same
+    width. rate: share of neurons that are to spike, as in ``calibrate``. The membranes of all channels of a layer have
+    one deviation, and its weights the deviation that weights at random would have; read-outs have the scale of the
+    model's. What the host does in real values is the model's own.
     """
+    thresholds = dict(student.config.thresholds)
+    student.eval()  # on a batch's own means it would be another network than the one that will run
     with torch.no_grad():
-        taken = [name for name, block, said in _blocks(model) if _take(student, name, block, said)]
-        if student.config.head == "host":
-            student.matcher.load_state_dict(model.matcher.state_dict())
-        _even_out(student, [name for name in taken if name in student.neurons], template, search)
-        if student.config.conv5 == "real":
-            _take_features(student, model)
-        student.project()
+        said = _said(model, shown)
+        _take_what_is_real(student, model)
+        if isinstance(model, SpikingSiamFCpp):
+            thresholds |= _take_backbone(student, model)
+        for name, synapse in student.synapses.items():
+            if not isinstance(synapse, HostEncoder) and name in said:
+                _give(student, name, _first(model, said[name]) if name == "conv1" else _fit(student, name, said, shown))
+                student.project()
+            if name in student.neurons and name not in thresholds:
+                set_threshold(student, name, thresholds, _centred(student, name, shown), rate)
+            if name.endswith("_map"):
+                correlation = name.replace("_map", "_correlation")
+                _spread_copies(student, correlation, _centred(student, correlation, shown))
+        _settle(student, shown)
+    return with_thresholds(student.config, thresholds, student.state_dict())
 
 
-def _blocks(model: SiamFCpp) -> Iterator[tuple[str, ConvNorm, Tensor | None]]:
-    """Layers by the student's names, in order, and what a spike of each input channel says; None of pixels."""
-    said: Tensor | None = None
-    for index in range(1, len(KERNELS) + 1):
-        block = model.backbone.get_submodule(f"conv{index}")
-        assert isinstance(block, ConvNorm)
-        yield f"conv{index}", block, said
-        said = _said_by_spikes(block)
+def _said(model: Model, shown: Sequence[CropBatch]) -> Mapping[str, Maps]:
+    """What each real-valued layer of the model says before its ReLU, by the student's names."""
+    matcher = model.matcher
+    blocks = dict(model.backbone.named_children()) if isinstance(model, SiamFCpp) else {}
     for branch in BRANCHES:
-        for part, blocks in (("kernel", model.matcher.neck.kernels), ("map", model.matcher.neck.maps)):
-            block = blocks[branch]
-            assert isinstance(block, ConvNorm)
-            yield f"{branch}_{part}", block, said
-
-
-def _said_by_spikes(block: ConvNorm) -> Tensor:
-    """Of each channel the mean output above the threshold, where a neuron spikes, less that below; shape (channel,).
-
-    The norm's output is taken for normal: its shift and scale are all that is asked for.
-    """
-    shares = (torch.arange(_SHARES) + 0.5) / _SHARES
-    normal = torch.special.ndtri(shares)[:, None]
-    outputs = block.norm.bias + block.norm.weight.abs() * normal
-    outputs = outputs.relu() if block.relu else outputs
-    spikes = normal[:, 0] > _THRESHOLD
-    return outputs[spikes].mean(dim=0) - outputs[~spikes].mean(dim=0)
-
-
-def _take(student: SpikingSiamFCpp, name: str, block: ConvNorm, said: Tensor | None) -> bool:
-    """Whether the weights that ``block`` has for ``name`` are now those of integers, which need evening out."""
-    synapse = dict(student.synapses.items()).get(name)
-    sign = block.norm.weight.sign()  # a spike is where the norm's output is high
-    if isinstance(synapse, HostEncoder):
-        conv, norm = block.conv.state_dict(), block.norm.state_dict()
-        turned = {key: value * sign.reshape(-1, *[1] * (value.ndim - 1)) for key, value in conv.items()}
-        synapse.conv.load_state_dict(turned)
-        seen = {"running_mean": norm["running_mean"] * sign, "running_var": norm["running_var"]}
-        synapse.norm.load_state_dict({**synapse.norm.state_dict(), **seen})
-    if not isinstance(synapse, Synapse):
-        return False
-    weight = block.conv.weight * sign.reshape(-1, 1, 1, 1)
-    # The published network reads pixels as BGR, the chip as RGB.
-    weight = weight.flip(1) if said is None else weight * said.reshape(1, -1, 1, 1)
-    synapse.weight.copy_(weight[..., None])
-    return True
-
-
-def _take_features(student: SpikingSiamFCpp, model: SiamFCpp) -> None:
-    """Where no neuron reads the last convolution, its norm is the teacher's, and its weights are as large as others."""
-    synapse, block = student.synapses["conv5"], model.backbone.get_submodule("conv5")
-    assert isinstance(block, ConvNorm)
-    wanted = student.config.deviation("conv5", synapse.weight[0].numel())
-    synapse.weight.mul_(wanted / synapse.weight.square().mean().sqrt())
-    student.feature_norm.weight.copy_(block.norm.weight.abs())  # signs are in the weights
-    student.feature_norm.bias.copy_(block.norm.bias)
-
-
-def _even_out(student: SpikingSiamFCpp, names: Collection[str], template: Tensor, search: Tensor) -> None:
-    """Layer after layer bring the membranes of all channels to one deviation, on crops."""
-    neurons = {name: student.neurons[name] for name in names}
-    thresholds = {name: neuron.threshold for name, neuron in neurons.items()}
-    done: set[str] = set()
-    hooks = [neuron.register_forward_pre_hook(_evening(student, name, done)) for name, neuron in neurons.items()]
-    student.apply(_keep_norm)
-    with student.float_weights():
-        student(template, search)
-    student.train()
+        blocks |= {f"{branch}_kernel": matcher.neck.kernels[branch], f"{branch}_map": matcher.neck.maps[branch]}
+        tower = matcher.head.towers[branch]
+        blocks |= {f"{branch}_tower{index}": block for index, block in enumerate(tower.children(), start=1)}
+    blocks |= dict(matcher.head.readouts.items())
+    said: dict[str, list[Tensor]] = defaultdict(list)
+    hooks = []
+    for name, block in blocks.items():
+        assert isinstance(block, ConvNorm)
+        hooks.append(block.norm.register_forward_hook(lambda _, __, answer, name=name: said[name].append(answer)))
+    for batch in shown:
+        model.eval()(batch.template, batch.search)
     for hook in hooks:
         hook.remove()
-    for name, neuron in neurons.items():
-        neuron.threshold = thresholds[name]
+    return said
 
 
-def _keep_norm(module: nn.Module) -> None:
-    """A norm of the host's has what it needs from the teacher."""
-    if isinstance(module, nn.BatchNorm2d):
-        module.eval()
+def _take_what_is_real(student: SpikingSiamFCpp, model: Model) -> None:
+    encoder = student.synapses["conv1"]
+    if isinstance(encoder, HostEncoder) and isinstance(model, SiamFCpp):
+        encoder.load_state_dict(model.backbone.get_submodule("conv1").state_dict())
+    if student.config.head == "chip":
+        student.decoder.load_state_dict(model.matcher.decoder.state_dict())
+        return
+    student.matcher.load_state_dict(model.matcher.state_dict())
+    if student.config.conv5 == "real" and isinstance(model, SiamFCpp):
+        norm = model.backbone.get_submodule("conv5").get_submodule("norm")
+        assert isinstance(norm, nn.BatchNorm2d)
+        student.feature_norm.weight.copy_(norm.weight.abs())  # its membranes follow the norm's answer, turned or not
+        student.feature_norm.bias.copy_(norm.bias)
 
 
-def _evening(student: SpikingSiamFCpp, name: str, done: set[str]) -> PreHook:
-    synapse, neuron = student.synapses[name], student.neurons[name]
-    wanted = student.config.deviation(name, synapse.weight[0].numel())
+def _take_backbone(student: SpikingSiamFCpp, model: SpikingSiamFCpp) -> dict[str, int]:
+    """Give the student the model's backbone; returns its thresholds."""
+    thresholds = {}
+    for name in (f"conv{index}" for index in range(1, len(KERNELS) + 1)):
+        student.synapses[name].load_state_dict(model.synapses[name].state_dict())
+        if name in model.neurons:
+            student.neurons[name].load_state_dict(model.neurons[name].state_dict())
+            student.neurons[name].threshold = model.neurons[name].threshold
+            thresholds[name] = round(model.neurons[name].threshold * WEIGHT_SCALE)
+    return thresholds
 
-    def even_out(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        if name in done:  # the layer has its weights since it saw the template
-            return (inputs[0],)
-        done.add(name)
-        deviations = inputs[0].std(dim=(0, 1, 3, 4)).clamp(min=_SMALL)
-        factors = (deviations.median() / deviations).clamp(1 / _SPREAD, _SPREAD)
-        weight = synapse.weight * factors.reshape(-1, 1, 1, 1, 1)
-        scale = wanted / weight.square().mean().sqrt()
-        synapse.weight.copy_(weight * scale)
-        neuron.threshold = _THRESHOLD * float(deviations.median() * scale)  # so that the layers after it see spikes
-        return (inputs[0] * (factors * scale).reshape(-1, 1, 1),)
 
-    return even_out
+def _settle(student: SpikingSiamFCpp, shown: Sequence[CropBatch]) -> None:
+    """Let the norm of real-valued features see its membranes."""
+    norm = getattr(student, "feature_norm", None)
+    if isinstance(norm, nn.BatchNorm2d):
+        usual = norm.momentum
+        norm.momentum = None  # type: ignore[assignment]  # the mean over all batches
+        norm.reset_running_stats()
+        norm.train()
+        for batch in shown:
+            student(batch.template, batch.search)
+        norm.momentum = usual
+
+
+def _centred(student: SpikingSiamFCpp, name: str, shown: Sequence[CropBatch]) -> list[Tensor]:
+    """What reaches a layer's neurons, (step, frame, channel, row, column), whose mean its norm now takes away."""
+    neuron = student.neurons[name]
+    currents = _seen(student, neuron, 2 if name.startswith("conv") else 1, shown)  # the backbone sees templates, too
+    if isinstance(neuron.norm, ChannelBias):
+        # Templates and search crops count alike, as they do in training.
+        neuron.norm.running_mean.copy_(torch.stack([c.mean(dim=(0, 1, 3, 4)) for c in currents]).mean(dim=0))
+    return currents
+
+
+def _seen(student: SpikingSiamFCpp, module: nn.Module, calls: int, shown: Sequence[CropBatch]) -> list[Tensor]:
+    """The first argument of the calls of ``module``, of which there are ``calls`` for each batch."""
+    seen: list[Tensor] = []
+
+    def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0])
+        if len(seen) % calls == 0:
+            raise _ReachedError
+
+    hook = module.register_forward_pre_hook(look)
+    for batch in shown:
+        with suppress(_ReachedError):
+            student(batch.template, batch.search)
+    hook.remove()
+    return seen
+
+
+def _target(batch: CropBatch, answer: Tensor) -> Tensor:
+    """Bool (frame, row, column): the positions of a score map whose box means something."""
+    return on_target(true_distances(batch.box, answer.shape[-1], batch.search.shape[-1]), batch.same)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """``weight`` (channel, input, row, column) and ``bias`` (channel,) of a convolution, and the ``deviation``
+    (channel,) of what it says."""
+
+    weight: Tensor
+    bias: Tensor
+    deviation: Tensor
+
+
+def _first(model: Model, said: Maps) -> _Fit:
+    """The convolution of pixels, which needs no fitting: the model's own, without what shifts its answer. The published
+    network reads BGR, the chip RGB."""
+    assert isinstance(model, SiamFCpp), "a student hands its backbone on"
+    block = model.backbone.get_submodule("conv1")
+    assert isinstance(block, ConvNorm)
+    norm = block.norm
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    spread = torch.cat([answer.movedim(1, 0).flatten(1) for answer in said], dim=1).std(dim=1)
+    return _Fit(block.conv.weight.flip(1) * scale.reshape(-1, 1, 1, 1), torch.zeros_like(scale), spread)
+
+
+def _fit(student: SpikingSiamFCpp, name: str, said: Mapping[str, Maps], shown: Sequence[CropBatch]) -> _Fit:
+    synapse, wanted = student.synapses[name], said[name]
+    inputs = [x.mean(dim=0) for x in _seen(student, synapse, len(wanted) // len(shown), shown)]
+    masks = [_target(batch, wanted[0]) for batch in shown] if name == "box" else None
+    return _fitted(inputs, wanted, masks, synapse.weight.shape[2], synapse.stride[0])
+
+
+def _fitted(inputs: Maps, wanted: Maps, masks: Maps | None, kernel: int, stride: int) -> _Fit:
+    """The convolution of ``inputs`` that comes closest to ``wanted`` in mean square, at positions in the ``masks``."""
+    ours, theirs = [], []
+    share = _SAMPLES / sum(maps[:, 0].numel() for maps in wanted)
+    generator = torch.Generator().manual_seed(0)
+    for index, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
+        places = (y.new_ones(y[:, 0].shape) if masks is None else masks[index]).nonzero()
+        chosen = torch.randperm(len(places), generator=generator)[: round(share * y[:, 0].numel())]
+        frame, row, column = places[chosen].unbind(1)
+        ours.append(x.unfold(2, kernel, stride).unfold(3, kernel, stride)[frame, :, row, column].flatten(1))
+        theirs.append(y[frame, :, row, column])
+    weight, bias, deviation = _least_squares(torch.cat(ours), torch.cat(theirs))
+    return _Fit(weight.unflatten(1, (-1, kernel, kernel)), bias, deviation)
+
+
+def _least_squares(inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """weight (channel, input), bias (channel,) and the deviation of ``inputs @ weight.T`` (channel,), of inputs
+    (sample, input) and wanted (sample, channel)."""
+    means = inputs.mean(dim=0), wanted.mean(dim=0)
+    centred = inputs - means[0]
+    squares = (centred.T @ centred).double()
+    ridge = (_RIDGE * squares.diagonal().mean() + _SMALL) * torch.eye(len(squares), dtype=squares.dtype)
+    weight = torch.linalg.solve(squares + ridge, (centred.T @ (wanted - means[1])).double()).T.float()
+    return weight, means[1] - weight @ means[0], (centred @ weight.T).std(dim=0)
+
+
+def _give(student: SpikingSiamFCpp, name: str, fit: _Fit) -> None:
+    """Set a layer's weights: a read-out's as they are, those of neurons so that all channels deviate alike."""
+    weight = student.synapses[name].weight
+    if name in READOUTS:
+        weight.copy_(fit.weight[..., None])
+        student.biases[name].offset.copy_(fit.bias)
+        return
+    even = (fit.deviation.median() / fit.deviation.clamp(min=_SMALL)).clamp(1 / _SPREAD, _SPREAD)
+    rows = fit.weight * even.reshape(-1, 1, 1, 1)
+    scale = student.config.deviation(name, rows[0].numel()) / rows.square().mean().sqrt().clamp(min=_SMALL)
+    weight.copy_((rows * scale)[..., None])
+
+
+def _spread_copies(student: SpikingSiamFCpp, name: str, currents: Sequence[Tensor]) -> None:
+    """Let the copies of each channel of a correlation spike at counts that are less and less frequent."""
+    neuron, copies = student.neurons[name], student.config.correlation.copies
+    step = student.config.correlation.gain / WEIGHT_SCALE
+    counts = torch.cat(list(currents), dim=1)[:, :, ::copies].movedim(2, 0).flatten(1)
+    counts -= neuron.norm.running_mean[::copies, None]
+    counts = counts[:, :: counts.shape[1] // _SAMPLES + 1]
+    for copy in range(copies):
+        reached = torch.quantile(counts, 1 - _COUNTED * _FEWER**copy, dim=1)
+        # Half a count above, where rounding moves nothing.
+        neuron.norm.offset[copy::copies] = neuron.threshold - reached - step / 2

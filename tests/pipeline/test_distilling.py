@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from pipeline.checkpoints import read_safetensors
 from pipeline.config import ConfigError, parse_config, read_config
 from pipeline.distillation import features
-from pipeline.models.checkpoint import build, save_model
+from pipeline.models.checkpoint import build, load_model, save_model
 from pipeline.models.config import SiamFCppConfig, Width
 from pipeline.progress import Progress
 from pipeline.training import schedule
@@ -197,6 +197,30 @@ def test_a_student_starts_from_its_teachers_convolutions_also_where_no_loss_look
         assert torch.corrcoef(torch.stack([row, theirs[channel]]))[0, 1] > 0.99, channel
 
 
+def test_a_student_on_the_chip_goes_on_from_one_whose_head_is_real(teacher, tmp_path):
+    spiking = {**STUDENT, "width": TEACHER["width"]}
+    models = {
+        "teacher": {"architecture": TEACHER, "weights": str(teacher), "trained": False},
+        "student": {"architecture": {**spiking, "head": "host"}, "like": "teacher"},
+    }
+    run(training(teacher, [TRACKING], steps=1, models=models), tmp_path / "host")
+    host = {"architecture": {**spiking, "head": "host"}, "weights": str(tmp_path / "host" / "student.safetensors")}
+    models |= {"host": {**host, "trained": False}, "student": {"architecture": spiking, "like": "host"}}
+    run(training(teacher, [TRACKING], steps=1, models=models), tmp_path / "chip")
+    theirs, ours = (load_model(tmp_path / name / "student.safetensors") for name in ("host", "chip"))
+    for name in ("conv1", "conv3", "conv5"):
+        before, after = theirs.synapses[name].weight.detach(), ours.synapses[name].weight.detach()
+        # Adam moves a weight by no more than its rate, which begins at a hundredth of 0.005.
+        assert (after - before).abs().max() < 0.001, name
+        assert ours.config.thresholds[name] == theirs.config.thresholds[name]
+    coarser = {**models, "student": {"architecture": {**spiking, "pixel_bits": 4}, "like": "host"}}
+    with pytest.raises(ConfigError, match=r"models.student.like: pixel_bits is another than that of 'host'"):
+        training(teacher, [TRACKING], models=coarser)
+    chip = {**models, "host": {**models["host"], "architecture": spiking}}
+    with pytest.raises(ConfigError, match="'host' is no real-valued model with weights, nor a student whose head is"):
+        training(teacher, [TRACKING], models=chip)
+
+
 def test_a_teacher_that_trains_beside_its_student_learns_nothing_from_it(teacher, tmp_path):
     def weights(students: dict, losses: list[dict], folder: Path) -> dict[str, torch.Tensor]:
         config = training(teacher, losses, steps=2, models={"teacher": {"architecture": TEACHER}, **students})
@@ -285,6 +309,10 @@ def test_losses_that_cannot_be_meant_are_refused_with_the_key(teacher, losses, c
         ({"like": "student"}, "models.student.like: 'student' is no real-valued model with weights"),
         ({"like": "teacher", "weights": "student.safetensors"}, "is for spiking models without weights to start from"),
         ({"like": "teacher"}, "models.student.like: its channels are not those of 'teacher'"),
+        (
+            {"like": "teacher", "calibrate": False},
+            "models.student.like: sets thresholds, which 'calibrate: false' forbids",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_started_from_is_refused_with_the_key(teacher, student, complaint):
@@ -372,11 +400,16 @@ def test_the_students_of_the_configurations_have_at_least_18_times_fewer_paramet
 
 
 def test_s4_kd_teaches_the_student_of_s4_what_the_teacher_of_teacher_small_knows():
-    s4_kd, s4, teacher_small = (
-        read_config(CONFIGS / f"{name}.yaml", TrainingConfig) for name in ("s4_kd_small", "s4_small", "teacher_small")
-    )
-    assert s4_kd.models["student"] == s4.models["student"]
-    assert s4_kd.models["teacher"].architecture == teacher_small.models["teacher"].architecture
-    assert s4_kd.losses[0] == s4.losses[0]
-    assert {loss.kind for loss in s4_kd.losses} == {"tracking", "feature_kd", "class_kd", "box_kd", "centre_kd"}
-    assert (s4_kd.data, s4_kd.train, s4_kd.tracker) == (s4.data, s4.train, s4.tracker), "they differ by losses alone"
+    names = ("s4_kd_small", "s4_kd_host_small", "s4_small", "teacher_small")
+    s4_kd, host, s4, teacher_small = (read_config(CONFIGS / f"{name}.yaml", TrainingConfig) for name in names)
+    assert s4_kd.models["student"].architecture == s4.models["student"].architecture
+    for taught in (s4_kd, host):
+        assert taught.models["teacher"].architecture == teacher_small.models["teacher"].architecture
+        assert taught.losses[0] == s4.losses[0]
+        assert {loss.kind for loss in taught.losses} == {"tracking", "feature_kd", "class_kd", "box_kd", "centre_kd"}
+        assert (taught.data, taught.tracker) == (s4.data, s4.tracker)
+        for key in ("batch", "search", "pairs", "mixed_precision"):
+            assert getattr(taught.train, key) == getattr(s4.train, key), key
+    assert s4_kd.models["host"].architecture == host.models["student"].architecture
+    assert s4_kd.train.optimiser == s4.train.optimiser
+    assert host.train.steps + s4_kd.train.steps == s4.train.steps, "as many steps with distillation as without"
