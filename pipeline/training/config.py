@@ -260,6 +260,10 @@ class TrainingConfig(Section):
             )
         ours, theirs = entry.architecture, other.architecture
         if theirs.kind == "spiking":
+            if ours.head == "host":
+                raise ValueError(
+                    f"models.{name}.like: has its head on the host as {entry.like!r} has; give its 'weights'"
+                )
             for key in ("encoder", "pixel_bits", "conv5", "time_steps"):
                 if getattr(ours, key) != getattr(theirs, key):
                     raise ValueError(f"models.{name}.like: {key} is another than that of {entry.like!r}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from pipeline.models.siamfcpp import BRANCHES, KERNELS, ConvNorm, SiamFCpp
 from pipeline.models.spiking import READOUTS, HostEncoder, SpikingSiamFCpp
 from pipeline.training.batches import CropBatch
 from pipeline.training.calibration import set_threshold, with_thresholds
+from pipeline.training.fitting import SAMPLES, Fit, Maps, fitted_convolution
 from quantize.slayer import WEIGHT_SCALE
 
 LIKE_RATE = 0.25
@@ -30,12 +30,6 @@ teacher's features with 0.25 and 0.3."""
 
 LOOKED_AT = 4
 """Batches that weights are fitted to. Ours."""
-
-_SAMPLES = 30_000
-"""Positions of a layer's maps that are looked at, of all that these batches have."""
-
-_RIDGE = 1e-3
-"""What is added to the mean square of every input, as a share of all inputs' mean: keeps weights small."""
 
 _SPREAD = 8.0
 """Largest factor that evens out a channel, so that one which says nothing does not become noise."""
@@ -46,9 +40,6 @@ _SMALL = 1e-6
 _COUNTED, _FEWER = 0.5, 0.4
 """Share of positions at which the first copy of a correlation's channel spikes; of these the share at which the next
 one does, and so on. What matters is how high a count is. Ours."""
-
-Maps = Sequence[Tensor]
-"""One for each time that a layer ran, (frame, channel, row, column)."""
 
 
 class _ReachedError(Exception):
@@ -71,13 +62,15 @@ def start_like(
     with torch.no_grad():
         said = _said(model, shown)
         _take_what_is_real(student, model)
-        if isinstance(model, SpikingSiamFCpp):
-            thresholds |= _take_backbone(student, model)
+        taken = _take_backbone(student, model) if isinstance(model, SpikingSiamFCpp) else {}
+        thresholds |= taken
         for name, synapse in student.synapses.items():
-            if not isinstance(synapse, HostEncoder) and name in said:
+            if name in taken:
+                continue
+            if not isinstance(synapse, HostEncoder):
                 _give(student, name, _first(model, said[name]) if name == "conv1" else _fit(student, name, said, shown))
                 student.project()
-            if name in student.neurons and name not in thresholds:
+            if name in student.neurons:
                 set_threshold(student, name, thresholds, _centred(student, name, shown), rate)
             if name.endswith("_map"):
                 correlation = name.replace("_map", "_correlation")
@@ -179,17 +172,7 @@ def _target(batch: CropBatch, answer: Tensor) -> Tensor:
     return on_target(true_distances(batch.box, answer.shape[-1], batch.search.shape[-1]), batch.same)
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """``weight`` (channel, input, row, column) and ``bias`` (channel,) of a convolution, and the ``deviation``
-    (channel,) of what it says."""
-
-    weight: Tensor
-    bias: Tensor
-    deviation: Tensor
-
-
-def _first(model: Model, said: Maps) -> _Fit:
+def _first(model: Model, said: Maps) -> Fit:
     """The convolution of pixels, which needs no fitting: the model's own, without what shifts its answer. The published
     network reads BGR, the chip RGB."""
     assert isinstance(model, SiamFCpp), "a student hands its backbone on"
@@ -200,43 +183,17 @@ def _first(model: Model, said: Maps) -> _Fit:
     assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     spread = torch.cat([answer.movedim(1, 0).flatten(1) for answer in said], dim=1).std(dim=1)
-    return _Fit(block.conv.weight.flip(1) * scale.reshape(-1, 1, 1, 1), torch.zeros_like(scale), spread)
+    return Fit(block.conv.weight.flip(1) * scale.reshape(-1, 1, 1, 1), torch.zeros_like(scale), spread)
 
 
-def _fit(student: SpikingSiamFCpp, name: str, said: Mapping[str, Maps], shown: Sequence[CropBatch]) -> _Fit:
+def _fit(student: SpikingSiamFCpp, name: str, said: Mapping[str, Maps], shown: Sequence[CropBatch]) -> Fit:
     synapse, wanted = student.synapses[name], said[name]
     inputs = [x.mean(dim=0) for x in _seen(student, synapse, len(wanted) // len(shown), shown)]
     masks = [_target(batch, wanted[0]) for batch in shown] if name == "box" else None
-    return _fitted(inputs, wanted, masks, synapse.weight.shape[2], synapse.stride[0])
+    return fitted_convolution(inputs, wanted, masks, synapse.weight.shape[2], synapse.stride[0])
 
 
-def _fitted(inputs: Maps, wanted: Maps, masks: Maps | None, kernel: int, stride: int) -> _Fit:
-    """The convolution of ``inputs`` that comes closest to ``wanted`` in mean square, at positions in the ``masks``."""
-    ours, theirs = [], []
-    share = _SAMPLES / sum(maps[:, 0].numel() for maps in wanted)
-    generator = torch.Generator().manual_seed(0)
-    for index, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
-        places = (y.new_ones(y[:, 0].shape) if masks is None else masks[index]).nonzero()
-        chosen = torch.randperm(len(places), generator=generator)[: round(share * y[:, 0].numel())]
-        frame, row, column = places[chosen].unbind(1)
-        ours.append(x.unfold(2, kernel, stride).unfold(3, kernel, stride)[frame, :, row, column].flatten(1))
-        theirs.append(y[frame, :, row, column])
-    weight, bias, deviation = _least_squares(torch.cat(ours), torch.cat(theirs))
-    return _Fit(weight.unflatten(1, (-1, kernel, kernel)), bias, deviation)
-
-
-def _least_squares(inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """weight (channel, input), bias (channel,) and the deviation of ``inputs @ weight.T`` (channel,), of inputs
-    (sample, input) and wanted (sample, channel)."""
-    means = inputs.mean(dim=0), wanted.mean(dim=0)
-    centred = inputs - means[0]
-    squares = (centred.T @ centred).double()
-    ridge = (_RIDGE * squares.diagonal().mean() + _SMALL) * torch.eye(len(squares), dtype=squares.dtype)
-    weight = torch.linalg.solve(squares + ridge, (centred.T @ (wanted - means[1])).double()).T.float()
-    return weight, means[1] - weight @ means[0], (centred @ weight.T).std(dim=0)
-
-
-def _give(student: SpikingSiamFCpp, name: str, fit: _Fit) -> None:
+def _give(student: SpikingSiamFCpp, name: str, fit: Fit) -> None:
     """Set a layer's weights: a read-out's as they are, those of neurons so that all channels deviate alike."""
     weight = student.synapses[name].weight
     if name in READOUTS:
@@ -255,7 +212,7 @@ def _spread_copies(student: SpikingSiamFCpp, name: str, currents: Sequence[Tenso
     step = student.config.correlation.gain / WEIGHT_SCALE
     counts = torch.cat(list(currents), dim=1)[:, :, ::copies].movedim(2, 0).flatten(1)
     counts -= neuron.norm.running_mean[::copies, None]
-    counts = counts[:, :: counts.shape[1] // _SAMPLES + 1]
+    counts = counts[:, :: counts.shape[1] // SAMPLES + 1]
     for copy in range(copies):
         reached = torch.quantile(counts, 1 - _COUNTED * _FEWER**copy, dim=1)
         # Half a count above, where rounding moves nothing.

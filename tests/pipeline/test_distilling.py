@@ -216,6 +216,9 @@ def test_a_student_on_the_chip_goes_on_from_one_whose_head_is_real(teacher, tmp_
     coarser = {**models, "student": {"architecture": {**spiking, "pixel_bits": 4}, "like": "host"}}
     with pytest.raises(ConfigError, match=r"models.student.like: pixel_bits is another than that of 'host'"):
         training(teacher, [TRACKING], models=coarser)
+    same = {**models, "student": {"architecture": host["architecture"], "like": "host"}}
+    with pytest.raises(ConfigError, match="has its head on the host as 'host' has; give its 'weights'"):
+        training(teacher, [TRACKING], models=same)
     chip = {**models, "host": {**models["host"], "architecture": spiking}}
     with pytest.raises(ConfigError, match="'host' is no real-valued model with weights, nor a student whose head is"):
         training(teacher, [TRACKING], models=chip)
