@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline.benchmarks.got10k import got10k
 from pipeline.benchmarks.lasot import lasot, lasot_training
+from pipeline.benchmarks.looks import in_looks
 from pipeline.benchmarks.otb import otb100, otb_folders
 from pipeline.benchmarks.starts import from_several_starts
 from pipeline.benchmarks.uav123 import uav123
@@ -130,16 +131,16 @@ def find_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def open_benchmark(benchmark: Benchmark, root: Path | None, starts: int = 1) -> list[Entry]:
-    """Its sequences by name, or with several starts the runs that ``from_several_starts`` makes of them; no picture is
-    read yet. root: None for where it usually lies.
+def open_benchmark(benchmark: Benchmark, root: Path | None, starts: int = 1, looks: int = 0) -> list[Entry]:
+    """Its sequences by name, or with several starts the runs that ``from_several_starts`` makes of them, or with looks
+    those of ``in_looks``; no picture is read yet. root: None for where it usually lies.
 
     Raises DataError when the root is missing or not laid out like the benchmark, with what to download and where to
     put it; and when there can be one start only, as boxes are withheld or trackers are started again by VOT's rule.
     """
-    if starts > 1 and (benchmark.withheld or benchmark.protocol == "vot2018"):
+    if (starts > 1 or looks) and (benchmark.withheld or benchmark.protocol == "vot2018"):
         why = "tells only the first frame's box" if benchmark.withheld else "has its own rule for starting again"
-        raise DataError(f"{benchmark.name} {why}: it allows one start, not {starts}")
+        raise DataError(f"{benchmark.name} {why}: it allows one start and no looks, not {starts} and {looks}")
     root = root or benchmark.root
     if root is None:
         raise DataError(f"{benchmark.name} needs --root DIR: {benchmark.get}")
@@ -153,4 +154,6 @@ def open_benchmark(benchmark: Benchmark, root: Path | None, starts: int = 1) -> 
         raise DataError(
             f"{root}: holds none of the {len(entries)} sequences of {benchmark.name}. To have them, {benchmark.get}"
         )
+    if looks:
+        return in_looks(entries, starts, looks)
     return entries if starts == 1 else from_several_starts(entries, starts)

@@ -26,6 +26,7 @@ class Video:
     absent: bool, shape (frame,): no box, or flagged by the annotators as out of view or hidden.
     polygons: four corners x1, y1, ... x4, y4, shape (frame, 8), where the benchmark annotates rotated boxes (VOT);
         ``boxes`` are then the upright boxes to start a tracker with.
+    near: boxes that a tracker is told to look near, shape (frame, 4), where it is not to follow; the first is not used.
 
     Raises DataError, naming the sequence and what does not fit.
     """
@@ -35,6 +36,7 @@ class Video:
     boxes: Boxes
     absent: npt.NDArray[np.bool_]
     polygons: Boxes | None = None
+    near: Boxes | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.pictures)

@@ -41,6 +41,10 @@ def evaluate(
         int,
         typer.Option("--starts", min=1, help="Frames to start a sequence from: the first, or as many, spread evenly."),
     ] = 1,
+    looks: Annotated[
+        int,
+        typer.Option("--looks", min=0, help="Do not follow: show each start as many frames, and where to look."),
+    ] = 0,
     weights: WeightsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -48,6 +52,9 @@ def evaluate(
 
     With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
     since 2020; the scores are means over the runs, and one loss of the object decides less.
+
+    With looks a tracker takes its target from each start and is shown frames of the whole sequence, each with a box
+    near the true one; no error reaches the next frame.
 
     Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
     with 1 when a sequence could not be evaluated; the others' scores are written all the same.
@@ -65,7 +72,7 @@ def evaluate(
     if out.is_dir():
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     check_places(out)
-    entries = open_benchmark(chosen, root, starts)
+    entries = open_benchmark(chosen, root, starts, looks)
     made = open_tracker(tracker, form, settings, weights)
     place = str((root or chosen.root or Path()).resolve())
     what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
@@ -73,7 +80,7 @@ def evaluate(
     progress = Progress()
     finished, failed = run_all(chosen, entries, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)
-    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
+    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts, "looks": looks}
     summary = {**asked, "absent_frames": absent_frames, **scores, "failed": failed}
     page = write_summary(out, summary)
     _show(summary)

@@ -69,10 +69,13 @@ class ResultFolder:
 
 
 def stamp(video: Video) -> str:
-    """A digest of what a tracker is shown and told of a sequence: the pictures' names, sizes and times of change, and
-    the boxes that it may be started on (all of them where there are polygons: VOT starts trackers again)."""
+    """A digest of what a tracker is shown and told of a sequence: the pictures' names, sizes and times of change, the
+    boxes that it may be started on (all of them where there are polygons: VOT starts trackers again), and those that it
+    is told to look near."""
     seen = [(path.name, (about := path.stat()).st_size, about.st_mtime_ns) for path in video.pictures]
     told = video.boxes[:1] if video.polygons is None else np.concatenate([video.boxes, video.polygons], axis=1)
+    if video.near is not None:
+        told = np.concatenate([told, video.near[1:]])
     return hashlib.sha256(json.dumps([seen, told.tolist()]).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""A tracker runs over a sequence: in one pass, or started again after each failure as VOT does."""
+"""A tracker runs over a sequence: in one pass, in single looks, or started again after each failure as VOT does."""
 
 from __future__ import annotations
 
@@ -57,6 +57,22 @@ def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
     return recorder.run()
 
 
+def in_looks(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
+    """Started on the first true box, then told at each frame where to look. The first box of the run is that one.
+
+    Raises DataError as ``one_pass`` does, MonospikeError when the tracker cannot be told.
+    """
+    assert video.near is not None, "looks have boxes to look near"
+    recorder = _Recorder(tracker, video, tick)
+    for frame, picture in enumerate(video.frames()):
+        if frame == 0:
+            recorder.start(frame, picture)
+            recorder.record(frame, State.TRACKED, video.boxes[0])
+        else:
+            recorder.record(frame, State.TRACKED, recorder.look(frame, picture))
+    return recorder.run()
+
+
 def supervised(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
     """Started on the first true box, and again five frames after each failure: a box that does not overlap the true
     polygon in the picture. Raises DataError as ``one_pass`` does.
@@ -99,10 +115,12 @@ class _Recorder:
         self._took(frame, time.perf_counter() - began)
 
     def follow(self, frame: int, picture: Image) -> Box:
-        began = time.perf_counter()
-        box = self._tracker.follow(picture)
-        self._took(frame, time.perf_counter() - began)
-        return box
+        return self._timed(frame, lambda: self._tracker.follow(picture))
+
+    def look(self, frame: int, picture: Image) -> Box:
+        assert self._video.near is not None
+        near = self._video.near[frame]
+        return self._timed(frame, lambda: self._tracker.look(picture, near))
 
     def record(self, frame: int, state: State, box: Box | None = None) -> None:
         self._states[frame] = state
@@ -112,6 +130,12 @@ class _Recorder:
 
     def run(self) -> Run:
         return Run(Trajectory(self._states, self._boxes), self._seconds)
+
+    def _timed(self, frame: int, answer: Callable[[], Box]) -> Box:
+        began = time.perf_counter()
+        box = answer()
+        self._took(frame, time.perf_counter() - began)
+        return box
 
     def _took(self, frame: int, seconds: float) -> None:
         self._seconds[frame] = seconds

@@ -108,17 +108,23 @@ class BenchmarkEntry(Section):
     name: str
     root: str | None = None
     starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
+    looks: int = Field(0, ge=0, description="frames to look at from each start, in place of following")
     forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
 
     @property
     def label(self) -> str:
         """What tables call it."""
-        return self.name if self.starts == 1 else f"{self.name}, {self.starts} starts"
+        return ", ".join((self.name, *self._how))
 
     @property
     def file_name(self) -> str:
         """What files of its scores are called after."""
-        return self.name if self.starts == 1 else f"{self.name}-{self.starts}-starts"
+        return "-".join((self.name, *self._how)).replace(" ", "-")
+
+    @property
+    def _how(self) -> list[str]:
+        starts = [f"{self.starts} starts"] if self.starts > 1 else []
+        return [*starts, f"{self.looks} looks"] if self.looks else starts
 
 
 class StudyConfig(Section):
@@ -147,7 +153,7 @@ class StudyConfig(Section):
                 raise ValueError(f"there is no run {model.split('/')[0]!r}, only {', '.join(self.runs)}")
         judged = [benchmark.label for benchmark in self.benchmarks]
         if len(set(judged)) != len(judged):
-            raise ValueError("benchmarks: one is named twice with as many starts")
+            raise ValueError("benchmarks: one is named twice with as many starts and looks")
         for goal in self.goals:
             if isinstance(goal, _Scored) and goal.benchmark not in (None, *judged):
                 raise ValueError(

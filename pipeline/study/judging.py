@@ -45,9 +45,10 @@ class Evaluation:
     def arguments(self) -> tuple[str, ...]:
         """Of ``monospike``."""
         root = () if self.benchmark.root is None else ("--root", self.benchmark.root)
-        starts = () if self.benchmark.starts == 1 else ("--starts", str(self.benchmark.starts))
+        how = [("--starts", self.benchmark.starts, 1), ("--looks", self.benchmark.looks, 0)]
+        asked = [word for option, value, usual in how if value != usual for word in (option, str(value))]
         tracker = ("--tracker", self.tracker, "--engine", self.engine)
-        return ("evaluate", self.benchmark.name, *root, *starts, *tracker, "--out", str(self.out))
+        return ("evaluate", self.benchmark.name, *root, *asked, *tracker, "--out", str(self.out))
 
     def fingerprint(self) -> str:
         """Tells scores apart that may differ."""
@@ -131,12 +132,12 @@ def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, c
 def runs_of(benchmark: BenchmarkEntry) -> list[Entry]:
     """What trackers are run on: a benchmark's sequences, from each of their starts. Raises DataError when it is not
     there, or allows one start only."""
-    return _opened(benchmark, benchmark.starts)
+    return _opened(benchmark, benchmark.starts, benchmark.looks)
 
 
-def _opened(benchmark: BenchmarkEntry, starts: int = 1) -> list[Entry]:
+def _opened(benchmark: BenchmarkEntry, starts: int = 1, looks: int = 0) -> list[Entry]:
     root = None if benchmark.root is None else Path(benchmark.root)
-    return open_benchmark(find_benchmark(benchmark.name), root, starts)
+    return open_benchmark(find_benchmark(benchmark.name), root, starts, looks)
 
 
 def _finished_of(evaluation: Evaluation, size: int) -> Callable[[], int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from typing import Any
 
+from pipeline.benchmarks.looks import RESIZED, SHIFT
 from pipeline.study.accounting import accounting_rows
 from pipeline.study.energy import prices
 
@@ -58,6 +60,13 @@ _SEQUENCES = (
 def benchmark_words(results: Results, benchmark: str) -> str:
     """How models are judged there."""
     entry = results["config"]["benchmarks"][results["benchmarks"].index(benchmark)]
+    if entry["looks"]:
+        return (
+            f"Single looks: from each of {entry['starts']} frames of a sequence a target is taken, and shown are "
+            f"{entry['looks']} frames of the whole sequence, each with a box near the true one: up to {SHIFT:g} target "
+            f"size off along each axis, and larger or smaller by a factor of up to {exp(RESIZED):.2f}. No error "
+            "reaches the next frame."
+        )
     if entry["starts"] == 1:
         return "Each sequence is followed once, from its first frame."
     return (

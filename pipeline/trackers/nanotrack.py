@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netx.errors import FormatError
+from netx.errors import FormatError, MonospikeError
 from pipeline.crop import Box, Image
 from pipeline.data import DataError
 
@@ -43,6 +43,9 @@ class NanoTrack:
     def follow(self, frame: Image) -> Box:
         _, box = self._tracker.update(_bgr(frame))
         return np.array(box, dtype=np.float64)
+
+    def look(self, _: Image, __: Box) -> Box:
+        raise MonospikeError("nanotrack keeps its box to itself and cannot be told where to look; let it follow")
 
 
 def _bgr(frame: Image) -> Image:

@@ -20,6 +20,10 @@ class Tracker(Protocol):
     def follow(self, frame: Image) -> Box:
         """The target's box in the next frame."""
 
+    def look(self, frame: Image, box: Box) -> Box:
+        """The target's box in a frame, when ``box`` is where it was before; what it has followed so far does not
+        count. Raises MonospikeError when a tracker cannot be told."""
+
 
 def check_box(box: Box, width: int, height: int, where: str) -> None:
     """Raises DataError, saying ``where``, when no target can be taken from ``box`` of a frame of this size: it is not

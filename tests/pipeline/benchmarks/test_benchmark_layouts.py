@@ -293,6 +293,38 @@ def test_no_start_lies_where_the_object_is_not(tmp_path: Path) -> None:
     assert [run.name for run in runs] == ["Away@1", "Away@2", "Away@5-backwards"]
 
 
+def test_a_target_of_each_start_is_looked_for_all_over_the_sequence_near_its_true_boxes(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Long" / "img", 9)
+    write_boxes(tmp_path / "Long" / "groundtruth_rect.txt", 9)
+    folder = find_benchmark("folder")
+    whole = opened("folder", tmp_path)["Long"].load()
+    first, last = (run.load() for run in open_benchmark(folder, tmp_path, starts=2, looks=5))
+    assert (first.name, last.name) == ("Long@0", "Long@8-backwards")
+    for run, start in ((first, 0), (last, 8)):
+        frames = [start, 0, 2, 4, 6, 8]
+        assert [picture.name for picture in run.pictures] == [f"{frame + 1:04}.jpg" for frame in frames]
+        np.testing.assert_array_equal(run.boxes, whole.boxes[frames])
+        resized = run.near[:, 2:] / run.boxes[:, 2:]
+        assert (abs(np.log(resized)) <= 0.25).all()
+        np.testing.assert_allclose(resized[:, 0], resized[:, 1], err_msg="a target keeps its shape")
+        off = run.near[:, :2] + run.near[:, 2:] / 2 - run.boxes[:, :2] - run.boxes[:, 2:] / 2
+        assert (abs(off) <= np.sqrt(run.boxes[:, 2] * run.boxes[:, 3])[:, None]).all()
+        assert len(np.unique(off)) == off.size
+    assert not np.isin(first.near, last.near).any(), "each start has boxes of its own"
+    again, _ = open_benchmark(folder, tmp_path, starts=2, looks=5)
+    np.testing.assert_array_equal(again.load().near, first.near)
+
+
+def test_no_look_is_at_a_frame_without_the_object(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Away" / "img", 7)
+    boxes = np.full((7, 4), 5.0)
+    boxes[[3, 4, 6]] = np.nan
+    (tmp_path / "Away" / "groundtruth_rect.txt").write_text("".join(",".join(map(str, row)) + "\n" for row in boxes))
+    (run,) = open_benchmark(find_benchmark("folder"), tmp_path, looks=8)
+    shown = [int(picture.stem) - 1 for picture in run.load().pictures]
+    assert (run.name, shown[0], set(shown[1:])) == ("Away", 0, {0, 1, 2, 5})
+
+
 def test_a_bad_sequence_fails_alone_also_with_several_starts(tmp_path: Path) -> None:
     for name in ("Bad", "Good"):
         write_pictures(tmp_path / name / "img", 3)
@@ -311,3 +343,5 @@ def test_a_bad_sequence_fails_alone_also_with_several_starts(tmp_path: Path) -> 
 def test_some_benchmarks_have_one_start(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         open_benchmark(find_benchmark(name), None, 3)
+    with pytest.raises(DataError, match=message):
+        open_benchmark(find_benchmark(name), None, looks=3)

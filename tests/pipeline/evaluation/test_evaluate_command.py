@@ -16,8 +16,10 @@ from PIL import Image
 
 import pipeline.evaluation
 from pipeline import cli
-from pipeline.config import load_config
+from pipeline.benchmarks import find_benchmark, open_benchmark
+from pipeline.config import TrackerConfig, load_config
 from pipeline.student import Student
+from pipeline.trackers import open_tracker
 from pipeline.train import save_checkpoint
 
 SCHEMA = json.loads((Path(pipeline.evaluation.__file__).parent / "schema.json").read_text())
@@ -120,6 +122,48 @@ def test_scores_of_several_starts_are_means_over_the_runs(evaluate, root: Path, 
     )
     assert scores["mean_iou"] == pytest.approx((1 / 3 + 2 / 3 + 1 + 1) / 4)
     assert "followed from 2 frames" in out.with_suffix(".html").read_text()
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of boxes x, y, width, height, row by row."""
+    low, high = (
+        np.maximum(first[:, :2], second[:, :2]),
+        np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:]),
+    )
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    return shared / (first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - shared)
+
+
+def test_a_box_that_stays_where_it_is_told_to_look_scores_what_it_shares_with_the_true_one(
+    evaluate, root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "fixed.json"
+    asked = ("--tracker", "fixed", "--starts", 2, "--looks", 4, "--out", out)
+    ended = evaluate("folder", "--root", root, *asked)
+    assert ended.code == 0, ended.error
+    scores = json.loads(out.read_text())
+    jsonschema.validate(scores, SCHEMA)
+    assert (scores["starts"], scores["looks"]) == (2, 4)
+    runs = {run.name: run.load() for run in open_benchmark(find_benchmark("folder"), root, starts=2, looks=4)}
+    expected = {name: iou(run.near, run.boxes)[1:].mean() for name, run in runs.items()}
+    assert {name: row["mean_iou"] for name, row in scores["sequences"].items()} == pytest.approx(expected, abs=1e-4)
+    assert {row["frames"] for row in scores["sequences"].values()} == {5}
+    assert "4 single looks from each of 2 starts" in out.with_suffix(".html").read_text()
+
+
+def test_a_look_is_answered_as_if_there_had_been_none_before(
+    evaluate, root: Path, tmp_path: Path, checkpoint: Path
+) -> None:
+    asked = ("--tracker", checkpoint, "--engine", "integer", "--looks", 3, "--out", tmp_path / "looks.json")
+    assert evaluate("folder", "--root", root, *asked).code == 0
+    (file,) = tmp_path.glob("looks-boxes/*/Moved.txt")
+    written = np.loadtxt(file, delimiter=",")
+    run = next(run for run in open_benchmark(find_benchmark("folder"), root, looks=3) if run.name == "Moved").load()
+    first, *_, last = run.frames()
+    tracker = open_tracker(str(checkpoint), "integer", TrackerConfig())
+    tracker.start(first, run.boxes[0])
+    np.testing.assert_allclose(tracker.look(last, run.near[-1]), written[-1], atol=1e-4)
+    np.testing.assert_allclose(written[0], run.boxes[0], atol=1e-4)
 
 
 def test_boxes_lie_beside_the_result_in_otbs_text_format(evaluate, root: Path, tmp_path: Path) -> None:
@@ -342,5 +386,9 @@ def test_nanotrack_scores_on_a_shared_sequence_as_measured_elsewhere(
 ) -> None:
     root, weights = shared_data / "tracking" / "test" / "otb_Crossing", shared_data / "weights" / "nanotrack"
     out = tmp_path / "scores.json"
-    assert evaluate("folder", "--root", root, "--tracker", "nanotrack", "--weights", weights, "--out", out).code == 0
+    asked = ("folder", "--root", root, "--tracker", "nanotrack", "--weights", weights, "--out", out)
+    assert evaluate(*asked).code == 0
     assert json.loads(out.read_text())["mean_iou"] == pytest.approx(README["otb_Crossing"][1], abs=0.006)
+    ended = evaluate(*asked, "--looks", 2)
+    assert ended.code == 2
+    assert "cannot be told where to look" in ended.error

@@ -121,13 +121,15 @@ def test_goals_name_runs_that_there_are(study_file):
 def test_goals_name_benchmarks_that_there_are(study_file):
     goal = {"kind": "above", "of": "s4_kd", "to": "s4", "benchmark": "folder, 3 starts"}
     changed(study_file, lambda v: v["goals"].append(goal))
-    with pytest.raises(ConfigError, match="no benchmark 'folder, 3 starts', only 'folder', 'folder, 2 starts'"):
+    with pytest.raises(
+        ConfigError, match="no benchmark 'folder, 3 starts', only 'folder', 'folder, 2 starts', 'folder, 3 looks'"
+    ):
         planned(study_file)
 
 
 def test_a_benchmark_has_as_many_starts_once(study_file):
     changed(study_file, lambda v: v["benchmarks"].append({"name": "folder", "root": "elsewhere"}))
-    with pytest.raises(ConfigError, match="one is named twice with as many starts"):
+    with pytest.raises(ConfigError, match="one is named twice with as many starts and looks"):
         planned(study_file)
 
 

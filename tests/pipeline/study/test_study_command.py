@@ -84,6 +84,7 @@ def check_results(results: dict, folder: Path) -> None:
     assert scores["integer"]["mean_iou"] == json.loads(evaluated.read_text())["mean_iou"]
     assert list(scores["integer"]["sequences"]) == ["First", "Second"]
     check_several_starts(results, folder)
+    check_looks(results, folder)
     teacher = results["models"]["teacher"]["summary"]["scores"]["folder"]
     assert list(teacher) == ["float"], "what doesn't spike has no integers"
     goal = results["goals"][0]
@@ -104,6 +105,19 @@ def check_several_starts(results: dict, folder: Path) -> None:
     assert scores["sequences"]["Second"] == pytest.approx((runs["Second@0"] + runs["Second@3-backwards"]) / 2)
     assert scores["mean_iou"] == pytest.approx(sum(runs.values()) / 4)
     assert "## folder, 2 starts" in (folder / "results.md").read_text()
+
+
+def check_looks(results: dict, folder: Path) -> None:
+    """Each sequence in three looks from its first frame, by the integers alone."""
+    (engine, scores), *others = results["models"]["s4_kd"]["seeds"]["1"]["scores"]["folder, 3 looks"].items()
+    assert (engine, others) == ("integer", [])
+    evaluated = json.loads(
+        (folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-3-looks-integer.json").read_text()
+    )
+    assert (evaluated["starts"], evaluated["looks"]) == (1, 3)
+    assert scores["mean_iou"] == evaluated["mean_iou"]
+    assert scores["sequences"] == {name: row["mean_iou"] for name, row in evaluated["sequences"].items()}
+    assert "3 frames of the whole sequence, each with a box near the true one" in (folder / "results.md").read_text()
 
 
 def check_pages(results: dict, folder: Path) -> None:
