@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from netx.errors import MonospikeError
 
 
 @contextmanager
@@ -35,6 +38,24 @@ def write_whole(path: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep a folder, which is made where it is missing, from others that ask for the same; the system lets go of it
+    however this process ends.
+
+    Raises MonospikeError when somebody has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MonospikeError(
+                f"{folder}: somebody else is working there; wait for that or stop it, or take another folder"
+            ) from None
+        yield
 
 
 def check_places(*paths: Path | None) -> None:

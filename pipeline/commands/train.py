@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
-from netx.files import write_whole
+from netx.files import alone_in, write_whole
 
 
 def train(
@@ -31,7 +32,7 @@ def train(
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
     folder = runs / settings.name
-    with this_place(device) as place:
+    with this_place(device) as place, alone_in(folder) if place.leads else nullcontext():
         progress = Progress(quiet=not place.leads)
         if place.leads:
             with write_whole(folder / "config.yaml") as temporary:

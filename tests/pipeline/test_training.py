@@ -129,6 +129,23 @@ def test_a_training_that_was_killed_goes_on_to_the_weights_of_an_unbroken_one(un
     assert_same_weights(tmp_path / "tiny" / "student.safetensors", unbroken / "student.safetensors")
 
 
+def test_two_trainings_never_write_into_one_folder(unbroken, tmp_path):
+    configuration(tmp_path)
+    command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "tiny" / "config.yaml").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert "tiny: somebody else is working there" in second.stderr
+    assert first.wait() == 0
+    assert_same_weights(tmp_path / "tiny" / "student.safetensors", unbroken / "student.safetensors")
+
+
 def test_a_stopped_training_repeats_no_step(unbroken, tmp_path, monkeypatch):
     seen: list[int] = []
     real = schedule.set_rate
