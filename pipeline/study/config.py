@@ -103,13 +103,14 @@ class Ablation(Section):
 
 
 class BenchmarkEntry(Section):
-    """Where models are judged: see ``monospike evaluate``."""
+    """Where models are judged: see ``monospike evaluate``. without: runs whose models are not judged there."""
 
     name: str
     root: str | None = None
     starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
     looks: int = Field(0, ge=0, description="frames to look at from each start, in place of following")
     forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
+    without: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -139,6 +140,9 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _names_fit(self) -> StudyConfig:
+        for name in (run for benchmark in self.benchmarks for run in benchmark.without):
+            if name not in self.runs:
+                raise ValueError(f"benchmarks: there is no run {name!r}, only {', '.join(self.runs)}")
         for name, entry in self.runs.items():
             named = [*([entry.like] if entry.like else []), *(w.split("/")[0] for w in entry.weights.values())]
             for other in named:

@@ -53,7 +53,7 @@ class Evaluation:
     def fingerprint(self) -> str:
         """Tells scores apart that may differ."""
         checkpoint = self.tracker if self.tracker == FIXED else file_digest(Path(self.tracker))
-        return json.dumps([checkpoint, self.engine, self.benchmark.model_dump(mode="json"), code_digest(_CODE)])
+        return json.dumps([checkpoint, self.engine, _shows(self.benchmark), code_digest(_CODE)])
 
     def scores(self) -> dict[str, Any] | None:
         """Mean IoU, success, precision, and mean IoU of every sequence; None where they are not there, or of another
@@ -80,6 +80,8 @@ def evaluations_of(candidate: Candidate, study: StudyConfig) -> list[Evaluation]
 
 def engines_on(benchmark: BenchmarkEntry, candidate: Candidate) -> tuple[Engine, ...]:
     """The forms in which a model is judged there."""
+    if candidate.run in benchmark.without:
+        return ()
     return candidate.engines if benchmark.forms == "all" else candidate.engines[-1:]
 
 
@@ -111,7 +113,7 @@ def works(candidates: Sequence[Candidate], study: StudyConfig, progress: Progres
     with progress.task("counting operations", len(candidates)) as task:
         for candidate in candidates:
             path = candidate.checkpoint.parent / "evaluation" / f"{candidate.model}-{benchmark.name}-work.json"
-            values = [file_digest(candidate.checkpoint), benchmark.model_dump(mode="json"), code_digest(_CODE)]
+            values = [file_digest(candidate.checkpoint), _shows(benchmark), code_digest(_CODE)]
             fingerprint = json.dumps(values)
             if not _is_current(path, fingerprint):
                 model = load_model(candidate.checkpoint)
@@ -127,6 +129,11 @@ def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, c
     if sides not in kept:
         kept[sides] = views(_opened(benchmark), config, benchmark.name)
     return kept[sides]
+
+
+def _shows(benchmark: BenchmarkEntry) -> dict[str, Any]:
+    """What a benchmark shows a tracker; which others it shows it to does not matter."""
+    return benchmark.model_dump(mode="json", exclude={"without"})
 
 
 def runs_of(benchmark: BenchmarkEntry) -> list[Entry]:

@@ -10,6 +10,7 @@ import yaml
 from pipeline.config import ConfigError, read_config
 from pipeline.study.config import BenchmarkEntry, StudyConfig
 from pipeline.study.held_out import refuse_test_data
+from pipeline.study.judging import evaluations_of
 from pipeline.study.plan import Training, plan
 
 
@@ -130,6 +131,17 @@ def test_goals_name_benchmarks_that_there_are(study_file):
 def test_a_benchmark_has_as_many_starts_once(study_file):
     changed(study_file, lambda v: v["benchmarks"].append({"name": "folder", "root": "elsewhere"}))
     with pytest.raises(ConfigError, match="one is named twice with as many starts and looks"):
+        planned(study_file)
+
+
+def test_runs_that_a_benchmark_goes_without_are_not_judged_there(study_file):
+    study = read_config(study_file, StudyConfig)
+    candidates = [candidate for training in planned(study_file, (1,)) for candidate in training.candidates]
+    judged = {c.label: [one.benchmark.label for one in evaluations_of(c, study)] for c in candidates}
+    assert judged["pruning/T1"] == ["folder", "folder", "folder, 2 starts"], "in both forms, then in that for the chip"
+    assert judged["s4"] == [*judged["pruning/T1"], "folder, 3 looks"]
+    changed(study_file, lambda v: v["benchmarks"][2].update(without=["prunning"]))
+    with pytest.raises(ConfigError, match="benchmarks: there is no run 'prunning'"):
         planned(study_file)
 
 
