@@ -466,9 +466,15 @@ def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new,
         configuration(tmp_path, (old, new))
 
 
-@pytest.mark.parametrize(
-    "name", ["teacher_small", "s4_small", "s4_kd_small", "dst_small", "dst_alexnet", "pruning_small", "teacher_alexnet"]
-)
+CONFIGS = Path(__file__).parents[2] / "configs"
+TRAININGS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if "\nlosses:" in path.read_text()]
+
+
+def test_there_are_trainings_of_every_kind():
+    kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
+    assert {*kinds, "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
 def test_the_configurations_that_come_along_are_valid(name):
-    config = read_config(Path(__file__).parents[2] / "configs" / f"{name}.yaml", TrainingConfig)
-    assert config.name == name
+    assert read_config(CONFIGS / f"{name}.yaml", TrainingConfig).name == name
