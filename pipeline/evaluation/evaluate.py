@@ -17,7 +17,7 @@ from pipeline.benchmarks import Benchmark, Entry, Video
 from pipeline.data import DataError
 from pipeline.evaluation.page import render
 from pipeline.evaluation.results import ResultFolder, stamp
-from pipeline.evaluation.running import Run, in_looks, one_pass, supervised
+from pipeline.evaluation.running import Run, one_pass, supervised
 from pipeline.evaluation.summary import Finished
 from pipeline.progress import Progress
 from pipeline.trackers import Tracker
@@ -84,7 +84,7 @@ def _followed(
         def tick(frame: int, seconds: float) -> None:
             task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
 
-        protocol = supervised if benchmark.protocol == "vot2018" else one_pass if video.near is None else in_looks
+        protocol = supervised if benchmark.protocol == "vot2018" else one_pass
         return video, protocol(tracker, video, tick)
 
 

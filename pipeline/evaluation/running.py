@@ -42,34 +42,20 @@ class Run:
 
 
 def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
-    """Started on the first true box, then never helped. The first box of the run is that one.
+    """Started on the first true box, then never helped; or told at each frame where to look, where the video has boxes
+    to look near. The first box of the run is the true one.
 
     Raises DataError, naming sequence and frame, when there is no such box, it has no area or lies outside the frame, or
-    a frame cannot be had.
+    a frame cannot be had; MonospikeError when the tracker cannot be told where to look.
     """
     recorder = _Recorder(tracker, video, tick)
+    answer = recorder.follow if video.near is None else recorder.look
     for frame, picture in enumerate(video.frames()):
         if frame == 0:
             recorder.start(frame, picture)
             recorder.record(frame, State.TRACKED, video.boxes[0])
         else:
-            recorder.record(frame, State.TRACKED, recorder.follow(frame, picture))
-    return recorder.run()
-
-
-def in_looks(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
-    """Started on the first true box, then told at each frame where to look. The first box of the run is that one.
-
-    Raises DataError as ``one_pass`` does, MonospikeError when the tracker cannot be told.
-    """
-    assert video.near is not None, "looks have boxes to look near"
-    recorder = _Recorder(tracker, video, tick)
-    for frame, picture in enumerate(video.frames()):
-        if frame == 0:
-            recorder.start(frame, picture)
-            recorder.record(frame, State.TRACKED, video.boxes[0])
-        else:
-            recorder.record(frame, State.TRACKED, recorder.look(frame, picture))
+            recorder.record(frame, State.TRACKED, answer(frame, picture))
     return recorder.run()
 
 
