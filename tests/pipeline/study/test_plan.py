@@ -135,6 +135,7 @@ def test_a_benchmark_has_as_many_starts_once(study_file):
 
 
 def test_runs_that_a_benchmark_goes_without_are_not_judged_there(study_file):
+    changed(study_file, lambda v: v["benchmarks"][2].update(without=["pruning"]))
     study = read_config(study_file, StudyConfig)
     candidates = [candidate for training in planned(study_file, (1,)) for candidate in training.candidates]
     judged = {c.label: [one.benchmark.label for one in evaluations_of(c, study)] for c in candidates}

@@ -57,7 +57,9 @@ def test_a_study_that_is_stopped_leaves_no_process_and_goes_on(study_file):
     folder = study_file.parent / "runs" / "study"
 
     stopped = command(study_file, "--seeds", "1")
-    wait_for((folder / "teacher" / "seed1" / "state.safetensors").exists)
+    state = folder / "teacher" / "seed1" / "state.safetensors"
+    wait_for(lambda: state.exists() or stopped.poll() is not None)
+    assert state.exists(), stopped.communicate()[0]
     (training,) = children(stopped.pid)
     stopped.send_signal(signal.SIGINT)
     assert "the same command goes on from here" in stopped.communicate(timeout=300)[0]
