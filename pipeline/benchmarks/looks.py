@@ -1,8 +1,8 @@
 """Sequences seen in single looks, so that no error of a tracker reaches the next frame. Ours.
 
 A tracker takes its target from one frame and is then shown others, each with a box near the true one, where it would
-have believed the target to be. What is measured is a network's answer and not how long luck holds: of all frames one is
-as good as another, and scores differ far less between trainings than those of a tracker that follows.
+have believed the target to be. What is measured is a network's answer to one frame, apart from what becomes of its
+errors when they are followed.
 """
 
 from __future__ import annotations
