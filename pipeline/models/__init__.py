@@ -1,1 +1,1 @@
-"""The SiamFC++ teacher and its spiking students, in plain torch."""
+"""Parts that the models of all tasks are built from."""

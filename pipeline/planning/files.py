@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from netx.files import write_whole
+from pipeline.core.files import json_text, write_text
 from pipeline.planning.plan import Plan
 from pipeline.planning.values import csv_text, plan_values
 from sim.mapping.drawing import chip_svg
@@ -25,14 +24,3 @@ def plan_svg(plan: Plan) -> str:
     mesh = plan.question.chip.mesh
     assert mesh is not None, "a plan is of a chip with a mesh"
     return chip_svg(plan.mapping, mesh)
-
-
-def json_text(values: object) -> str:
-    """``values`` as JSON for people."""
-    return json.dumps(values, indent=1, allow_nan=False) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    with write_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

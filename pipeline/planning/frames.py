@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Input, Network
-from pipeline.data.images import read_frame
-from pipeline.simulate import read_input
+from pipeline.datasets.images import read_frame
+from sim.frame_files import read_input
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ARRAYS = (".npy", ".npz")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.crop import Box
-from pipeline.following import first_box
-from pipeline.footage import open_footage
-from pipeline.progress import Progress
-from pipeline.search.subject import open_subject
-from pipeline.sequence_check import Which, crops_of_sequence
-from pipeline.study.work import Recorded
-from pipeline.track import Siamese
-from pipeline.weights import checkpoint_path
+from pipeline.core.progress import Progress
+from pipeline.datasets.video_source import open_footage
+from pipeline.model_zoo.names import checkpoint_path
+from pipeline.tasks.tracking.crop import Box
+from pipeline.tasks.tracking.following import first_box
+from pipeline.tasks.tracking.operations import Recorded
+from pipeline.tasks.tracking.predictor import Siamese
+from pipeline.tasks.tracking.recorded_crops import Which, crops_of_sequence
+from pipeline.tasks.tracking.subject import open_subject
 
 
 def recorded_on(model: str, sequence: Path, box: Box | None, most: int, progress: Progress) -> Recorded:

@@ -12,8 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from pipeline.drawing import FLOAT, INTEGER, TRUTH
 from pipeline.report import plots
+from pipeline.report.drawing import FLOAT, INTEGER, TRUTH
 from pipeline.report.figures import Figures
 from pipeline.report.pictures import MAX_CHANNELS, boxed_frame, png, spike_tiles
 from pipeline.report.template import filled

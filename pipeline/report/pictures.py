@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, gif, legend, outline
+from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, gif, legend, outline
 from pipeline.report.figures import TrackedSequence
 
 _SPIKE = (0, 114, 178, 255)

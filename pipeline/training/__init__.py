@@ -1,1 +1,1 @@
-"""One training loop for teachers, students, pruning and distillation: a method is a list of loss terms."""
+"""One training loop, for any task: batches of tensors, learners, loss terms."""

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from netx.errors import MonospikeError
-from pipeline.models.config import STRIDE
-from pipeline.pairs import Crops, draw_crops
-from pipeline.track import Geometry
-from pipeline.training.config import TrainingConfig
-from pipeline.training.sources import Mixture
+from pipeline.datasets.training_sources import Mixture
+from pipeline.tasks.tracking.models.config import STRIDE
+from pipeline.tasks.tracking.predictor import Geometry
+from pipeline.tasks.tracking.sampling import Crops, draw_crops
+from pipeline.tasks.tracking.training_config import TrainingConfig
 
 
 class CropBatch(NamedTuple):

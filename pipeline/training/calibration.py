@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from netx import limits
-from pipeline.models.config import SpikingConfig
-from pipeline.models.plain import Neuron
-from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.models.spiking_layers import Neuron
+from pipeline.tasks.tracking.models.config import SpikingConfig
+from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from quantize.slayer import WEIGHT_SCALE
 
 RATE = 0.15

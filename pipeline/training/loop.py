@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.quantised import QuantisedModule
+from pipeline.models.quantisation import QuantisedModule
+from pipeline.tasks.tracking.training_config import TrainSettings
 from pipeline.training import schedule
 from pipeline.training.batches import CropBatch
-from pipeline.training.config import TrainSettings
-from pipeline.training.place import Place
+from pipeline.training.distributed import Place
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from pipeline.checkpoints import check_tensors, read_safetensors
-from pipeline.models.checkpoint import parse_architecture
-from pipeline.models.config import SiamFCppConfig, SpikingConfig
-from pipeline.models.siamfcpp import SiamFCpp
-from pipeline.models.spiking import SpikingSiamFCpp
+from pipeline.models.safetensors_file import check_tensors, read_safetensors
+from pipeline.tasks.tracking.checkpoint import parse_architecture
+from pipeline.tasks.tracking.models.config import SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
+from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.deploy.config import load_config
 
 TINY_RUN = """\
 name: tiny
@@ -64,8 +64,8 @@ def checkpoint(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     # Here: the tests of the core run where there is neither torch nor Lava.
     import torch
 
-    from pipeline.student import Student
-    from pipeline.train import save_checkpoint
+    from pipeline.tasks.tracking.demo_student import Student
+    from pipeline.tasks.tracking.demo_train import save_checkpoint
 
     torch.manual_seed(0)
     config = load_config(tiny_run).student

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data import CompositionSpec, compose, open_pictures
+from pipeline.datasets.pictures import open_pictures
+from pipeline.datasets.synthetic.compose import compose
+from pipeline.datasets.synthetic.composition import CompositionSpec
 
-_NO_LAVA = "import sys; sys.modules['lava'] = None; from pipeline.cli import main; main()"
+_NO_LAVA = "import sys; sys.modules['lava'] = None; from pipeline.cli.app import main; main()"
 """The command line in a Python in which importing lava fails as where it is not installed."""
 
 _SEARCH = """

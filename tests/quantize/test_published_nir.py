@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from netx.bundle import load
 from netx.lint.run import lint
 from netx.nir_graph import read_graph
-from pipeline.cli import app
+from pipeline.cli.app import app
 from quantize.nir_import import Imported, import_graph, run_float
 from sim import engine
 

@@ -1,6 +1,0 @@
-"""How fast the engine is against its peers: measurements named by the letters of ``bench.json``."""
-
-from pipeline.bench.benchmarks import BENCHMARKS, Benchmark
-from pipeline.bench.measure import Measure, alternate
-
-__all__ = ["BENCHMARKS", "Benchmark", "Measure", "alternate"]

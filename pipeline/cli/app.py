@@ -1,0 +1,125 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from netx.errors import MonospikeError
+from pipeline.cli.bench import bench
+from pipeline.cli.deploy import deploy, verify
+from pipeline.cli.evaluate import evaluate
+from pipeline.cli.export import export_command
+from pipeline.cli.import_nir import import_nir
+from pipeline.cli.lint import lint_command
+from pipeline.cli.map import map_network
+from pipeline.cli.package import models, package
+from pipeline.cli.profile import profile
+from pipeline.cli.search import search
+from pipeline.cli.selfcheck import selfcheck
+from pipeline.cli.simulate import simulate
+from pipeline.cli.study import study
+from pipeline.cli.track import track
+from pipeline.cli.train import train
+
+app = typer.Typer(
+    help="Train a single-step spiking tracker, turn it into Loihi integers, prove every spike in Lava, and price it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+_GO_ON = {"deploy", "evaluate", "search", "selfcheck", "study", "train"}
+"""Commands that, stopped, keep what they have finished; so does verify with --sequence. The others begin anew."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk without room raises, without the name of a file."""
+
+_TORCH_WITHOUT_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch says where numpy raises MemoryError: on the CPU (c10/core/impl/alloc_cpu.cpp), and on a GPU."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("monospike"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+# As --help lists them.
+app.command()(deploy)
+app.command()(verify)
+app.command()(simulate)
+app.command("map")(map_network)
+app.command()(profile)
+app.command()(search)
+app.command("lint")(lint_command)
+app.command("import")(import_nir)
+app.command("export")(export_command)
+app.command()(track)
+app.command()(evaluate)
+app.command()(train)
+app.command()(study)
+app.command()(models)
+app.command()(package)
+app.command()(selfcheck)
+app.command()(bench)
+
+
+def main() -> None:
+    """Entry point: what is the user's to mend ends in one message and exit code 2."""
+    # Threads that wait for each other should sleep: spinning makes torch many times slower on a busy machine. OpenMP
+    # reads this once, when torch is loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A file's name need not be text, nor a terminal know every sign: such a character is shown by its number.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except MonospikeError as error:
+        _refuse(str(error))
+    except OSError as error:
+        # Of two names the second is the one that a finished file was to get.
+        name = error.filename if error.filename2 is None else error.filename2
+        if name is None and error.errno not in _FULL:  # not a file the user could do anything about
+            raise
+        _refuse(f"{error.strerror}" if name is None else f"{os.fsdecode(name)}: {error.strerror}")
+    except (MemoryError, RuntimeError) as error:  # such as over a file that asks for more neurons than there can be
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _TORCH_WITHOUT_MEMORY):
+            raise
+        _refuse(f"the memory does not suffice: {error}")
+    except SystemExit as end:
+        if end.code == 130:
+            _say("stopped; the same command goes on from here" if _goes_on(sys.argv[1:]) else "stopped")
+        raise
+
+
+def _refuse(why: str) -> NoReturn:
+    _say(why)
+    sys.exit(2)
+
+
+def _say(what: str) -> None:
+    Console(stderr=True).print(f"monospike: {what}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _goes_on(arguments: list[str]) -> bool:
+    command = arguments[0] if arguments else ""
+    on_a_sequence = any(word.partition("=")[0] == "--sequence" for word in arguments)
+    return command in _GO_ON or (command == "verify" and on_a_sequence)

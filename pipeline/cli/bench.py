@@ -1,0 +1,27 @@
+"""``monospike bench``: ratios measured side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netx.files import check_places
+from pipeline.core.progress import Progress
+
+
+def bench(
+    only: Annotated[str | None, typer.Option("--only", help="Letters of the measurements, as in a,c,f; all.")] = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often each pair is measured.")] = 9,
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("runs/bench/bench.json"),
+) -> None:
+    """Measure the engine against PyTorch, Lava and itself; stock Lava (b, e) takes minutes.
+
+    Entries of other letters in an existing file stay. Do nothing else on the machine meanwhile.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.diagnostics.bench.run import bench_to_file
+
+    check_places(out)
+    bench_to_file(only.split(",") if only else None, runs, out, Progress())

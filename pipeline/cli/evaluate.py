@@ -1,0 +1,123 @@
+"""``monospike evaluate``: a tracker on a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netx.errors import MonospikeError
+from netx.files import check_places
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+
+if TYPE_CHECKING:
+    from pipeline.datasets.catalog import AbsentFrames
+
+
+def evaluate(
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout).",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")
+    ],
+    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None,
+    tracker: TrackerOption = "demo",
+    engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float",
+    absent: Annotated[
+        str | None,
+        typer.Option("--absent", help="Frames without the object: drop or failure.", show_default="the usual one"),
+    ] = None,
+    starts: Annotated[
+        int,
+        typer.Option("--starts", min=1, help="Frames to start a sequence from: the first, or as many, spread evenly."),
+    ] = 1,
+    looks: Annotated[
+        int,
+        typer.Option("--looks", min=0, help="Do not follow: show each start as many frames, and where to look."),
+    ] = 0,
+    weights: WeightsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run a tracker on every sequence of a benchmark and write its scores.
+
+    With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
+    since 2020; the scores are means over the runs, and one loss of the object decides less.
+
+    With looks a tracker takes its target from each start and is shown frames of the whole sequence, each with a box
+    near the true one; no error reaches the next frame.
+
+    Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
+    with 1 when a sequence could not be evaluated; the others' scores are written all the same.
+    """
+    from pipeline.core.progress import Progress
+    from pipeline.datasets.catalog import find_benchmark, open_benchmark
+    from pipeline.tasks.tracking.metrics.evaluate import run_all, write_summary
+    from pipeline.tasks.tracking.metrics.results import results_beside
+    from pipeline.tasks.tracking.metrics.summary import summarise
+    from pipeline.tasks.tracking.trackers import engine_called, identity, open_tracker
+
+    chosen, form = find_benchmark(benchmark), engine_called(engine)
+    settings = tracker_settings(tracker, config, benchmark)
+    absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
+    if out.suffix == ".html":
+        raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
+    if out.is_dir():
+        raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
+    check_places(out)
+    entries = open_benchmark(chosen, root, starts, looks)
+    made = open_tracker(tracker, form, settings, weights)
+    place = str((root or chosen.root or Path()).resolve())
+    what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
+    results = results_beside(out, tracker, engine, what)
+    progress = Progress()
+    finished, failed = run_all(chosen, entries, made, results, progress)
+    scores = summarise(chosen, finished, absent_frames)
+    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts, "looks": looks}
+    summary = {**asked, "absent_frames": absent_frames, **scores, "failed": failed}
+    page = write_summary(out, summary)
+    _show(summary)
+    progress.say(f"{out}, {page}; boxes in {results.folder}")
+    if failed:
+        runs = "runs" if starts > 1 else "sequences"
+        progress.say(f"{len(failed)} of {len(entries)} {runs} could not be evaluated; see 'failed' in {out}")
+        raise typer.Exit(1)
+
+
+def _absent_frames(name: str) -> AbsentFrames:
+    from pipeline.datasets.catalog import AbsentFrames
+
+    for convention in get_args(AbsentFrames):
+        if convention == name:
+            return convention
+    raise MonospikeError(f"--absent {name!r}: expected {' or '.join(get_args(AbsentFrames))}")
+
+
+def _show(summary: Mapping[str, Any]) -> None:
+    """A table of the sequences, and what they come to."""
+    from pipeline.tasks.tracking.metrics.page import columns_of, label, score
+
+    columns = [column for column in columns_of(summary) if not column.startswith("normalised")]  # too wide for a screen
+    table = Table(
+        title=escape(f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}"), show_footer=True
+    )
+    table.add_column("run" if summary["starts"] > 1 else "sequence", footer="all", no_wrap=True)
+    for column in columns:
+        total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
+        value = summary.get(column, summary["scores"].get(column, total))
+        table.add_column(label(column), justify="right", footer="" if value is None else score(value))
+    for name, row in summary["sequences"].items():
+        table.add_row(escape(name), *(score(row[column]) for column in columns))
+    console = Console()
+    console.print(table)
+    for name, value in summary["scores"].items():
+        console.print(f"{label(name)}: {score(value)}", highlight=False)

@@ -1,0 +1,62 @@
+"""Options that commands share, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from netx.errors import MonospikeError
+
+if TYPE_CHECKING:
+    from pipeline.tasks.tracking.config import TrackerConfig
+    from pipeline.tasks.tracking.crop import Box
+
+TrackerOption = Annotated[
+    str, typer.Option("--tracker", help="fixed, nanotrack, a packaged student such as demo, or a .safetensors file.")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights", help="Folder of NanoTrack v2's ONNX files.", show_default=False)
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML file whose tracker and benchmarks sections change crops and post-processing."),
+]
+
+NetworkArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NETWORK", help="A .net or .nir file, a folder of parts, or a model: packaged, or a .safetensors file."
+    ),
+]
+ChipOption = Annotated[str, typer.Option("--chip", help="A chip of the package, such as loihi2, or a file NAME.yaml.")]
+ChipsOption = Annotated[int, typer.Option("--chips", min=1, max=1000, help="Chips that there are.")]
+PlaceOption = Annotated[
+    bool, typer.Option("--place", help="Put cores that talk to each other close together; else row by row.")
+]
+PlaceSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")]
+SvgOption = Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")]
+LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
+
+
+def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
+    """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""
+    from pipeline.tasks.tracking.settings import settings_for
+    from pipeline.tasks.tracking.trackers import is_model
+
+    return settings_for(is_model(tracker), config, benchmark)
+
+
+def parsed_box(box: str | None) -> Box | None:
+    """``x,y,width,height`` as numbers. Raises MonospikeError."""
+    if box is None:
+        return None
+    try:
+        values = np.array([float(word) for word in box.split(",")])
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (4,):
+        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
+    return values

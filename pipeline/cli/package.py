@@ -1,0 +1,47 @@
+"""``monospike package`` and ``monospike models``: trained models that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def package(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training, or a checkpoint.")],
+    name: Annotated[str, typer.Option("--as", help="What the model is called, such as small-s4-kd.")],
+    model: Annotated[str | None, typer.Option("--model", help="Which one, where the training has several.")] = None,
+    results: Annotated[Path | None, typer.Option("--results", help="results.json of the study that judged it.")] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Folder to put it in.", show_default="the package's own")
+    ] = None,
+) -> None:
+    """Put a trained model into the package: weights, networks of integers as .net and .nir, and its card."""
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.core.progress import Progress
+    from pipeline.model_zoo.names import FOLDER
+    from pipeline.model_zoo.package import package as write
+
+    folder = write(run, name, model, results, into or FOLDER)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    Progress().say(f"{name} is in {folder}: {size / 1e6:.1f} MB with its networks")
+
+
+def models() -> None:
+    """List the trained models that come with the package, with their scores."""
+    from pipeline.model_zoo.card import score_lines
+    from pipeline.model_zoo.names import card, packaged
+
+    console = Console(soft_wrap=True, highlight=False)
+    for name in packaged():
+        said = card(name)
+        if said is None:
+            console.print(f"{name}: the demo's student, spiking, 1 time step; see its run's report")
+            continue
+        steps = said["time_steps"]
+        kind = "not spiking" if steps is None else f"spiking, {steps} time step{'s' * (steps > 1)}"
+        console.print(f"{name}: {kind}, {said['parameters']:,} parameters")
+        for line in score_lines(said):
+            console.print(f"  {line}")

@@ -1,0 +1,121 @@
+"""``monospike profile``: what a network costs on a chip, by real frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netx.errors import MonospikeError
+from netx.files import check_places
+from pipeline.cli.options import (
+    ChipOption,
+    ChipsOption,
+    LayersOption,
+    NetworkArgument,
+    PlaceOption,
+    PlaceSeedOption,
+    SvgOption,
+    parsed_box,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from netx import Network
+    from pipeline.core.progress import Progress
+    from sim.recording import Recording
+
+
+def profile(
+    net: NetworkArgument,
+    chip: ChipOption,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", help="Real frames: an .npy or .npz file, or a folder of them or of pictures."),
+    ] = None,
+    sequence: Annotated[
+        Path | None,
+        typer.Option("--sequence", help="Folder or video that a model follows its target through, instead."),
+    ] = None,
+    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Frames of --sequence to follow.")] = 20,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: fit, operations, joules, seconds.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="CSV to write: a row for each layer.")] = None,
+    svg: SvgOption = None,
+    chips: ChipsOption = 1,
+    place: PlaceOption = False,
+    seed: PlaceSeedOption = 0,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, help="Time steps that a frame takes.")] = 1,
+    step_time: Annotated[
+        float | None,
+        typer.Option("--step-time", help="Measured microseconds of a time step, instead of reckoned ones."),
+    ] = None,
+    layers: LayersOption = None,
+) -> None:
+    """Map a network on a chip, run real frames in the exact engine, and say what they cost there.
+
+    Counts what every core does; prices it with the chip's file, in low, typical and high. Ends with 1 when the network
+    breaks a design rule of the chip; what is asked for is written all the same.
+    """
+    # Imported here because they load torch or scipy, for which --help should not wait.
+    from pipeline.core.files import json_text, write_text
+    from pipeline.core.progress import Progress
+    from pipeline.planning.files import plan_svg
+    from pipeline.planning.plan import Question, chip_name, make_plan
+    from pipeline.planning.tracked import recorded_on
+    from pipeline.planning.values import csv_text, plan_values, summary_lines
+    from sim.hardware import load_chip
+    from sim.mapping.placement import TRIED
+
+    if step_time is not None and not 0 < step_time < 1e9:
+        raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
+    check_places(out, table, svg)
+    progress, described = Progress(), load_chip(chip)
+    if frames is not None and sequence is None:
+        if box is not None:
+            raise MonospikeError("--box: is where a target starts in a sequence; give --sequence in place of --frames")
+        network, values, recording = _run(net, layers, frames, progress)
+    elif sequence is not None and frames is None:
+        if layers is not None:
+            raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
+        followed = recorded_on(str(net), sequence, parsed_box(box), most, progress)
+        network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
+    else:
+        raise MonospikeError("give real frames with --frames or, of a tracker, a sequence to follow with --sequence")
+    seconds = None if step_time is None else step_time * 1e-6
+    question = Question(chip_name(chip), described, chips, place, seed, steps, seconds)
+    with progress.task("placements tried", TRIED) as task:
+        plan = make_plan(network, values, recording, question, task.reach)
+    for line in summary_lines(plan):
+        progress.say(line)
+    if out is not None:
+        write_text(out, json_text(plan_values(plan)))
+    if table is not None:
+        write_text(table, csv_text(plan))
+    if svg is not None:
+        write_text(svg, plan_svg(plan))
+    for violation in plan.mapping.violations:
+        progress.say(str(violation))
+    if not plan.mapping.fits:
+        raise typer.Exit(1)
+
+
+def _run(
+    net: Path, layers: int | None, frames: Path, progress: Progress
+) -> tuple[Network, Mapping[str, npt.NDArray], Recording]:
+    """The network of a file, programmed where it needs to be; its frames; and what it did with them."""
+    from pipeline.cli.running import How, simulate
+    from pipeline.model_zoo.networks import read_network
+    from pipeline.planning.frames import read_frames
+    from sim.programming import programmed
+
+    network = read_network(net, layers)
+    network, values = programmed(network, read_frames(frames, network))
+    simulated = simulate(network, values, How(), progress)
+    if simulated.recording is None or simulated.done < simulated.frames:
+        raise MonospikeError("stopped before all frames were run; nothing was written")
+    return network, values, simulated.recording

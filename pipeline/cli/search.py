@@ -1,0 +1,58 @@
+"""``monospike search``: variants of trained models on several chips, and which of them are best."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def search(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the search.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=0, help="Candidates at the same time; 0: in this process, without Ray; all CPUs."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="A Ray cluster that runs already, all of which sees these files."),
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the searches' folders.")] = Path("runs"),
+) -> None:
+    """Vary weight bits, thresholds, models, places and chips; weigh accuracy against energy, latency and cores.
+
+    Stopped, the same command goes on with what is not evaluated. Ends with 1 when candidates were lost, or none could
+    be built; the report is written of the rest.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from netx.errors import MonospikeError
+    from pipeline.core.config import read_config
+    from pipeline.core.progress import Progress
+    from pipeline.experiments.dse.config import SearchConfig
+    from pipeline.experiments.dse.results import PAGE, RESULTS, TABLE
+    from pipeline.experiments.dse.run import run_search
+    from pipeline.experiments.dse.table import lines
+    from pipeline.experiments.dse.workers import Workers
+
+    if workers is not None and address is not None:
+        raise MonospikeError("--workers: a cluster has its own number of workers; give either this or --address")
+    settings = read_config(config, SearchConfig)
+    count = (os.cpu_count() or 1) if workers is None else workers
+    progress, folder = Progress(), runs / settings.name
+    again = shlex.join(["monospike", "search", str(config)])
+    results = run_search(settings, folder, Workers(count, address), again, progress)
+    for line in lines(results):
+        progress.say(line)
+    refused = [row for row in results["candidates"] if row["reason"] is not None]
+    if refused:
+        progress.say(f"{len(refused)} of {len(results['candidates'])} candidates cannot be built; {PAGE} says why")
+    for name, reason in results["failed"].items():
+        progress.say(f"{name}: {reason}")
+    progress.say(f"{RESULTS}, {TABLE} and {PAGE} are in {folder}")
+    if results["failed"] or len(refused) == len(results["candidates"]):
+        raise typer.Exit(1)

@@ -1,0 +1,76 @@
+"""``monospike simulate``: a network in the exact engine."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netx.errors import MonospikeError
+from netx.files import check_places
+from pipeline.cli.options import LayersOption
+from pipeline.core.progress import Progress
+
+
+class SumsOption(str, Enum):
+    """The exact types of sim.kernels, which loads torch and so is not imported for --help."""
+
+    int8 = "int8"
+    float32 = "float32"
+    float64 = "float64"
+    int64 = "int64"
+
+
+def simulate(
+    net: Annotated[
+        Path, typer.Argument(metavar="NET", help="A .net or .nir file, a folder of them, or a packaged model.")
+    ],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--input", help=".npy (frame, channel, height, width), or .npz with one such array for each input."
+        ),
+    ],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps to run; a single frame is held for all of them.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Recording to write (.npz).")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse what only a simulator would let pass.")] = False,
+    reset: Annotated[int | None, typer.Option(min=1, help="Frames after which LIF neurons forget all.")] = None,
+    layers: LayersOption = None,
+    lava_order: Annotated[bool, typer.Option(help="The input is (column, row, channel, step), as Lava's are.")] = False,
+    sums: Annotated[
+        SumsOption | None, typer.Option(help="Compute all sums in this type; the fastest exact one otherwise.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda: the same bits.")] = "cpu",
+) -> None:
+    """Run a network on an input in the exact engine and print what each layer did.
+
+    Interrupted, it still writes what it has finished, and ends with 1.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.cli import running
+    from pipeline.model_zoo.networks import read_network
+    from sim.frame_files import read_input
+    from sim.programming import programmed
+
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise MonospikeError(f"--device {device}: expected cpu or cuda")
+    check_places(out)
+    progress = Progress()
+    network = read_network(net, layers, reset)
+    how = running.How(strict, sums.value if sums else None, device)
+    network, frames = programmed(network, read_input(source, network, steps, lava_order))
+    for line in running.sums(network, how):
+        progress.say(line)
+    simulated = running.simulate(network, frames, how, progress)
+    for line in running.summary(simulated):
+        progress.say(line)
+    if out is not None and simulated.recording is not None:
+        simulated.recording.save(out)
+        progress.say(f"{simulated.done} of {simulated.frames} frames are in {out}")
+    if simulated.done < simulated.frames:
+        raise typer.Exit(1)

@@ -1,0 +1,56 @@
+"""``monospike study``: several trainings over several seeds, judged alike."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the study.")],
+    only: Annotated[
+        str | None, typer.Option("--only", help="Runs, as in s4,s4_kd, and those they start from; all.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Seeds, as in 1,2; all.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trainings, or evaluations, at the same time.")] = 1,
+    evaluate_only: Annotated[
+        bool, typer.Option("--evaluate-only", help="Train nothing; report on the models that are there.")
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda: where to train.")] = "auto",
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the studies' folders.")] = Path("runs"),
+) -> None:
+    """Train and evaluate everything that a study compares, and write its tables and report.
+
+    Stopped, the same command goes on: trainings from their last state, evaluations from their last sequence. Ends with
+    1 when something failed; the report is written of the rest.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.core.config import ConfigError, read_config
+    from pipeline.core.progress import Progress
+    from pipeline.experiments.study.config import StudyConfig
+    from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, Wanted, run_study
+    from pipeline.experiments.study.tables import goal_lines
+
+    settings = read_config(config, StudyConfig)
+    try:
+        chosen = tuple(int(seed) for seed in seeds.split(",")) if seeds else ()
+    except ValueError:
+        raise ConfigError(f"--seeds {seeds}: expected whole numbers, as in 1,2") from None
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
+    names = tuple(only.split(",")) if only else ()
+    choices = [*(["--only", only] if only else []), *(["--seeds", seeds] if seeds else [])]
+    again = shlex.join(["monospike", "study", str(config), *choices])  # what makes all of it, done already or not
+    wanted = Wanted(chosen, names, jobs, not evaluate_only, device, again)
+    progress, folder = Progress(), runs / settings.name
+    results = run_study(settings, config.parent, folder, wanted, progress)
+    for line in goal_lines(results["goals"]):
+        progress.say(line)
+    for name, reason in results["failed"].items():
+        progress.say(f"{name} failed: {reason}")
+    progress.say(f"{RESULTS}, {TABLES} and {PAGE} are in {folder}")
+    if results["failed"]:
+        raise typer.Exit(1)

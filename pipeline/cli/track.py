@@ -1,0 +1,79 @@
+"""``monospike track``: a tracker on one sequence or video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netx.files import check_places, write_whole
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, parsed_box, tracker_settings
+
+if TYPE_CHECKING:
+    from pipeline.tasks.tracking.tracker import Tracker
+
+
+def track(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SEQUENCE_OR_VIDEO",
+            help="Folder in OTB's layout, folder of pictures, composed sequence (.npz), or a video OpenCV can decode.",
+        ),
+    ],
+    box: Annotated[
+        str | None,
+        typer.Option("--box", help="x,y,width,height of the object in the first frame; else its ground truth's."),
+    ] = None,
+    tracker: TrackerOption = "demo",
+    engine: Annotated[str, typer.Option("--engine", help="float, integer or both: the form of a student.")] = "both",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the boxes and the animation.")] = Path("runs/track"),
+    weights: WeightsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Follow an object and write its boxes (OTB's text format) and an annotated GIF.
+
+    Pixels count as in the ground truth's file. Interrupted, it still writes what it has followed, and ends with 1.
+    """
+    from pipeline.core.progress import Progress
+    from pipeline.datasets.video_source import open_footage
+    from pipeline.report.animation import Animation
+    from pipeline.tasks.tracking.following import first_box, follow
+
+    footage, progress, animation = open_footage(source), Progress(), Animation()
+    start = first_box(footage, parsed_box(box))
+    trackers = _trackers(tracker, engine, config, weights)
+    picture = out / f"{footage.name}.gif"
+    check_places(picture)
+    followed, whole = follow(footage, start, trackers, animation, progress)
+    for label, result in followed.items():
+        lines = [",".join(f"{value:.4f}" for value in values) for values in result.boxes]
+        _write(out / f"{footage.name}-{label}.txt", ("\n".join(lines) + "\n").encode())
+        truth = "" if footage.truth is None else f", mean IoU {result.mean_overlap(footage.truth):.3f}"
+        frames = len(result.boxes)
+        progress.say(f"{label}: {frames} frames, {result.frames_per_second:.1f} frames/s{truth}")
+    if footage.length > frames:
+        how = f"{frames} could be decoded" if whole else f"and was interrupted after {frames}"
+        progress.say(f"{source}: announces {footage.length} frames, {how}")
+    _write(picture, animation.gif())
+    progress.say(f"boxes and {picture.name} are in {out}")
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _trackers(name: str, engine: str, config: Path | None, weights: Path | None) -> dict[str, Tracker]:
+    """The trackers to run, by the label of their boxes."""
+    from pipeline.tasks.tracking.trackers import REFERENCES, engine_called, open_tracker
+
+    settings = tracker_settings(name, config)
+    if name in REFERENCES:
+        form = engine_called("float" if engine == "both" else engine)
+        return {name: open_tracker(name, form, settings, weights)}
+    engines = ("float", "integer") if engine == "both" else (engine,)
+    return {label: open_tracker(name, engine_called(label), settings, weights) for label in engines}
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_bytes(content)

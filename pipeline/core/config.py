@@ -1,0 +1,57 @@
+"""The configuration of a run: one YAML file, every key checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netx.errors import MonospikeError
+
+AnySection = TypeVar("AnySection", bound="Section")
+
+
+class ConfigError(MonospikeError):
+    """A configuration that cannot be run."""
+
+
+class Section(BaseModel):
+    """A part of a configuration: unknown keys are refused, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def read_config(path: Path, kind: type[AnySection]) -> AnySection:
+    """Read a YAML configuration as ``kind``. Raises ConfigError that names the file and every key that is wrong."""
+    return parse_config(read_values(path), kind, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file, not checked yet. Raises ConfigError naming the file when it has none."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of month 13; lists in lists without end
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, such as 'name: demo'")
+    return values
+
+
+def parse_config(values: Mapping[str, Any], kind: type[AnySection], where: str) -> AnySection:
+    """Check ``values`` as ``kind``. Raises ConfigError that says ``where`` and names every key that is wrong."""
+    try:
+        return kind.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems)) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: holds a value that is no JSON value ({error})") from None

@@ -1,0 +1,228 @@
+"""The protocols that make several tasks one: what the pipeline asks of a task, and what it hands to it.
+
+A task is everything that tells tracking from detection: its models, what is drawn from its data, its losses, how its
+models are judged, which networks of them run on a chip, and what a report shows of them. Rooms above ``pipeline.tasks``
+know these protocols and no task; the task itself is looked up once, by its name, in ``pipeline.tasks``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from netx import Network
+from netx.errors import MonospikeError
+from pipeline.core.config import Section
+from pipeline.core.progress import Progress
+from sim.recording import Recording
+
+Image = npt.NDArray
+"""RGB, uint8, (height, width, 3)."""
+
+PromptT = TypeVar("PromptT", contravariant=True)
+PredictionT = TypeVar("PredictionT", covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step of a training sees: tensors by name, each with the sample as its first axis.
+
+    inputs: names of those that the models take, in the order of their arguments. The others are for the losses.
+    """
+
+    tensors: Mapping[str, Tensor]
+    inputs: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Raises MonospikeError, naming what there is, for a tensor that the batch does not have."""
+        if name not in self.tensors:
+            raise MonospikeError(f"the batch has no tensor {name!r}; there are {', '.join(sorted(self.tensors))}")
+        return self.tensors[name]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+        return next(iter(self.tensors.values())).device
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch({name: value.to(device, non_blocking=True) for name, value in self.tensors.items()}, self.inputs)
+
+    def through(self, model: nn.Module) -> dict[str, Tensor]:
+        """What ``model`` answers to the inputs, by name."""
+        answers: dict[str, Tensor] = model(*(self[name] for name in self.inputs))
+        return answers
+
+
+class Batches(Protocol):
+    """The batches of a training by step. A step's batch depends on the seed and the step alone."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, step: int) -> Batch:
+        """Raises DataError or FormatError where what it is drawn from is missing or bad."""
+
+
+class Validator(Protocol):
+    """Judges models on samples that they are not trained on."""
+
+    def judge(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
+        """JSON values, of which ``score`` is what the training's log shows (higher is better). The model's mode is left
+        as it was."""
+
+    def rounding(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
+        """What rounding to integers changes, as JSON values; nothing of a model that does not spike."""
+
+
+class Predictor(Protocol[PromptT, PredictionT]):
+    """A model at work on frames. A prompt says what is wanted of them: a box to track, a mask to segment, nothing."""
+
+    def start(self, frame: Image, prompt: PromptT) -> None:
+        """Begin with ``frame``, in which ``prompt`` marks what is meant."""
+
+    def step(self, frame: Image) -> PredictionT:
+        """The prediction for the next frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One feed-forward network of integers and the frames on which all engines have to agree.
+
+    frames: integers by input, (frame, channel, height, width). real: how many of the frames come first and show
+    samples; what comes after them are probes (zeros, ones, random).
+    """
+
+    network: Network
+    frames: Mapping[str, npt.NDArray]
+    real: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well the float reference and the integers do on a run's samples.
+
+    scores: JSON values, the ``accuracy`` of report.json: ``float`` and ``integer``, and baselines beside them, each
+    with the task's metrics. predictions: arrays to keep. headline: scores in a line, for people.
+    """
+
+    scores: Mapping[str, Any]
+    predictions: Mapping[str, npt.NDArray]
+    headline: str
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A section that a task adds to a report. html: safe markup; text from files in it is escaped already."""
+
+    anchor: str
+    title: str
+    html: str
+
+
+class Deployable(Protocol):
+    """A trained student, all of whose networks run on the chip at one time step, and what the host does around them."""
+
+    @property
+    def priced(self) -> str:
+        """Name of the target that runs at every frame: the one that is counted, mapped and priced."""
+
+    @property
+    def processing(self) -> Section:
+        """Pre- and post-processing on the host, as saved with the weights."""
+
+    def network(self) -> Network:
+        """Its integers. Raises QuantizeError where a value is no integer, HeadroomError where one may overflow."""
+
+    def targets(self, network: Network, samples: Sequence[Any], frames: int, seed: int) -> Mapping[str, Target]:
+        """The networks that run on the chip, by name, in the order in which one programs the next.
+
+        network: as read back from files. samples: of the run. frames: most of them for each target. seed: the probes'.
+        """
+
+    def record(self, targets: Mapping[str, Target]) -> Mapping[str, Recording]:
+        """What the quantised SLAYER modules do with the frames of each target."""
+
+    def evaluate(self, network: Network, samples: Sequence[Any], progress: Progress) -> Evaluation:
+        """Float reference and integers, each on all samples."""
+
+    def sections(
+        self,
+        samples: Sequence[Any],
+        evaluation: Evaluation,
+        targets: Mapping[str, Target],
+        recordings: Mapping[str, Recording],
+    ) -> Iterator[PageSection]:
+        """What the report shows of the task. recordings: of the exact engine, by target."""
+
+
+class Task(ABC):
+    """A task, whose parts live in one room: ``pipeline.tasks.NAME``.
+
+    training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold.
+    """
+
+    name: ClassVar[str]
+    training_config: ClassVar[type[Section]]
+    data_config: ClassVar[type[Section]]
+
+    @abstractmethod
+    def build_model(self, architecture: Section) -> nn.Module:
+        """A model with weights at random, which keeps ``architecture`` as its ``config``."""
+
+    @abstractmethod
+    def parse_architecture(self, text: str) -> Section:
+        """The architecture of a checkpoint's metadata. Raises pydantic's ValidationError."""
+
+    @abstractmethod
+    def processing(self, config: Any) -> Section:
+        """Pre- and post-processing of a training, which are saved with its weights."""
+
+    @abstractmethod
+    def build_terms(self, config: Any, answers: Mapping[str, Tensor]) -> list[Any]:
+        """The loss terms (``pipeline.training.term.Term``) of a training's configuration.
+
+        answers: tensors as the models will answer them, MODEL/NAME, whose values don't matter. Raises TrainingError
+        where a term doesn't fit them.
+        """
+
+    @abstractmethod
+    def example(self, config: Any) -> Batch:
+        """One empty sample, for a dry run of models and terms."""
+
+    @abstractmethod
+    def batches(self, config: Any, rank: int) -> Batches:
+        """What a training draws from its data. rank: of several processes, each of which draws its own."""
+
+    def initialised(self, name: str, model: nn.Module, config: Any, first: Iterator[Batch]) -> nn.Module:
+        """``model``, which starts afresh as ``models.NAME``, with weights and thresholds from the first batches; as it
+        is where the task has no such thing."""
+        del name, config, first
+        return model
+
+    @abstractmethod
+    def validator(self, config: Any) -> Validator:
+        """What judges the models of a training. Raises DataError where its samples are missing."""
+
+    @abstractmethod
+    def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:
+        """Leave what a deployment is judged on in ``folder``; returns what that is, in a line."""
+
+    @abstractmethod
+    def read_samples(self, folder: Path) -> Sequence[Any]:
+        """What ``write_samples`` left."""
+
+    @abstractmethod
+    def deployable(self, checkpoint: Path) -> Deployable:
+        """The student in a checkpoint. Raises FormatError where the file holds none, MonospikeError where not all of it
+        runs on the chip."""
+
+    @abstractmethod
+    def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:
+        """The model in a checkpoint at work. engine: ``float`` or ``integer``."""

@@ -1,0 +1,1 @@
+"""Pictures, videos and annotations: one reader a layout, and what is composed from photographs."""

@@ -1,0 +1,1 @@
+"""Tracking sequences composed from photographs, with exact boxes."""

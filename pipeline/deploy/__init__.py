@@ -1,0 +1,1 @@
+"""From a trained model to files, proof and report, stage by stage."""

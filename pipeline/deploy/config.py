@@ -1,0 +1,65 @@
+"""The configuration of a deployment: one YAML file, every key checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.core.config import Section, read_config
+from pipeline.datasets.config import DataConfig
+from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.demo_config import StudentConfig, TrainConfig
+
+
+class SimulateConfig(Section):
+    """What every engine is run on."""
+
+    frames: int = Field(24, ge=1, le=10_000, description="real frames, of the first sequence; at most its length - 1")
+    lava_convolution: Literal["stock", "fast"] = Field(
+        "stock", description="Lava's own model, or a drop-in of matrix products that is tested to give the same bits"
+    )
+    lava_seconds: float = Field(300, gt=0, description="time limit of one Lava run")
+
+
+class ProfileConfig(Section):
+    """Energy tables to price the network with, and chips to plan it on, by name."""
+
+    energy: tuple[str, ...] = Field(("horowitz_45nm_fp32", "horowitz_45nm_int8", "loihi1_davies2018"), min_length=1)
+    chips: tuple[str, ...] = Field(
+        ("loihi2", "loihi1_sanafe"), description="to map the search branch on: names, or files NAME.yaml"
+    )
+
+
+class RunConfig(Section):
+    """One whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder is runs/NAME")
+    seed: int = Field(1, ge=0, lt=2**31)
+    data: DataConfig = DataConfig()
+    model: str | None = Field(
+        None, description="packaged model, or checkpoint of monospike train, in place of student and train"
+    )
+    student: StudentConfig | None = None
+    train: TrainConfig | None = None
+    tracker: TrackerConfig = TrackerConfig()
+    simulate: SimulateConfig = SimulateConfig()
+    profile: ProfileConfig = ProfileConfig()
+    search: Path | None = Field(
+        None, description="folder of a finished monospike search, whose Pareto fronts the report shows"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_student(self) -> RunConfig:
+        missing = [key for key in ("student", "train") if getattr(self, key) is None]
+        if self.model is None and missing:
+            raise ValueError(f"{' and '.join(missing)}: missing; or name a trained model with 'model'")
+        if self.model is not None and len(missing) < 2:
+            raise ValueError("model: is trained already and needs neither student nor train")
+        return self
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check the YAML configuration of a run. Raises ConfigError as ``read_config`` does."""
+    return read_config(path, RunConfig)

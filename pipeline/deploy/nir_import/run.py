@@ -1,0 +1,81 @@
+"""The whole of an import: files in, a network and its report out."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import FormatError, Network
+from netx.bundle import save
+from netx.files import write_whole
+from netx.nir_file import write_nir_integers
+from netx.nir_graph import is_ours, read_graph
+from pipeline.core.progress import Progress
+from pipeline.deploy.nir_import.compare import compare
+from pipeline.deploy.nir_import.report import as_html, as_json
+from quantize.nir_import import import_graph
+
+NETWORK, REPORT, PAGE = "network.nir", "report.json", "report.html"
+
+_LARGEST_FRAMES = 1 << 32
+"""Bytes that the frames may take once they are unpacked."""
+
+
+def import_file(
+    path: Path, frames: Path, folder: Path, dt: float | None, progress: Progress
+) -> tuple[Network, dict[str, Any]]:
+    """Import ``path``, compare on ``frames``, and leave network, report and page in ``folder``, each whole.
+
+    Raises FormatError for what is no such file, NirImportError with all nodes that cannot be done, NetworkError where
+    the frames do not fit.
+    """
+    if is_ours(path):
+        raise FormatError(
+            f"{path}: holds a network of integers already; monospike simulate and verify read it as it is"
+        )
+    imported = import_graph(read_graph(path), read_frames(frames), dt)
+    sequences, count = next(iter(imported.calibration.integers.values())).shape[:2]
+    with progress.task("frames", sequences * count) as task:
+        comparison = compare(imported, task.advance)
+    report = as_json(imported, comparison)
+    folder.mkdir(parents=True, exist_ok=True)
+    _save(imported.network, folder / NETWORK)
+    for name, text in ((REPORT, json.dumps(report, indent=1) + "\n"), (PAGE, as_html(report))):
+        with write_whole(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return imported.network, report
+
+
+def read_frames(path: Path) -> dict[str, npt.NDArray]:
+    """The arrays of an ``.npz`` by name, or that of an ``.npy`` under the file's name.
+
+    Raises FormatError for what is no such file, or unpacks to more than 4 GiB.
+    """
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file")
+    try:
+        if path.suffix != ".npz":
+            return {path.stem: np.load(path, allow_pickle=False)}
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_FRAMES:
+                raise FormatError(f"{path}: unpacks to more than {_LARGEST_FRAMES} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{path}: is not an .npy or .npz file of numbers ({error})") from None
+    if not arrays:
+        raise FormatError(f"{path}: holds no array")
+    return arrays
+
+
+def _save(network: Network, path: Path) -> None:
+    """As a file that stock readers run with the same spikes, where there can be one; the integers are in both."""
+    try:
+        save(network, path)
+    except FormatError:
+        write_nir_integers(network, path)

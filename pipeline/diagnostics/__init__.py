@@ -1,0 +1,1 @@
+"""Whether everything works here: benchmarks, drawn networks, damaged files."""

@@ -1,0 +1,35 @@
+"""All measurements, by letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.diagnostics.bench.engine import against_float32, against_kernels, over_many_frames, peak_memory
+from pipeline.diagnostics.bench.lava import against_lava, convolution_against_lava
+from pipeline.diagnostics.bench.measure import Measure
+from pipeline.diagnostics.bench.pilotnet import pilotnet_against_lava
+from pipeline.diagnostics.bench.search import two_workers
+from pipeline.diagnostics.bench.tracker import alexnet_tracker, small_tracker
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """title: in words. measure: what runs it, given the number of runs."""
+
+    title: str
+    measure: Callable[[int], Measure]
+
+
+BENCHMARKS = {
+    "a": Benchmark("engine against float32 PyTorch, times faster", against_float32),
+    "b": Benchmark("engine against stock Lava, times faster", against_lava),
+    "c": Benchmark("engine against its bare kernels, times slower", against_kernels),
+    "d": Benchmark("PilotNet-LIF, 16 steps, against stock Lava, times faster", pilotnet_against_lava),
+    "e": Benchmark("fast convolution against Lava's own, times faster", convolution_against_lava),
+    "f": Benchmark("100 frames against 100 times one frame", over_many_frames),
+    "g": Benchmark("peak memory in GiB", peak_memory),
+    "h": Benchmark("tracker step, integer S4-AlexNet against its float teacher, times faster", alexnet_tracker),
+    "i": Benchmark("the same at the width small", small_tracker),
+    "j": Benchmark("search on two workers against one, times faster", two_workers),
+}

@@ -1,0 +1,1 @@
+"""Damaged and hostile files are read within limits."""

@@ -1,0 +1,1 @@
+"""Whole experiments: studies of trainings, and searches for designs."""

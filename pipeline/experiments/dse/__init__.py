@@ -1,0 +1,1 @@
+"""Design-space exploration: variants of trained models weighed against each other on chips."""

@@ -1,0 +1,34 @@
+"""Networks of integers by a file's or a model's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netx import Network
+from netx.bundle import load
+from netx.net_file import read_net
+from pipeline.model_zoo.names import CHECKPOINT, checkpoint_path, has_network, network_path
+
+
+def read_network(path: Path, layers: int | None = None, reset: int | None = None) -> Network:
+    """The network in a ``.net`` or ``.nir`` file or a folder of them, or that of a model: packaged, or a checkpoint.
+
+    layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
+    Raises FormatError, with the file and the place in it, NetworkError for an impossible ``reset``, MonospikeError for
+    a model that has no network of integers.
+    """
+    is_name = len(path.parts) == 1 and not path.suffix and not path.exists()
+    if is_name or path.suffix == CHECKPOINT:
+        network = _of_model(str(path))
+    else:
+        network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
+    return network if reset is None else network.with_reset(reset)
+
+
+def _of_model(name: str) -> Network:
+    if Path(name).suffix != CHECKPOINT and has_network(name):
+        return load(network_path(name))
+    # Imported here because it loads what trains models, which networks from files do without.
+    from pipeline.tasks.tracking.subject import open_subject
+
+    return open_subject(checkpoint_path(name)).network()

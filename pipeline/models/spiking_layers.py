@@ -1,0 +1,225 @@
+"""Spiking layers in plain torch that give the bits of lava-dl's SLAYER CUBA blocks, without lava and faster.
+
+Signals are (step, frame, channel, row, column); potentials are in SLAYER units, weight units over 64. Names of
+parameters, and what ``quantize.slayer`` reads off a block, are those of lava-dl 0.6.0, so that states load either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from netx import limits
+from pipeline.models.config import NeuronConfig, SurrogateConfig
+from pipeline.models.quantisation import quantise_even
+from quantize.slayer import WEIGHT_SCALE
+
+STATE_SCALE = limits.DECAY_ONE
+"""SLAYER keeps current and voltage as integers of 1/4096 (``s_scale``, slayer/neuron/cuba.py)."""
+
+_EPSILON = 0.01 / STATE_SCALE
+"""What SLAYER adds to a threshold so that a voltage equal to it does not spike (``threshold_eps``, same file). In
+float32 it is lost from a threshold of 64 on, where only the spike is affected and not the reset; so is it here."""
+
+
+class _Truncate(torch.autograd.Function):
+    """To whole 1/4096, towards zero, as SLAYER's cast to integers does; the gradient passes."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        return torch.trunc(values * STATE_SCALE) / STATE_SCALE
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+class _Leak(torch.autograd.Function):
+    """``sgn(v) * ((|v| * (4096 - decay)) >> 12)`` of whole 1/4096, exact in float32 for magnitudes below 4096.
+
+    The product has up to 36 bits, so upper and lower 12 bits of |v| are multiplied apart.
+    """
+
+    @staticmethod
+    def forward(context: Any, voltage: Tensor, decay: Tensor) -> Tensor:
+        context.save_for_backward(voltage, decay)
+        kept = STATE_SCALE - torch.round(decay)
+        magnitude = voltage.abs() * STATE_SCALE
+        upper = torch.floor(magnitude / STATE_SCALE)
+        lower = magnitude - upper * STATE_SCALE
+        return torch.sign(voltage) * (upper * kept + torch.floor(lower * kept / STATE_SCALE)) / STATE_SCALE
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        voltage, decay = context.saved_tensors
+        by_decay = -(gradients[0] * voltage).sum().reshape(decay.shape) / STATE_SCALE
+        return gradients[0] * (1 - torch.round(decay) / STATE_SCALE), by_decay
+
+
+class _Spike(torch.autograd.Function):
+    """1.0 where the voltage passes the threshold; its derivative is the surrogate's."""
+
+    @staticmethod
+    def forward(context: Any, voltage: Tensor, threshold: float, surrogate: SurrogateConfig) -> Tensor:
+        context.save_for_backward(voltage)
+        context.threshold, context.surrogate = threshold, surrogate
+        return (voltage >= threshold + _EPSILON).to(voltage.dtype)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (voltage,) = context.saved_tensors
+        return derivative(voltage, context.threshold, context.surrogate).mul_(gradients[0]), None, None
+
+
+def derivative(voltage: Tensor, threshold: float, surrogate: SurrogateConfig) -> Tensor:
+    """The surrogate derivative at ``voltage``; both in SLAYER units. Formulas: ``SurrogateConfig``."""
+    width = surrogate.width * threshold
+    area = 0.5 if surrogate.shape in ("exponential", "rectangle") else 1.0
+    # In place from here on, and in as few steps as may be: training spends its time on passes over memory.
+    x = (voltage - threshold).abs_()
+    if surrogate.shape == "exponential":
+        shape = x.mul_(-1 / width).exp_()
+    elif surrogate.shape == "rectangle":
+        shape = (x < width).to(voltage.dtype)
+    elif surrogate.shape == "triangle":
+        shape = x.mul_(-1 / width).add_(1).clamp_(min=0)
+    else:
+        shape = x.mul_(torch.pi / width).square_().add_(1).reciprocal_()
+    return shape.mul_(area * surrogate.scale / width)
+
+
+class Neuron(nn.Module):
+    """Current-based leaky integrate-and-fire neurons of one layer, starting at rest, with a bias for each channel."""
+
+    threshold: float
+    on_grid: bool
+
+    def __init__(self, settings: NeuronConfig, surrogate: SurrogateConfig, threshold: int, norm: nn.Module) -> None:
+        """threshold: in weight units. norm: acts on the current, (frame, channel, row, column, step)."""
+        super().__init__()
+        self.settings, self.surrogate, self.threshold = settings, surrogate, threshold / WEIGHT_SCALE
+        self.on_grid = False  # True while all currents are whole weight units, of which nothing can be cut off
+        for name, decay in (("current_decay", settings.current_decay), ("voltage_decay", settings.voltage_decay)):
+            start = torch.tensor([decay * limits.DECAY_ONE])
+            self.register_parameter(name, nn.Parameter(start, requires_grad=settings.learn_decays))
+        self.norm = norm
+
+    def forward(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        """(spikes, voltages before the reset) of each step of ``current``."""
+        current = self._accumulated_current(self._to_grid(current))
+        current = self._to_grid(self.norm(current.movedim(0, -1)).movedim(-1, 0))
+        voltages = current if len(current) == 1 else torch.stack(list(self._voltages(current)))
+        return self.spikes(voltages), voltages
+
+    def spikes(self, voltages: Tensor) -> Tensor:
+        """1.0 where a voltage passes the threshold, else 0.0."""
+        return _Spike.apply(voltages, self.threshold, self.surrogate)
+
+    @property
+    def cx_current_decay(self) -> int:
+        """Share of the current lost at each step, 0..4096."""
+        return int(torch.round(self.current_decay.detach()).clamp(0, limits.DECAY_ONE))
+
+    @property
+    def cx_voltage_decay(self) -> int:
+        """Share of the voltage lost at each step, 0..4096."""
+        return int(torch.round(self.voltage_decay.detach()).clamp(0, limits.DECAY_ONE))
+
+    @property
+    def v_th_mant(self) -> int:
+        """Threshold in weight units."""
+        return round(self.threshold * WEIGHT_SCALE)
+
+    def _to_grid(self, values: Tensor) -> Tensor:
+        return values if self.on_grid else _Truncate.apply(values)
+
+    def _accumulated_current(self, inputs: Tensor) -> Tensor:
+        if len(inputs) == 1 or (self.settings.current_decay == 1 and not self.settings.learn_decays):
+            return inputs
+        decay = self.current_decay.clamp(0, limits.DECAY_ONE)
+        currents = [inputs[0]]
+        for step in inputs[1:]:
+            currents.append(_Leak.apply(currents[-1], decay) + step)
+        return torch.stack(currents)
+
+    def _voltages(self, current: Tensor) -> Iterator[Tensor]:
+        decay = self.voltage_decay.clamp(0, limits.DECAY_ONE)
+        voltage = current[0]
+        yield voltage
+        for step in current[1:]:
+            voltage = _Leak.apply(self._after_reset(voltage), decay) + step
+            yield voltage
+
+    def _after_reset(self, voltage: Tensor) -> Tensor:
+        """No gradient passes through the reset itself."""
+        fired = voltage.detach() > self.threshold
+        if self.settings.reset == "subtract":
+            return voltage - fired * self.threshold
+        return voltage * ~fired
+
+
+class _ExactConvolution(torch.autograd.Function):
+    """A convolution in float32, whose sums have to be exact; its gradients need not be, and may take bfloat16."""
+
+    @staticmethod
+    def forward(context: Any, images: Tensor, weight: Tensor, stride: tuple[int, int], reduced: bool) -> Tensor:
+        context.save_for_backward(images, weight)
+        context.stride, context.reduced = stride, reduced
+        with torch.autocast(images.device.type, enabled=False):
+            return F.conv2d(images, weight, stride=stride)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        images, weight = context.saved_tensors
+        dtype = torch.bfloat16 if context.reduced else torch.float32
+        gradient = gradients[0].to(dtype)
+        by_weight = conv2d_weight(images.to(dtype), weight.shape, gradient, context.stride)
+        by_image = None
+        if context.needs_input_grad[0]:
+            by_image = conv2d_input(images.shape, weight.to(dtype), gradient, context.stride).float()
+        return by_image, by_weight.float(), None, None
+
+
+def _autocasts(device: torch.device) -> bool:
+    """Whether reduced precision is allowed where exactness isn't needed."""
+    return torch.is_autocast_cpu_enabled() if device.type == "cpu" else torch.is_autocast_enabled()
+
+
+class Synapse(nn.Module):
+    """A convolution whose weights are, while ``quantised``, even integers in [-256, 254] over 64."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel, 1) * deviation)
+        self.stride, self.padding, self.dilation, self.groups = (stride, stride), (0, 0), (1, 1), 1
+        self.quantised = True
+
+    def pre_hook_fx(self, weight: Tensor, descale: bool = False) -> Tensor:
+        """SLAYER's ``quantize_8bit``; in weight units where ``descale``."""
+        quantised = quantise_even(weight, limits.WEIGHT_MIN, limits.WEIGHT_MAX - 1)
+        return quantised * WEIGHT_SCALE if descale else quantised
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = (self.pre_hook_fx(self.weight) if self.quantised else self.weight)[..., 0]
+        images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return _ExactConvolution.apply(images, weight, self.stride, _autocasts(x.device)).unflatten(0, x.shape[:2])
+
+
+class PlainBlocks:
+    """Makes the layers of a student in plain torch."""
+
+    def __init__(self, settings: NeuronConfig, surrogate: SurrogateConfig) -> None:
+        self._settings, self._surrogate = settings, surrogate
+
+    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module:
+        """A convolution with integer weights, whose initial ones have the standard deviation ``deviation``."""
+        return Synapse(inputs, outputs, kernel, stride, deviation)
+
+    def neuron(self, threshold: int, norm: nn.Module) -> nn.Module:
+        """Spiking neurons; ``norm`` acts on their current."""
+        return Neuron(self._settings, self._surrogate, threshold, norm)

@@ -1,0 +1,1 @@
+"""Siamese tracking: SiamFC++ teachers and their spiking students."""

@@ -1,0 +1,1 @@
+"""How trackers are judged on benchmarks."""

@@ -1,0 +1,93 @@
+"""The trackers by name: the student, and what it is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from netx.errors import MonospikeError
+from pipeline.core.files import file_digest
+from pipeline.datasets.catalog import SHARED
+from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.fixed import FixedBox
+from pipeline.tasks.tracking.tracker import Tracker, check_box
+
+Engine = Literal["float", "integer"]
+
+REFERENCES = ("fixed", "nanotrack")
+"""Trackers that are no students."""
+
+NANOTRACK = SHARED / "weights" / "nanotrack"
+"""Where NanoTrack's weights lie beside a checkout, on some machines."""
+
+__all__ = [
+    "NANOTRACK",
+    "REFERENCES",
+    "Engine",
+    "FixedBox",
+    "Tracker",
+    "check_box",
+    "engine_called",
+    "identity",
+    "is_model",
+    "open_tracker",
+]
+
+
+def engine_called(name: str) -> Engine:
+    """Raises MonospikeError when there is no such engine."""
+    for engine in get_args(Engine):
+        if engine == name:
+            return engine
+    raise MonospikeError(f"there is no engine {name!r}; the engines are {', '.join(get_args(Engine))}")
+
+
+def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Path | None = None) -> Tracker:
+    """A tracker by name.
+
+    name: ``fixed``, ``nanotrack``, a packaged checkpoint's name, or the path of a checkpoint. engine: which form of a
+    student runs; a box that never moves is the same in both, NanoTrack has the float form only. settings: a student's
+    post-processing. weights: folder of NanoTrack's ONNX files.
+
+    Raises MonospikeError when there is no such tracker, or it lacks that engine, or its files are missing or bad.
+    """
+    # Each is imported when it is asked for: a student brings torch and SLAYER with it.
+    if name == "fixed":
+        return FixedBox()
+    if name == "nanotrack":
+        if engine != "float":
+            raise MonospikeError("nanotrack is no spiking network and has no integers; use --engine float")
+        from pipeline.tasks.tracking.baselines import NanoTrack
+
+        return NanoTrack(weights or NANOTRACK)
+    from pipeline.model_zoo.names import checkpoint_path
+
+    path = checkpoint_path(name)
+    if is_model(name):
+        from pipeline.tasks.tracking.model_tracker import model_tracker
+
+        return model_tracker(path, engine, settings)
+    from pipeline.tasks.tracking.demo_tracker import student_tracker
+
+    return student_tracker(path, engine, settings)
+
+
+def is_model(name: str) -> bool:
+    """Whether a tracker is a model of ``monospike train``. Raises MonospikeError when there is no such tracker."""
+    if name in REFERENCES:
+        return False
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.models.safetensors_file import read_metadata
+
+    return "model" in read_metadata(checkpoint_path(name))
+
+
+def identity(name: str, weights: Path | None = None) -> list[str]:
+    """SHA-256 of the files that the tracker is made from, which tell it from one of the same name."""
+    if name == "fixed":
+        return []
+    if name == "nanotrack":
+        return [file_digest(file) for file in sorted((weights or NANOTRACK).glob("*.onnx"))]
+    from pipeline.model_zoo.names import checkpoint_path
+
+    return [file_digest(checkpoint_path(name))]

@@ -1,0 +1,154 @@
+"""The loss terms of a training's configuration. Weights, temperatures and margins are ours unless a source is named."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.core.config import Section
+from pipeline.tasks.tracking.losses import LossConfig
+
+
+class TrackingTerm(Section):
+    """SiamFC++'s own three losses, against the true box."""
+
+    kind: Literal["tracking"]
+    model: str
+    loss: LossConfig = LossConfig()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (self.model,)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return (self.model,)
+
+
+class TeacherTerm(Section):
+    """What a student learns from a teacher. Its loss is logged as STUDENT/NAME; weight 0 leaves the term out."""
+
+    kind: str
+    student: str
+    teacher: str
+    weight: float = Field(1.0, ge=0)
+    name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="None for the kind")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (self.student, self.teacher)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return (self.student,)
+
+
+class FeatureTerm(TeacherTerm):
+    """Features: ``pipeline.training.distillation.features``. Tensors with time steps are averaged over them."""
+
+    kind: Literal["feature_kd"]
+    loss: Literal["cwd", "mse"] = Field("cwd", description="channel-wise KL, or mean squared difference")
+    temperature: float = Field(1.0, gt=0, description="of cwd")
+    standardise: bool = Field(False, description="each channel of both to mean 0 and deviation 1 over the batch first")
+    features: dict[str, str] = Field(
+        {"template_features": "template_features", "search_features": "search_features"},
+        min_length=1,
+        description="the student's tensors, and the teacher's that each becomes like",
+    )
+    adapter: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        description="name of a trained 1x1 convolution from the student's channels to the teacher's; None for none",
+    )
+
+
+class ClassTerm(TeacherTerm):
+    """Classification: ``pipeline.training.distillation.logits``."""
+
+    kind: Literal["class_kd"]
+    loss: Literal["bernoulli", "positions"] = Field("bernoulli", description="what the divergence is of")
+    temperature: float = Field(2.0, gt=0)
+
+
+class BoxTerm(TeacherTerm):
+    """Regression, on the target: ``pipeline.training.distillation.dense_boxes``."""
+
+    kind: Literal["box_kd"]
+    loss: Literal["iou", "smooth_l1"] = "iou"
+    margin: float | None = Field(
+        None,
+        description="where the student's -log IoU is below the teacher's by this much it isn't pulled; None: always is",
+    )
+
+
+class CentreTerm(TeacherTerm):
+    """Centre-ness, on the target: ``pipeline.training.distillation.centre``."""
+
+    kind: Literal["centre_kd"]
+
+
+CFKD_MARGIN = 0.005
+"""``h`` of the adaptive-hard loss and of knowledge sharing in danier97/CFKD (ltr/models/loss/distillation.py), whose
+losses are squared errors of IoU scores; losses here are -log IoU."""
+
+
+class AdaptiveHardTerm(TeacherTerm):
+    """Boxes against the truth, until the student beats the teacher by ``margin``: the student's mean -log IoU on the
+    target where it is not below the teacher's by that much, else 0 (``pipeline.training.distillation.dense_boxes``)."""
+
+    kind: Literal["adaptive_hard"]
+    margin: float = CFKD_MARGIN
+
+
+class TargetResponseTerm(TeacherTerm):
+    """Responses to the target in the backbone's features: ``pipeline.training.distillation.target_response``."""
+
+    kind: Literal["target_response"]
+    relative: bool = Field(
+        True, description="responses in multiples of their mean; the published formula has them plain"
+    )
+
+
+class SharingTerm(Section):
+    """What students learn from each other: ``pipeline.training.distillation.mutual``. Logged as STUDENT/sharing."""
+
+    kind: Literal["sharing"]
+    students: tuple[str, ...] = Field(min_length=2)
+    teacher: str
+    intelligent: tuple[str, ...] = Field((), description="students that are given ``beta`` of what the others are")
+    weight: float = Field(1.0, ge=0)
+    beta: float = Field(0.5, ge=0, le=1, description="CFKD's")
+    decay: float = Field(0.9, gt=0, le=1, description="of sharing at each epoch; CFKD's")
+    epoch: int = Field(1000, ge=1, description="training steps; CFKD's")
+    margin: float = Field(
+        CFKD_MARGIN, description="a student that is worse than the teacher by this much doesn't share"
+    )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (*self.students, self.teacher)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return self.students
+
+    @model_validator(mode="after")
+    def _students_differ(self) -> SharingTerm:
+        if len(set(self.students)) != len(self.students):
+            raise ValueError("students: one is named twice")
+        if unknown := [name for name in self.intelligent if name not in self.students]:
+            raise ValueError(f"intelligent: {unknown[0]!r} is none of {', '.join(self.students)}")
+        return self
+
+
+TermConfig = Annotated[
+    TrackingTerm | FeatureTerm | ClassTerm | BoxTerm | CentreTerm | AdaptiveHardTerm | TargetResponseTerm | SharingTerm,
+    Field(discriminator="kind"),
+]

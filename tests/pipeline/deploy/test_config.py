@@ -1,0 +1,69 @@
+"""What a configuration may say, and how a wrong one is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.config import ConfigError
+from pipeline.deploy.config import load_config
+
+DEMO = Path(__file__).parents[3] / "configs" / "demo.yaml"
+
+
+def load_text(tmp_path: Path, text: str):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_the_demo_configuration_is_valid():
+    config = load_config(DEMO)
+    assert config.name == "demo"
+    assert config.student.stride == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("seed: 1", "seeed: 1", r"seeed: Extra inputs are not permitted"),
+        ("seed: 1", "seed: one", r"seed: Input should be a valid integer"),
+        ("seed: 1", "seed: -1", r"seed: Input should be greater than or equal to 0"),
+        ("frames: 24", "frames: 0", r"simulate.frames: Input should be greater than or equal to 1"),
+        ("threshold: 161", "threshold: 160", r"student.backbone.1.threshold: is even"),
+        ("threshold: 161", "threshold: 131073", r"student.backbone.1.threshold: .* less than or equal to 131071"),
+        ("pixel_bits: 5", "pixel_bits: 9", r"student.pixel_bits: .* less than or equal to 8"),
+        ("search: 128", "search: 48", r"student: the score map has 1 rows"),
+        ("template: 48", "template: 16", r"student: backbone layer 3: its kernel does not fit"),
+        ("gain: 32", "gain: 33", r"student.correlation.gain: .* multiple of 2"),
+        ("width: 320", "width: 20", r"data.composition.width: .* greater than or equal to 64"),
+        ("name: demo", "name: ../demo", r"name: String should match pattern"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_file_key_and_reason(tmp_path, old, new, complaint):
+    text = DEMO.read_text()
+    assert old in text
+    with pytest.raises(ConfigError, match=rf"run.yaml: {complaint}"):
+        load_text(tmp_path, text.replace(old, new, 1))
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path):
+    text = DEMO.read_text().replace("seed: 1", "seed: one").replace("gain: 32", "gain: 33")
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, text)
+    assert "seed" in str(caught.value)
+    assert "gain" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1\n- 2\n", "name: [", "just words", "name: 2020-01-01\n", "name: 2020-13-01\n"]
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"run.yaml"):
+        load_text(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: cannot be read \(No such file"):
+        load_config(tmp_path / "nowhere.yaml")

@@ -1,0 +1,113 @@
+"""A model of ``monospike train`` deployed by its checkpoint: the same stages, the same proof."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from netx.bundle import load
+from pipeline.cli import app as cli
+from pipeline.core.config import ConfigError, parse_config
+from pipeline.datasets.pictures import open_pictures
+from pipeline.datasets.synthetic.compose import compose
+from pipeline.datasets.synthetic.composition import CompositionSpec
+from pipeline.deploy.config import RunConfig
+from pipeline.tasks.tracking.checkpoint import load_model, save_model
+from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
+from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.models.to_network import to_network
+from pipeline.tasks.tracking.predictor import Geometry, search_pixels, template_pixels
+from pipeline.tasks.tracking.scorer import crops_of
+from pipeline.training.calibration import calibrate
+
+SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143, "box_shift": 1.4}
+RUN = {
+    "name": "deployed",
+    "seed": 3,
+    "data": {"sequences": 1, "composition": {"frames": 5, "height": 96, "width": 128, "object_size": [20, 30]}},
+    "simulate": {"frames": 3, "lava_seconds": 280},
+}
+
+
+def crops() -> list[torch.Tensor]:
+    """Templates and search crops of composed clips: thresholds that fit them let every layer spike."""
+    spec = CompositionSpec(frames=2, height=96, width=128, object_size=(20, 30))
+    clips = [compose(open_pictures("builtin"), spec, seed) for seed in range(8)]
+    geometry, settings = Geometry(103, 143, 8, 8), TrackerConfig(context=0.5)
+    return [
+        torch.cat([crops_of(cut(clip.frames[0], clip.boxes[0], geometry, settings)) for clip in clips])
+        for cut in (template_pixels, search_pixels)
+    ]
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory) -> Path:
+    """Untrained models: a student on the chip, one with its head on the host, a teacher."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(2)
+    student = calibrate(SpikingSiamFCpp(SpikingConfig(**SIZES)), *crops())
+    student.freeze_norms()
+    save_model(student, folder / "student.safetensors", {})
+    host = SpikingConfig(**SIZES, head="host")
+    save_model(SpikingSiamFCpp(host), folder / "host.safetensors", {})
+    save_model(SiamFCpp(SiamFCppConfig(**SIZES)), folder / "teacher.safetensors", {})
+    return folder
+
+
+@pytest.fixture
+def deploy(monkeypatch, capsys, tmp_path):
+    def call(model: Path, *arguments: str) -> tuple[int, str]:
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump({**RUN, "model": str(model)}))
+        command = ["monospike", "deploy", str(tmp_path / "run.yaml"), "--runs", str(tmp_path), *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed, error = capsys.readouterr()
+        return end.value.code or 0, printed + error
+
+    return call
+
+
+@pytest.mark.lava
+def test_a_trained_model_is_the_same_in_four_engines(checkpoints, deploy, tmp_path):
+    model = checkpoints / "student.safetensors"
+    status, said = deploy(model)
+    assert status == 0, said
+    folder = tmp_path / "deployed"
+    assert load(folder / "quantize" / "network") == to_network(load_model(model))
+    verdict = json.loads((folder / "verify" / "verification.json").read_text())
+    assert verdict["identical"] is True
+    assert verdict["engines"] == ["slayer", "engine", "lava", "norse"]
+    layers = {layer["name"]: layer for layer in verdict["layers"]}
+    assert {"template_conv5", "class_kernel", "box_kernel", "search_pool2", "class_correlation", "box"} <= set(layers)
+    assert layers["class_correlation"]["spikes"] > 0
+    report = json.loads((folder / "report.json").read_text())
+    assert report["config"]["model"] == str(model)
+    assert set(report["accuracy"]) >= {"float", "integer", "fixed_box"}
+
+
+def test_what_is_not_all_on_the_chip_is_not_deployed(checkpoints, deploy):
+    status, said = deploy(checkpoints / "host.safetensors", "--until", "train")
+    assert (status, "host.safetensors: has an encoder or a head on the host" in said) == (2, True)
+    status, said = deploy(checkpoints / "teacher.safetensors", "--until", "train")
+    assert (status, "teacher.safetensors: holds no spiking network" in said) == (2, True)
+
+
+def test_a_model_is_not_trained_again_here(checkpoints, deploy):
+    status, said = deploy(checkpoints / "student.safetensors", "--retrain", "--until", "train")
+    assert status == 2
+    assert "is trained by monospike train; there is nothing to train here" in said
+
+
+def test_a_run_has_a_model_or_a_student_to_train():
+    with pytest.raises(ConfigError, match="student and train: missing; or name a trained model with 'model'"):
+        parse_config(RUN, RunConfig, "run")
+    with pytest.raises(ConfigError, match="model: is trained already and needs neither student nor train"):
+        parse_config({**RUN, "model": "demo", "train": {"steps": 3}}, RunConfig, "run")

@@ -1,0 +1,130 @@
+"""``monospike import`` leaves a network that runs and a report of what each approximation costs."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from netx.bundle import load
+from netx.errors import MonospikeError
+from netx.nir_graph import read_graph
+from pipeline.cli.app import app
+from pipeline.deploy.nir_import.compare import compare
+from quantize.nir_import import import_graph
+from sim import engine
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "nir"
+PEER = FIXTURES / "snntorch_recurrent.nir"
+
+
+def frames_of(peer: Path, folder: Path) -> Path:
+    with np.load(peer.with_suffix(".npz")) as file:
+        np.save(folder / "frames.npy", file["frames"])
+    return folder / "frames.npy"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["import", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_recurrent_network_of_snntorch_is_imported_with_a_report_as_text_json_and_page(tmp_path: Path) -> None:
+    frames = frames_of(PEER, tmp_path)
+    said = run(PEER, "--calibrate", frames, "--out", tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    page = (tmp_path / "out" / "report.html").read_text()
+
+    assert (report["dt"], report["sequences"], report["frames"]) == (1e-4, 4, 40)
+    hidden, last = report["layers"]
+    assert hidden["decays_before"] == [
+        {"state": "current", "low": pytest.approx(2048), "high": pytest.approx(2048)},
+        {"state": "voltage", "low": pytest.approx(614.4), "high": pytest.approx(614.4)},
+    ]
+    assert hidden["decays_after"] == {"current": 2048, "voltage": 614}
+    assert hidden["decay_error"] == pytest.approx(1 - 614 / 614.4, rel=0.01)
+    with np.load(PEER.with_suffix(".npz")) as file:
+        # What snnTorch itself does is what the integers are held against.
+        assert hidden["float_rate"] == file["lif1.lif"].mean()
+        assert last["float_rate"] == file["lif2"].mean()
+    network = load(tmp_path / "out" / "network.nir")
+    spikes = np.stack(
+        [one.spikes["lif2"] for one in engine.run_batch(network, {"input": np.load(frames)[..., None, None]})]
+    )
+    assert last["integer_rate"] == pytest.approx(spikes.mean())
+    assert last["rate_error"] == pytest.approx(spikes.mean() / last["float_rate"] - 1)
+    assert last["headroom"]["proven"]
+    assert last["headroom"]["worst_case"] <= 131071
+    assert report["outputs"][0]["agreement"] >= 0.75
+    for word in ("lif1_lif", "CubaLIF", "2048 614", "the same neuron leads in"):
+        assert word in said
+    for word in ("lif1_lif", "snntorch_recurrent.nir", "time constants", "Euler"):
+        assert word in page
+
+
+def test_the_imported_network_runs_like_any_other_and_is_not_imported_twice(tmp_path: Path) -> None:
+    frames = frames_of(PEER, tmp_path)
+    run(PEER, "--calibrate", frames, "--out", tmp_path / "out")
+    one = tmp_path / "one.npy"
+    np.save(one, np.load(frames)[0])
+    result = CliRunner().invoke(app, ["simulate", str(tmp_path / "out" / "network.nir"), "--input", str(one)])
+    assert result.exit_code == 0, result.output
+    assert "lif2" in result.output
+    with pytest.raises(MonospikeError, match=r"network\.nir: holds a network of integers already"):
+        run(tmp_path / "out" / "network.nir", "--calibrate", frames)
+
+
+def test_a_memoryless_network_is_saved_as_a_file_that_stock_readers_run(tmp_path: Path) -> None:
+    nodes = {
+        "input": nir.Input(np.array([2, 5, 5])),
+        "conv": nir.Conv2d((5, 5), np.ones((3, 2, 3, 3)) / 4, 1, 0, 1, 1, np.zeros(3)),
+    }
+    nodes |= {"fire": nir.Threshold(np.full((3, 3, 3), 2.0)), "output": nir.Output(np.array([3, 3, 3]))}
+    nir.write(tmp_path / "g.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
+    np.save(tmp_path / "x.npy", (np.random.default_rng(0).random((20, 2, 5, 5)) < 0.5).astype(np.int8))
+    run(tmp_path / "g.nir", "--calibrate", tmp_path / "x.npy", "--out", tmp_path / "out")
+    graph = nir.read(tmp_path / "out" / "network.nir")
+    assert {type(node).__name__ for node in graph.nodes.values()} == {"Input", "Conv2d", "LIF", "Output"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [layer["agreement"] for layer in report["layers"]] == [1.0]
+    assert [layer["rate_error"] for layer in report["layers"]] == [0.0]
+
+
+def test_agreement_falls_where_integers_are_another_network_than_the_graph() -> None:
+    with np.load(PEER.with_suffix(".npz")) as file:
+        frames = file["frames"]
+    right = import_graph(read_graph(PEER), {"x": frames})
+    slower = import_graph(read_graph(PEER), {"x": frames}, dt=2e-5)
+    good = compare(right).layers[-1]
+    wrong = compare(type(right)(**{**vars(right), "network": slower.network})).layers[-1]
+    assert good.agreement is not None
+    assert wrong.agreement is not None
+    assert wrong.agreement < good.agreement - 0.05
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (np.zeros((4, 40, 13)), r"input 'input': shape \(4, 40, 13\) is not .* of 12x1x1"),
+        (np.full((4, 40, 12), np.nan), "input 'input': holds something else than finite numbers"),
+        (np.zeros((0, 12)), "is not"),
+        (np.array([["a"]]), "holds something else than finite numbers"),
+    ],
+)
+def test_frames_that_do_not_fit_are_named_and_nothing_is_written(
+    content: np.ndarray, complaint: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", content)
+    with pytest.raises(MonospikeError, match=complaint):
+        run(PEER, "--calibrate", tmp_path / "x.npy", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pickle_in_place_of_frames_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(MonospikeError, match=r"x\.npy: is not an \.npy or \.npz file of numbers"):
+        run(PEER, "--calibrate", tmp_path / "x.npy", "--out", tmp_path / "out")

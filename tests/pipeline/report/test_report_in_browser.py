@@ -1,0 +1,228 @@
+"""The pages of a run and of a search in a real browser: they open, every part can be reached and unfolded, and they
+fit a phone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netx import LIF, Accumulator, Conv2d, Input, Layer, Network, Range, Shape
+from pipeline.core.config import read_config
+from pipeline.core.progress import Progress
+from pipeline.experiments.dse.config import SearchConfig
+from pipeline.experiments.dse.page import chip_fronts
+from pipeline.experiments.dse.results import read_results
+from pipeline.experiments.dse.run import run_search
+from pipeline.experiments.dse.workers import Workers
+from pipeline.planning.costs import cost_summary
+from pipeline.planning.files import plan_svg
+from pipeline.planning.plan import make_plans
+from pipeline.planning.values import plan_values
+from pipeline.report.figures import Figures, TrackedSequence
+from pipeline.report.report import write_report
+from sim import engine
+from sim.activity import count
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+CLICKS = """
+<script>
+const seen = {errors: [], links: [], folds: []};
+window.addEventListener("error", event => seen.errors.push(String(event.message || event.target.outerHTML)), true);
+document.addEventListener("securitypolicyviolation", event => seen.errors.push(event.violatedDirective));
+window.addEventListener("load", () => {
+  for (const link of document.querySelectorAll("nav a")) {
+    link.click();
+    const part = document.querySelector(link.hash);
+    seen.links.push([link.hash, location.hash, part ? part.getBoundingClientRect().height : 0]);
+  }
+  for (const summary of document.querySelectorAll("summary")) {
+    const fold = summary.parentElement, before = fold.open;
+    summary.click();
+    const after = fold.open;
+    fold.open = true;
+    seen.folds.push([summary.textContent, before !== after, fold.getBoundingClientRect().height]);
+  }
+  seen.width = window.innerWidth;
+  seen.needed = document.documentElement.scrollWidth;
+  const sizes = [...document.querySelectorAll("p, td, li")].map(e => parseFloat(getComputedStyle(e).fontSize));
+  seen.smallest = Math.min(...sizes);
+  seen.pictures = [...document.images].every(image => image.complete && image.naturalWidth > 0);
+  const result = document.createElement("pre");
+  result.id = "seen";
+  result.textContent = JSON.stringify(seen);
+  document.body.append(result);
+});
+</script>
+"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a browser made of a page. seen: as CLICKS gathers it. console: lines that were written to the console."""
+
+    seen: dict[str, Any]
+    console: list[str]
+
+
+def visit(page: Path, width: int, folder: Path) -> Visit:
+    """Open a copy of ``page``, click every link of the navigation and every fold."""
+    copy = folder / "clicked.html"
+    html = page.read_text(encoding="utf-8")
+    copy.write_text(html.replace("<head>", f"<head>{CLICKS}", 1), encoding="utf-8")
+    assert CHROMIUM is not None
+    command = [
+        *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *("--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900"),
+        *("--virtual-time-budget=20000", "--dump-dom", copy.as_uri()),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    plain = found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return Visit(json.loads(plain), [line for line in done.stderr.splitlines() if ":CONSOLE" in line])
+
+
+@pytest.fixture(scope="module")
+def searched(search_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished search."""
+    folder = tmp_path_factory.mktemp("searched")
+    run_search(read_config(search_file, SearchConfig), folder, Workers(0), "monospike search", Progress(quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole report of a small network on two chips, one of which it does not fit, and with a search."""
+    rng = np.random.default_rng(0)
+    layers = (
+        Layer("conv1", ("x",), Conv2d(2 * rng.integers(-30, 36, (8, 3, 3, 3)), stride=2), LIF(301)),
+        Layer("conv2", ("conv1",), Conv2d(2 * rng.integers(-30, 34, (12, 8, 3, 3))), LIF(201)),
+        Layer("class", ("conv2",), Conv2d(2 * rng.integers(-30, 34, (1, 12, 1, 1))), Accumulator()),
+    )
+    network = Network((Input("x", Shape(3, 24, 24), Range(-16, 15)),), layers, ("class",))
+    frames = {"x": rng.integers(-16, 16, (4, 3, 24, 24))}
+    recording = engine.run(network, frames)
+    costs = cost_summary(
+        network, count(network, frames, recording), [recording], ["horowitz_45nm_fp32", "loihi1_davies2018"]
+    )
+    plans = make_plans(network, frames, recording, ["loihi2", "loihi1_sanafe"])
+    boxes = np.tile([10.0, 10.0, 20.0, 20.0], (4, 1))
+    pictures, ones = rng.integers(0, 256, (4, 60, 80, 3)).astype(np.uint8), np.ones(4)
+    sequence = TrackedSequence("one", pictures, boxes, boxes, boxes, ones, ones, ones)
+    crop = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
+    spikes = {name: values[0] for name, values in recording.spikes.items()}
+    found = read_results(searched)
+    chips = {plan.mapping.chip: plan_svg(plan) for plan in plans}
+    figures = Figures((sequence,), spikes, crop, crop, chips, chip_fronts(found))
+    compared = [{"name": layer.name, "spikes": 0, "differing": 0, "values": 1} for layer in layers]
+    values = {
+        **costs,
+        "planning": {plan.mapping.chip: plan_values(plan) for plan in plans},
+        "search": found,
+        "verification": {
+            **{"identical": True, "frames": 4, "engines": ["engine", "lava"]},
+            **{"layers": compared, "first_divergence": None},
+        },
+        "accuracy": {
+            **{name: {"mean_iou": 0.5} for name in ("float", "integer", "fixed_box")},
+            **{"frames": 4, "sequences": 1},
+        },
+        **{"files": {}, "versions": {"monospike": "0"}, "seed": 1, "config": {}, "seconds": {"profile": 1.0}},
+    }
+    folder = tmp_path_factory.mktemp("report")
+    write_report(folder, values, figures)
+    return folder / "report.html"
+
+
+def test_the_page_says_of_every_chip_whether_it_fits_what_it_costs_and_by_which_constants(report: Path) -> None:
+    page = report.read_text(encoding="utf-8")
+    planning = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))["planning"]
+    section = page[page.index('<section id="planning">') :]
+    section = section[: section.index("</section>")]
+    assert "Fits: " in section  # Loihi 2
+    assert "Does not fit: " in section  # graded pixels on Loihi 1
+    assert "graded spikes" in section
+    assert section.count("<title>core ") == sum(plan["cores"] for plan in planning.values())
+    for plan in planning.values():
+        for constant in plan["constants"]:
+            assert (
+                constant["source"].replace("'", "&#39;").replace("&", "&amp;").replace("&amp;#39;", "&#39;") in section
+            )
+    assert "not published" in section  # what Loihi 2 takes for an operation
+
+
+def test_the_page_shows_of_a_search_the_front_on_every_chip(report: Path, searched: Path) -> None:
+    page = report.read_text(encoding="utf-8")
+    section = page[page.index('<section id="search">') :]
+    section = section[: section.index("</section>")]
+    found = json.loads((searched / "search.json").read_text(encoding="utf-8"))
+    assert json.loads((report.parent / "report.json").read_text(encoding="utf-8"))["search"] == found
+    assert section.count("<svg") == len(found["chips"]) == 3
+    by_number = {row["number"]: row for row in found["candidates"]}
+    for front in found["fronts"].values():
+        assert front["candidates"]
+        for number in front["candidates"]:
+            row = section[section.index(f'<th scope="row" class="n">{number}</th>') :]
+            assert f"{by_number[number]['mean_iou']:.3f}" in row[: row.index("</tr>")]
+    assert "Nothing is known to reckon energy or latency by" in section  # on Loihi 2
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_the_page_clicks_through_its_parts_and_finds_no_error(
+    report: Path, width: int, tmp_path: Path
+) -> None:
+    folds = _clicked_through(report, width, tmp_path, {"#tracking", "#energy", "#planning", "#search", "#provenance"})
+    assert folds > 9
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_the_page_of_a_search_and_finds_no_error(searched: Path, width: int, tmp_path: Path) -> None:
+    parts = {"#front", "#loihi2", "#loihi1_sanafe", "#horowitz_45nm_fp32", "#candidates", "#refused", "#provenance"}
+    folds = _clicked_through(searched / "search.html", width, tmp_path, parts)
+    assert folds == 1
+
+
+def _clicked_through(page: Path, width: int, folder: Path, parts: set[str]) -> int:
+    """Open ``page``, which has to have ``parts`` and to fit ``width`` pixels. Returns how many folds it has."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    visited = visit(page, width, folder)
+    seen = visited.seen
+    assert seen["errors"] == []
+    assert visited.console == []
+    assert parts <= {link[0] for link in seen["links"]}
+    for hash_, landed, height in seen["links"]:
+        assert landed == hash_
+        assert height > 0, hash_
+    assert all(toggled and height > 20 for _, toggled, height in seen["folds"])
+    assert seen["pictures"]
+    assert seen["needed"] <= seen["width"], "something is wider than the screen"
+    assert seen["width"] <= max(width, 500)
+    assert seen["smallest"] >= 12, "text is too small to read on a phone"
+    return len(seen["folds"])
+
+
+@pytest.mark.timeout(600)
+def test_the_check_in_the_browser_finds_a_script_that_fails_and_a_part_that_is_missing(
+    report: Path, tmp_path: Path
+) -> None:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    spoilt = tmp_path / "spoilt.html"
+    page = report.read_text(encoding="utf-8").replace('id="planning"', 'id="gone"')
+    spoilt.write_text(page.replace("</main>", "<script>console.error('no'); missing()</script></main>"))
+    visited = visit(spoilt, 390, tmp_path)
+    assert any("missing" in error for error in visited.seen["errors"])
+    assert visited.console
+    assert [height for hash_, _, height in visited.seen["links"] if hash_ == "#planning"] == [0]

@@ -1,0 +1,482 @@
+"""The training loop: stopping and going on, several processes, what learns when, and what stops it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from netx import FormatError
+from netx.errors import MonospikeError
+from pipeline.core.config import ConfigError, read_config
+from pipeline.core.progress import Progress
+from pipeline.datasets.errors import DataError
+from pipeline.models.safetensors_file import read_safetensors
+from pipeline.tasks.temporal_pruning import prune, stage_config
+from pipeline.tasks.tracking.checkpoint import load_model, save_model, start_from
+from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
+from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.training_config import TrainingConfig
+from pipeline.tasks.train import run_training
+from pipeline.training import distributed as place
+from pipeline.training import loop, schedule
+from pipeline.training.batches import batches
+from pipeline.training.config import Freeze, OptimiserConfig, RateFactor
+from pipeline.training.distributed import Place, this_place
+from pipeline.training.term import NamedTensors, TrainingError
+
+CONFIG = """\
+name: tiny
+seed: 3
+models:
+  student:
+    architecture: {kind: spiking, width: tiny, template: 103, search: 143, box_shift: 1.4}
+losses:
+  - {kind: tracking, model: student}
+data:
+  - kind: composed
+    clips: 3
+    composition: {frames: 3, height: 96, width: 128, object_size: [20, 30]}
+train: {steps: 6, batch: 2, save_every: 2, log_every: 1, workers: 0, optimiser: {warm_up: 2}}
+validation:
+  sequences: 1
+  every: 4
+  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
+"""
+
+CPU = Place(torch.device("cpu"))
+
+
+def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
+    text = CONFIG
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "training.yaml"
+    path.write_text(text)
+    return read_config(path, TrainingConfig)
+
+
+def run(config: TrainingConfig, folder: Path) -> dict:
+    return run_training(config, folder, CPU, Progress(quiet=True))
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    theirs = load_file(second)
+    for name, tensor in load_file(first).items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Sums in another order are other sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    run(configuration(folder), folder)
+    return folder
+
+
+def test_a_training_leaves_model_metrics_and_log(unbroken):
+    metrics = json.loads((unbroken / "metrics.json").read_text())["student"]
+    assert 0 <= metrics["mean_iou"] <= 1
+    assert 0 < metrics["spike_rate"] < 1
+    assert set(metrics["layers"]) >= {"search_conv1", "class_tower1", "box_correlation"}
+    lines = [json.loads(line) for line in (unbroken / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in lines if "student/mean_iou" in line] == [4, 6]
+    assert all(line["pairs_per_second"] > 0 for line in lines if "rate" in line)
+    model = load_model(unbroken / "student.safetensors")
+    assert isinstance(model, SpikingSiamFCpp)
+    assert set(model.config.thresholds) == set(model.config.spiking_layers), "thresholds come from the first batch"
+    assert "monospike" in read_safetensors(unbroken / "student.safetensors")[1]["versions"]
+
+
+def test_a_finished_training_is_not_done_again(unbroken):
+    before = (unbroken / "student.safetensors").stat().st_mtime_ns
+    assert run(configuration(unbroken), unbroken) == json.loads((unbroken / "metrics.json").read_text())
+    assert (unbroken / "student.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_training_that_was_killed_goes_on_to_the_weights_of_an_unbroken_one(unbroken, tmp_path):
+    configuration(tmp_path)
+    command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    state = tmp_path / "tiny" / "state.safetensors"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at = int(read_safetensors(state)[1]["step"])
+    assert stopped_at >= 2
+    run(configuration(tmp_path), tmp_path / "tiny")
+    assert_same_weights(tmp_path / "tiny" / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_two_trainings_never_write_into_one_folder(unbroken, tmp_path):
+    configuration(tmp_path)
+    command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "tiny" / "config.yaml").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert "tiny: somebody else is working there" in second.stderr
+    assert first.wait() == 0
+    assert_same_weights(tmp_path / "tiny" / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_a_stopped_training_repeats_no_step(unbroken, tmp_path, monkeypatch):
+    seen: list[int] = []
+    real = schedule.set_rate
+
+    def stopping(optimiser, value):
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        seen.append(len(seen))
+        real(optimiser, value)
+
+    monkeypatch.setattr(schedule, "set_rate", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(configuration(tmp_path), tmp_path)
+    monkeypatch.setattr(schedule, "set_rate", real)
+    run(configuration(tmp_path), tmp_path)
+    assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "rate" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_state_from_before_an_option_existed_is_gone_on_from_while_the_option_has_its_default(unbroken, tmp_path):
+    tensors, notes = read_safetensors(unbroken / "state.safetensors")
+    values, weights = json.loads(notes["fingerprint"])
+    del values["tracker"]["window"]
+    (tmp_path / "metrics.json").write_text("{}")
+    save_file(tensors, tmp_path / "state.safetensors", {**notes, "fingerprint": json.dumps([values, weights])})
+    assert run(configuration(tmp_path), tmp_path) == {}, "it is done already"
+    other = configuration(tmp_path, ("steps: 6", "steps: 1"), ("seed: 3", "seed: 3\ntracker: {window: 0.5}"))
+    assert run(other, tmp_path) != {}
+
+
+def test_another_seed_is_another_training(unbroken, tmp_path):
+    run(configuration(tmp_path, ("seed: 3", "seed: 4"), ("steps: 6", "steps: 2")), tmp_path)
+    first, second = (load_file(folder / "student.safetensors") for folder in (tmp_path, unbroken))
+    assert not torch.equal(first["synapses.conv2.weight"], second["synapses.conv2.weight"])
+
+
+def test_a_first_part_of_training_may_see_smaller_search_crops(tmp_path):
+    small = ("steps: 6,", "steps: 6, search: {side: 135, until: 0.5},")
+    with pytest.raises(ConfigError, match=r"train.search.side: .*greater than or equal to 143"):
+        configuration(tmp_path, small)
+    larger = ("search: 143", "search: 159")
+    config = configuration(tmp_path, larger, ("steps: 6,", "steps: 6, search: {side: 143, until: 0.5},"))
+    sides = [batch.search.shape[-1] for batch in batches(config, 0)]
+    assert sides == [143, 143, 143, 159, 159, 159]
+    metrics = run(config, tmp_path / "run")
+    assert metrics["student"]["layers"]["search_conv1"]
+    model = load_model(tmp_path / "run" / "student.safetensors")
+    assert model.config.search == 159, "the model is what its architecture says"
+
+
+def test_crops_that_leave_no_score_map_are_refused_with_the_least_that_do(tmp_path):
+    deep = ("width: tiny,", "width: {backbone: [6, 8, 10, 10, 8], neck: 8, head: 8, tower: 2},")
+    larger = ("search: 143", "search: 175")
+    with pytest.raises(ConfigError, match=r"search.side: leaves 'student' too small a score map; 151 is the least"):
+        configuration(tmp_path, deep, larger, ("steps: 6,", "steps: 6, search: {side: 143},"))
+    configuration(tmp_path, deep, larger, ("steps: 6,", "steps: 6, search: {side: 151},"))
+
+
+def test_where_a_processor_has_no_bfloat16_mixed_precision_is_float32_and_the_user_is_told(
+    unbroken, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(place, "_processor_has_bfloat16", lambda: False)
+    config = configuration(tmp_path, ("steps: 6,", "steps: 6, mixed_precision: true,"))
+    run_training(config, tmp_path / "run", CPU, Progress())
+    assert "in float32: this processor has no bfloat16" in capsys.readouterr().out
+    assert_same_weights(tmp_path / "run" / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_batches_are_the_same_with_any_number_of_processes_and_from_any_step(tmp_path):
+    alone = list(batches(configuration(tmp_path), 0))
+    helped = list(batches(configuration(tmp_path, ("workers: 0", "workers: 2")), 3))
+    assert len(alone) == 6
+    for left, right in zip(alone[3:], helped, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+    assert not torch.equal(next(batches(configuration(tmp_path), 0, rank=1)).search, alone[0].search)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_wrong_with_the_data_reaches_the_user_as_one_message(tmp_path, workers):
+    pictures = f"kind: photos\n    root: {tmp_path}"
+    old = CONFIG[CONFIG.index("kind: composed") : CONFIG.index("train:")].rstrip()
+    changes = (old, pictures), ("workers: 0", f"workers: {workers}")
+    config = configuration(tmp_path, *changes)
+    with pytest.raises(DataError, match=r"holds no picture"):
+        next(batches(config, 0))
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(FormatError, match=r"a.jpg: cannot be read as a picture") as error:
+        next(batches(config, 0))
+    assert "Traceback" not in str(error.value)
+
+
+def test_several_processes_train_one_model(tmp_path):
+    configuration(tmp_path, ("steps: 6", "steps: 2"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "pipeline", "train", "training.yaml", "--runs", ".", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("afresh on 2 x cpu") == 1
+    assert load_model(tmp_path / "tiny" / "student.safetensors").time_steps == 1
+
+
+def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken, tmp_path, monkeypatch):
+    def broken(method, batch, step, mixed_precision):
+        losses = real(method, batch, step, mixed_precision)
+        calls.append(None)
+        return {**losses, "student/box": losses["student/box"] * math.nan} if len(calls) == 4 else losses
+
+    calls: list[None] = []
+    real = loop._losses
+    monkeypatch.setattr(loop, "_losses", broken)
+    with pytest.raises(TrainingError, match=r"step 4: the loss 'student/box' is nan"):
+        run(configuration(tmp_path), tmp_path)
+    assert read_safetensors(tmp_path / "state.safetensors")[1]["step"] == "2"
+    run(configuration(tmp_path), tmp_path)
+    assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
+
+
+def test_a_finite_loss_without_a_finite_slope_stops_the_training_before_it_is_learned(tmp_path, monkeypatch):
+    def broken(method, batch, step, mixed_precision):
+        losses = real(method, batch, step, mixed_precision)
+        weight = method.trained["student"].synapses["conv3"].weight
+        steep = (weight - weight.detach()).sqrt().sum()  # 0, with an infinite slope
+        return {**losses, "student/box": losses["student/box"] + steep} if step == 1 else losses
+
+    real = loop._losses
+    monkeypatch.setattr(loop, "_losses", broken)
+    config = configuration(tmp_path, ("save_every: 2", "save_every: 1"))
+    with pytest.raises(TrainingError, match=r"step 2: the gradient of 'student.synapses.conv3.weight' is no number"):
+        run(config, tmp_path)
+    tensors, notes = read_safetensors(tmp_path / "state.safetensors")
+    assert notes["step"] == "1"
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+def test_a_training_in_which_nothing_may_learn_is_refused(tmp_path):
+    config = configuration(tmp_path, ("warm_up: 2", "freeze: [{pattern: student}]"))
+    with pytest.raises(TrainingError, match=r"step 1: optimiser.freeze leaves no parameter that could learn"):
+        run(config, tmp_path)
+
+
+def test_scores_of_another_training_are_not_taken_for_those_of_one_that_was_stopped_at_its_end(tmp_path, monkeypatch):
+    """A training is done in the folder of another; killed after its last state, it has no scores of its own yet."""
+    first = run(configuration(tmp_path, ("steps: 6", "steps: 1")), tmp_path)
+    other = configuration(tmp_path, ("steps: 6", "steps: 1"), ("seed: 3", "seed: 4"))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.tasks.train._Session.finish", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(other, tmp_path)
+    assert run(other, tmp_path) != first
+
+
+def _stopped(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_training_that_is_killed_while_it_validates_logs_as_an_unbroken_one(unbroken, tmp_path, monkeypatch):
+    """Step 4 is saved and validated."""
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.tasks.train.judge", _stopped_at_judging)
+        with pytest.raises(KeyboardInterrupt):
+            run(configuration(tmp_path), tmp_path)
+    run(configuration(tmp_path), tmp_path)
+    ours, theirs = (
+        [
+            {name: value for name, value in json.loads(line).items() if name != "pairs_per_second"}
+            for line in (folder / "log.jsonl").read_text().splitlines()
+        ]
+        for folder in (tmp_path, unbroken)
+    )
+    assert ours == theirs
+
+
+def _stopped_at_judging(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_state_without_one_of_the_models_tensors_is_refused_by_name(unbroken, tmp_path):
+    tensors, notes = read_safetensors(unbroken / "state.safetensors")
+    del tensors["model/student/synapses.conv2.weight"]
+    save_file(tensors, tmp_path / "state.safetensors", notes)
+    with pytest.raises(FormatError, match=r"state.safetensors: tensor 'synapses.conv2.weight' is missing"):
+        run(configuration(tmp_path), tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told():
+    with pytest.raises(MonospikeError, match=r"needs a GPU, and torch finds 0"), this_place("cuda"):
+        pass
+
+
+def test_a_sequence_that_nothing_can_be_judged_on_is_named_before_training(tmp_path):
+    folder = tmp_path / "sequences" / "Short"
+    (folder / "img").mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(folder / "img" / "0001.png")
+    (folder / "groundtruth_rect.txt").write_text("5,5,20,20\n")
+    config = configuration(tmp_path, ("  sequences: 1\n", f"  sequences: 1\n  root: {tmp_path / 'sequences'}\n"))
+    with pytest.raises(DataError, match=r"Short has no box in its first frame, or none in the 0 after it"):
+        run(config, tmp_path)
+
+
+def test_a_loss_that_names_no_tensor_is_told_which_there_are():
+    with pytest.raises(TrainingError, match=r"names the tensor 'student/neck'; there are student/box, student/class"):
+        NamedTensors({"student/class": torch.zeros(1), "student/box": torch.zeros(1)})["student/neck"]
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_a_cosine():
+    config = OptimiserConfig(rate=0.08, first_rate=1e-6, last_rate=1e-6, warm_up=10)
+    rates = [schedule.rate(step, 110, config) for step in range(110)]
+    assert rates[9] == pytest.approx(0.08)
+    assert rates[4] == pytest.approx(1e-6 + (0.08 - 1e-6) / 2)
+    assert rates[10] == pytest.approx(0.08)
+    assert rates[60] == pytest.approx(0.04, abs=1e-6)
+    assert rates[109] == pytest.approx(1e-6 + 0.08 * (1 - math.cos(math.pi / 100)) / 2, rel=1e-3)
+
+
+def test_parameters_are_frozen_and_slowed_by_name():
+    student = SpikingSiamFCpp(SpikingConfig(width=WIDTHS["tiny"]))
+    config = OptimiserConfig(
+        kind="sgd",
+        rate=1.0,
+        factors=(RateFactor(pattern=r"conv[12]\.", factor=0.1),),
+        freeze=(Freeze(pattern=r"conv3\.weight", until=0.5), Freeze(pattern=r"decoder", until=1.0)),
+    )
+    parameters = schedule.learning_parameters({"student": student})
+    assert not any("decay" in name for name in parameters), "leaks are not learned unless asked for"
+    optimiser = schedule.build_optimiser(parameters, config)
+    schedule.set_rate(optimiser, 0.5)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert rates[id(student.synapses["conv1"].weight)] == pytest.approx(0.05)
+    assert rates[id(student.synapses["conv3"].weight)] == 0.5
+    for step, frozen in ((4, {"conv3", "decoder"}), (5, {"decoder"})):
+        schedule.thaw(parameters, step, 10, config)
+        still = {name for name, parameter in parameters.items() if not parameter.requires_grad}
+        assert {part for part in ("conv3", "decoder", "conv4") if any(part in name for name in still)} == frozen
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"), [("freeze", Freeze(pattern=r"conv6\.")), ("factors", RateFactor(pattern="^backbone", factor=2))]
+)
+def test_a_pattern_that_is_in_no_parameters_name_is_told_those_that_there_are(key, rule):
+    parameters = {"student.conv5.weight": torch.nn.Parameter(torch.zeros(1))}
+    with pytest.raises(TrainingError, match=rf"optimiser\.{key}: .* they are student.conv5.weight"):
+        schedule.build_optimiser(parameters, OptimiserConfig(**{key: (rule,)}))
+
+
+def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_path):
+    config = configuration(
+        tmp_path,
+        ("steps: 6", "steps: 2"),
+        ("box_shift: 1.4", "box_shift: 1.4, neurons: {learn_decays: true}"),
+        ("name: tiny", "name: tiny\npruning: {model: student, time_steps: [3, 2, 1], steps: [2, 2, 1]}"),
+    )
+    record = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    assert [stage["time_steps"] for stage in record] == [3, 2, 1]
+    assert all({"mean_iou", "spike_rate", "spikes_per_neuron"} <= stage.keys() for stage in record)
+    assert json.loads((tmp_path / "pruning.json").read_text()) == record
+    last = load_model(tmp_path / "T1" / "student.safetensors")
+    assert last.time_steps == 1
+    # At one step nothing teaches the leaks: they are the second stage's, and are kept.
+    before = load_file(tmp_path / "T2" / "student.safetensors")
+    assert torch.equal(last.state_dict()["neurons.conv1.voltage_decay"], before["neurons.conv1.voltage_decay"])
+    assert before["neurons.conv1.voltage_decay"] != 2048
+    assert last.config.thresholds == load_model(tmp_path / "T3" / "student.safetensors").config.thresholds
+    again = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    assert again == record
+
+
+def test_what_is_trained_beside_a_pruned_model_goes_on_from_the_stage_before_as_well(tmp_path):
+    config = configuration(tmp_path)
+    student = config.models["student"]
+    fixed = student.model_copy(update={"trained": False, "weights": "teacher.safetensors"})
+    models = {"student": student, "other": student, "teacher": fixed}
+    stage = stage_config(config.model_copy(update={"models": models}), "student", 7, 5, tmp_path / "T9")
+    assert {name: entry.weights for name, entry in stage.models.items()} == {
+        "student": str(tmp_path / "T9" / "student.safetensors"),
+        "other": str(tmp_path / "T9" / "other.safetensors"),
+        "teacher": "teacher.safetensors",
+    }
+    assert stage.models["student"].architecture.time_steps == 7
+    assert stage.models["other"].architecture == student.architecture
+
+
+def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp_path):
+    path = unbroken / "student.safetensors"
+    config = load_model(path).config
+    assert start_from(path, config.model_copy(update={"time_steps": 4, "thresholds": {}})).time_steps == 4
+    with pytest.raises(
+        FormatError, match=r"student.safetensors: its model has pixel_bits = 5, the configuration says 4"
+    ):
+        start_from(path, config.model_copy(update={"pixel_bits": 4}))
+    with pytest.raises(FormatError, match=r"demo.safetensors: does not say which model it holds"):
+        load_model(Path(__file__).parents[3] / "pipeline" / "model_zoo" / "weights" / "demo.safetensors")
+    save_model(load_model(path), tmp_path / "it.safetensors", {})
+    assert_same_weights(tmp_path / "it.safetensors", path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (
+            "{kind: tracking, model: student}",
+            "{kind: tracking, model: pupil}",
+            r"there is no model 'pupil', only student",
+        ),
+        ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
+        ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
+        ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
+        ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
+        ("warm_up: 2", "freeze: [{pattern: '('}]", r"is no regular expression"),
+        ("kind: composed", "kind: videos", r"data.0.*videos"),
+        ("  sequences: 1", "  pictures: null", r"validation: .*has no sequences"),
+    ],
+)
+def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new, complaint):
+    with pytest.raises(ConfigError, match=rf"training.yaml: .*{complaint}"):
+        configuration(tmp_path, (old, new))
+
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+TRAININGS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if "\nlosses:" in path.read_text()]
+
+
+def test_there_are_trainings_of_every_kind():
+    kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
+    assert {*kinds, "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_the_configurations_that_come_along_are_valid(name):
+    assert read_config(CONFIGS / f"{name}.yaml", TrainingConfig).name == name
