@@ -66,10 +66,12 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What an earlier build has left would go into the wheel, modules that are gone since among it.
+# What an earlier build has left would go into the wheel, modules that are gone since among it. The wheel then stands in
+# for the checkout: its files alone, in an empty folder, start the demo by its name.
 wheel: $(READY)
-	rm -rf build
+	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	sh scripts/try-wheel $(CURDIR)/$(BIN)/python dist/*.whl
 
 setup: $(READY)
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from netx.errors import MonospikeError
 from pipeline.cli.bench import bench
+from pipeline.cli.configs import configs
 from pipeline.cli.deploy import deploy, verify
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
@@ -75,6 +76,7 @@ app.command()(track)
 app.command()(evaluate)
 app.command()(train)
 app.command()(study)
+app.command()(configs)
 app.command()(models)
 app.command()(package)
 app.command()(selfcheck)

@@ -10,7 +10,7 @@ import yaml
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.cli.options import ConfigOption
+from pipeline.cli.options import ConfigArgument, ConfigOption
 from pipeline.core.progress import Progress
 from pipeline.deploy.config import RunConfig, load_config
 from pipeline.deploy.stages import STAGES, is_outdated, run_stage, select
@@ -25,7 +25,7 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the 
 
 
 def deploy(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the run.")],
+    config: ConfigArgument,
     first: Annotated[str | None, typer.Option("--from", help="First stage; it is done even if unchanged.")] = None,
     last: Annotated[str | None, typer.Option("--until", help="Last stage.")] = None,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")] = False,

@@ -9,11 +9,20 @@ import numpy as np
 import typer
 
 from netx.errors import MonospikeError
+from pipeline.core.config import find_config
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.crop import Box
 
+ConfigArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG",
+        parser=find_config,
+        help="YAML file, or the name of one that comes with the package: see monospike configs.",
+    ),
+]
 TrackerOption = Annotated[
     str, typer.Option("--tracker", help="fixed, nanotrack, a packaged student such as demo, or a .safetensors file.")
 ]

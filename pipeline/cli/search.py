@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import ConfigArgument
+
 
 def search(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the search.")],
+    config: ConfigArgument,
     workers: Annotated[
         int | None,
         typer.Option(

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import ConfigArgument
+
 
 def study(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the study.")],
+    config: ConfigArgument,
     only: Annotated[
         str | None, typer.Option("--only", help="Runs, as in s4,s4_kd, and those they start from; all.")
     ] = None,

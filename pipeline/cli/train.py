@@ -10,10 +10,11 @@ import typer
 import yaml
 
 from netx.files import alone_in, write_whole
+from pipeline.cli.options import ConfigArgument
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the training.")],
+    config: ConfigArgument,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")] = Path("runs"),
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
 ) -> None:

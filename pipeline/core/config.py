@@ -15,8 +15,40 @@ from netx.errors import MonospikeError
 AnySection = TypeVar("AnySection", bound="Section")
 
 
+SHIPPED = Path(__file__).parents[1] / "configs"
+"""Configurations that come with the package, found by their names."""
+
+
 class ConfigError(MonospikeError):
     """A configuration that cannot be run."""
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The files of the package's configurations, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def find_config(name: str) -> Path:
+    """The file that ``name`` is the path of or, where there is none, the package's configuration of that name.
+
+    Raises ConfigError with the names there are.
+    """
+    path, shipped = Path(name), shipped_configs()
+    if path.exists() or (path.suffix and len(path.parts) > 1):
+        return path
+    if path.stem not in shipped or path.suffix not in ("", ".yaml"):
+        raise ConfigError(f"{name}: is no file here, and none of the package's configurations: {', '.join(shipped)}")
+    return shipped[path.stem]
+
+
+def about(config: Path) -> str:
+    """The comment at the head of a configuration, as one line."""
+    lines = []
+    for line in config.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines)
 
 
 class Section(BaseModel):

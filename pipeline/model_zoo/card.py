@@ -9,10 +9,10 @@ from typing import Any
 
 from netx.errors import MonospikeError
 from pipeline.core.files import file_digest
-from pipeline.experiments.study.tables import in_words, table
 from pipeline.model_zoo.data_terms import data_terms
 from pipeline.models.parameters import parameter_count
 from pipeline.models.safetensors_file import read_metadata
+from pipeline.report.markdown import in_words, table
 from pipeline.tasks.tracking.checkpoint import Model
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 

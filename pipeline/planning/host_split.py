@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy.typing as npt
 
 from netx import Input, Network
 from netx.errors import MonospikeError
 from netx.types import SPIKES
-from pipeline.experiments.dse.config import Part
 from pipeline.tasks.tracking.operations import Recorded
 from sim.activity import Activity, count
 from sim.recording import Recording
+
+Part = Literal["chip", "host"]
 
 _BACKBONE = "search_"
 """What names of the search branch's own layers begin with; the others are the head's."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from netx.errors import MonospikeError
-from pipeline.core.task import Task
+
+if TYPE_CHECKING:
+    from pipeline.core.task import Task
 
 ENTRY_POINTS = "monospike.tasks"
 """Group of entry points by which an installed package brings a task of its own: NAME = module:CLASS."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.experiments.study.accounting import accounting_rows
 from pipeline.planning.literature_energy import prices
+from pipeline.report.markdown import in_words, table
 from pipeline.tasks.tracking.metrics.single_frame import RESIZED, SHIFT
 
 Results = Mapping[str, Any]
@@ -150,22 +151,6 @@ def cost_rows(results: Results) -> list[list[str]]:
         counts = [f"{summary[key]['mean'] / 1e6:.1f} M" for key in ("synops", "macs")]
         rows.append([label, f"{summary['parameters']:,}", rate, *counts, *(f"{e * 1e6:.1f} µJ" for e in energies)])
     return rows
-
-
-def in_words(spread: Mapping[str, Any] | None) -> str:
-    """``0.512 ± 0.011 (0.501–0.523)``, or the value alone where there is one."""
-    if spread is None:
-        return "–"
-    if spread["n"] == 1:
-        return f"{spread['mean']:.3f}"
-    return f"{spread['mean']:.3f} ± {spread['std']:.3f} ({spread['min']:.3f}–{spread['max']:.3f})"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as Markdown, the first one as header."""
-    header, *body = rows
-    lines = [header, ["---"] * len(header), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cost_words(results: Results) -> str:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pipeline.experiments.study.config import Goal
 from pipeline.experiments.study.figures import spread
 from pipeline.experiments.study.goals import judge_goals
-from pipeline.experiments.study.tables import in_words
+from pipeline.report.markdown import in_words
 
 FIXED = {"otb": {"mean_iou": 0.2, "sequences": {"Car": 0.4, "Bird": 0.1}}}
 
