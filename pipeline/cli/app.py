@@ -21,6 +21,7 @@ from pipeline.cli.export import export_command
 from pipeline.cli.import_nir import import_nir
 from pipeline.cli.lint import lint_command
 from pipeline.cli.map import map_network
+from pipeline.cli.options import with_options
 from pipeline.cli.package import models, package
 from pipeline.cli.profile import profile
 from pipeline.cli.search import search
@@ -66,8 +67,8 @@ def _options(
 app.command()(deploy)
 app.command()(verify)
 app.command()(simulate)
-app.command("map")(map_network)
-app.command()(profile)
+app.command("map")(with_options(map_network))
+app.command("profile")(with_options(profile))
 app.command()(search)
 app.command("lint")(lint_command)
 app.command("import")(import_nir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,22 +27,27 @@ if TYPE_CHECKING:
     from sim.mapping import Mapping
 
 
-def map_network(
-    net: NetworkArgument,
-    chip: ChipOption,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: cores, layers, violations.")] = None,
-    svg: SvgOption = None,
-    chips: ChipsOption = 1,
-    place: PlaceOption = False,
+@dataclass(frozen=True)
+class MapOptions:
+    """Of ``monospike map``."""
+
+    net: NetworkArgument
+    chip: ChipOption
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: cores, layers, violations.")] = None
+    svg: SvgOption = None
+    chips: ChipsOption = 1
+    place: PlaceOption = False
     source: Annotated[
         Path | None,
         typer.Option(
             "--input", help="Frames (.npy or .npz) whose spikes --place goes by; one of every neuron without."
         ),
-    ] = None,
-    seed: PlaceSeedOption = 0,
-    layers: LayersOption = None,
-) -> None:
+    ] = None
+    seed: PlaceSeedOption = 0
+    layers: LayersOption = None
+
+
+def map_network(options: MapOptions) -> None:
     """Cut a network into pieces that fit on a chip's cores, place them, and list every design rule it breaks.
 
     Ends with 1 when it breaks any; what is asked for is written all the same.
@@ -53,21 +59,21 @@ def map_network(
     from sim.hardware import load_chip
     from sim.mapping import map_network as mapped
 
-    if source is not None and not place:
+    if options.source is not None and not options.place:
         raise MonospikeError("--input: is what --place goes by; give both")
-    check_places(out, svg)
-    progress, described = Progress(), load_chip(chip)
-    network = read_network(net, layers)
-    mapping = mapped(network, described, chip_name(chip), chips)
+    check_places(options.out, options.svg)
+    progress, described = Progress(), load_chip(options.chip)
+    network = read_network(options.net, options.layers)
+    mapping = mapped(network, described, chip_name(options.chip), options.chips)
     for line in _lines(mapping):
         progress.say(line)
-    if place:
-        mapping, said = _placed(network, mapping, described, source, seed, progress)
+    if options.place:
+        mapping, said = _placed(network, mapping, described, options.source, options.seed, progress)
         progress.say(said)
-    if out is not None:
-        mapping.save(out)
-    if svg is not None:
-        _draw(mapping, described, svg)
+    if options.out is not None:
+        mapping.save(options.out)
+    if options.svg is not None:
+        _draw(mapping, described, options.svg)
     for violation in mapping.violations:
         progress.say(str(violation))
     if not mapping.fits:

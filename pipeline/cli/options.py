@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
 import typer
@@ -48,6 +52,32 @@ PlaceOption = Annotated[
 PlaceSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")]
 SvgOption = Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")]
 LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
+
+
+def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
+    """A command of typer's whose arguments and options are the fields of the dataclass that ``command`` takes."""
+    [parameter] = inspect.signature(command).parameters
+    kind = get_type_hints(command)[parameter]
+    hints = get_type_hints(kind, include_extras=True)
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        command(kind(**values))
+
+    del run.__wrapped__  # typer would look at the dataclass, not at its fields
+    run.__annotations__ = hints
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+                annotation=hints[field.name],
+            )
+            for field in dataclasses.fields(kind)
+        ]
+    )
+    return run
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:

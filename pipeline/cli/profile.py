@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,32 +31,37 @@ if TYPE_CHECKING:
     from sim.recording import Recording
 
 
-def profile(
-    net: NetworkArgument,
-    chip: ChipOption,
+@dataclass(frozen=True)
+class ProfileOptions:
+    """Of ``monospike profile``."""
+
+    net: NetworkArgument
+    chip: ChipOption
     frames: Annotated[
         Path | None,
         typer.Option("--frames", help="Real frames: an .npy or .npz file, or a folder of them or of pictures."),
-    ] = None,
+    ] = None
     sequence: Annotated[
         Path | None,
         typer.Option("--sequence", help="Folder or video that a model follows its target through, instead."),
-    ] = None,
-    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Frames of --sequence to follow.")] = 20,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: fit, operations, joules, seconds.")] = None,
-    table: Annotated[Path | None, typer.Option("--csv", help="CSV to write: a row for each layer.")] = None,
-    svg: SvgOption = None,
-    chips: ChipsOption = 1,
-    place: PlaceOption = False,
-    seed: PlaceSeedOption = 0,
-    steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, help="Time steps that a frame takes.")] = 1,
+    ] = None
+    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None
+    most: Annotated[int, typer.Option("--most", min=1, help="Frames of --sequence to follow.")] = 20
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write: fit, operations, joules, seconds.")] = None
+    table: Annotated[Path | None, typer.Option("--csv", help="CSV to write: a row for each layer.")] = None
+    svg: SvgOption = None
+    chips: ChipsOption = 1
+    place: PlaceOption = False
+    seed: PlaceSeedOption = 0
+    steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, help="Time steps that a frame takes.")] = 1
     step_time: Annotated[
         float | None,
         typer.Option("--step-time", help="Measured microseconds of a time step, instead of reckoned ones."),
-    ] = None,
-    layers: LayersOption = None,
-) -> None:
+    ] = None
+    layers: LayersOption = None
+
+
+def profile(options: ProfileOptions) -> None:
     """Map a network on a chip, run real frames in the exact engine, and say what they cost there.
 
     Counts what every core does; prices it with the chip's file, in low, typical and high. Ends with 1 when the network
@@ -71,33 +77,35 @@ def profile(
     from sim.hardware import load_chip
     from sim.mapping.placement import TRIED
 
-    if step_time is not None and not 0 < step_time < 1e9:
-        raise MonospikeError(f"--step-time {step_time}: expected microseconds above 0")
-    check_places(out, table, svg)
-    progress, described = Progress(), load_chip(chip)
-    if frames is not None and sequence is None:
-        if box is not None:
+    if options.step_time is not None and not 0 < options.step_time < 1e9:
+        raise MonospikeError(f"--step-time {options.step_time}: expected microseconds above 0")
+    check_places(options.out, options.table, options.svg)
+    progress, described = Progress(), load_chip(options.chip)
+    if options.frames is not None and options.sequence is None:
+        if options.box is not None:
             raise MonospikeError("--box: is where a target starts in a sequence; give --sequence in place of --frames")
-        network, values, recording = _run(net, layers, frames, progress)
-    elif sequence is not None and frames is None:
-        if layers is not None:
+        network, values, recording = _run(options.net, options.layers, options.frames, progress)
+    elif options.sequence is not None and options.frames is None:
+        if options.layers is not None:
             raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
-        followed = recorded_on(str(net), sequence, parsed_box(box), most, progress)
+        followed = recorded_on(str(options.net), options.sequence, parsed_box(options.box), options.most, progress)
         network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
     else:
         raise MonospikeError("give real frames with --frames or, of a tracker, a sequence to follow with --sequence")
-    seconds = None if step_time is None else step_time * 1e-6
-    question = Question(chip_name(chip), described, chips, place, seed, steps, seconds)
+    seconds = None if options.step_time is None else options.step_time * 1e-6
+    question = Question(
+        chip_name(options.chip), described, options.chips, options.place, options.seed, options.steps, seconds
+    )
     with progress.task("placements tried", TRIED) as task:
         plan = make_plan(network, values, recording, question, task.reach)
     for line in summary_lines(plan):
         progress.say(line)
-    if out is not None:
-        write_text(out, json_text(plan_values(plan)))
-    if table is not None:
-        write_text(table, csv_text(plan))
-    if svg is not None:
-        write_text(svg, plan_svg(plan))
+    if options.out is not None:
+        write_text(options.out, json_text(plan_values(plan)))
+    if options.table is not None:
+        write_text(options.table, csv_text(plan))
+    if options.svg is not None:
+        write_text(options.svg, plan_svg(plan))
     for violation in plan.mapping.violations:
         progress.say(str(violation))
     if not plan.mapping.fits:
