@@ -65,6 +65,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # What an earlier build has left would go into the wheel, modules that are gone since among it. The wheel then stands in
 # for the checkout: its files alone, in an empty folder, start the demo by its name.
