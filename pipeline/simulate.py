@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from netx import FormatError, Network, NetworkError
 from netx.bundle import load
 from netx.net_file import read_net
+from netx.npz import read_npz
 from pipeline.progress import Progress
 from pipeline.weights import CHECKPOINT, checkpoint_path, has_network, network_path
 from sim import engine
@@ -150,16 +150,9 @@ def summary(simulated: Simulated) -> list[str]:
 
 
 def _arrays(path: Path, network: Network) -> dict[str, npt.NDArray]:
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-        else:
-            arrays = {network.inputs[0].name: np.load(path, allow_pickle=False)}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{path}: is not an .npy or .npz file of numbers ({error})") from None
+    arrays = read_npz(path)
+    if path.suffix != ".npz":
+        arrays = dict(zip([network.inputs[0].name], arrays.values(), strict=True))
     if missing := [source.name for source in network.inputs if source.name not in arrays]:
         raise FormatError(f"{path}: holds {', '.join(arrays) or 'nothing'}, but there is an input {missing[0]!r}")
     return arrays
