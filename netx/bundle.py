@@ -74,14 +74,24 @@ def save(network: Network, path: Path, format: FileFormat = "net", neurons: Neur
         raise FormatError(f"{path}: cannot be written ({error})") from None
 
 
-def load(path: Path) -> Network:
-    """The network that ``save`` wrote to the file or folder ``path``, equal to it.
+def load(path: Path, input_shape: Shape | None = None) -> Network:
+    """The network that ``save`` wrote to the file or folder ``path``, equal to it, or that of lava-dl's ``.net`` file.
 
-    Raises FormatError, with the file and the place in it, when it is anything else.
+    input_shape: (channel, height, width) of the input, which only a ``.net`` file that begins with a convolution leaves
+    out (see ``read_net``). Raises FormatError, with the file and the place in it, when it is anything else, or when it
+    says that its input has another shape.
     """
     path = Path(path)
-    if not path.is_dir():
-        return _reader(path)(path)
+    if path.suffix == ".net" and not path.is_dir():
+        return read_net(path, input_shape)
+    network = _loaded_folder(path) if path.is_dir() else _reader(path)(path)
+    if input_shape is not None and [source.shape for source in network.inputs] != [input_shape]:
+        said = ", ".join(f"{source.name!r} is {source.shape}" for source in network.inputs)
+        raise FormatError(f"{path}: says that its input {said}, not {input_shape}: leave --input-shape out")
+    return network
+
+
+def _loaded_folder(path: Path) -> Network:
     manifest = _Manifest.read(path)
     parts_ = manifest.parts()
     networks = {part: _READERS[part.file.suffix](part.file) for part in parts_}
@@ -102,15 +112,15 @@ def load(path: Path) -> Network:
     return network
 
 
-def parts(path: Path) -> list[Part]:
+def parts(path: Path, input_shape: Shape | None = None) -> list[Part]:
     """The chains in what ``save`` wrote, in the network's order. Layers in none of them are glue.
 
-    Raises FormatError as ``load`` does, but reads only the manifest of a folder.
+    input_shape: see ``load``. Raises FormatError as ``load`` does, but reads only the manifest of a folder.
     """
     path = Path(path)
     if path.is_dir():
         return _Manifest.read(path).parts()
-    network = _reader(path)(path)
+    network = load(path, input_shape)
     return [Part(path, network.inputs[0].name, _with_neurons(network))]
 
 

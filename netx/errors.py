@@ -10,7 +10,11 @@ class NetworkError(MonospikeError):
 
 
 class FormatError(MonospikeError):
-    """A file that is not what it should be; the message starts with its path."""
+    """A file that is not what it should be; the message starts with its path. place: inside the file, may be empty."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class HeadroomError(MonospikeError):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -21,6 +21,9 @@ import numpy.typing as npt
 from netx.arrays import IntArray
 from netx.errors import FormatError
 from netx.lowering import MAX_ELEMENTS
+
+Refuse: TypeAlias = Callable[[FormatError], None]
+"""What becomes of an error: a reader raises it, and a linter keeps it and goes on behind what cannot be read."""
 
 _H5PY_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)
 """What h5py 3 raises, by place and kind of damage, when libhdf5 refuses."""
@@ -85,7 +88,7 @@ class Group:
     def error(self, message: str, name: str = "") -> FormatError:
         """The error ``message`` about this group, or its member ``name``."""
         place = f"{self.place}/{name}".strip("/")
-        return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}")
+        return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}", place)
 
     @property
     def address(self) -> int:
@@ -147,6 +150,10 @@ class Group:
                 where = f"[{', '.join(map(str, place))}]" if place else "it"
                 raise self.error(f"{where} is {values[place]}, expected a whole number of at most 32 bits", name)
         return values.astype(np.int32)
+
+    def value(self, name: str) -> npt.NDArray | str:
+        """The dataset ``name``: numbers, or one string."""
+        return self.text(name) if self.holds_text(name) else self.numbers(name)
 
     def text(self, name: str) -> str:
         """The dataset ``name``: one string."""

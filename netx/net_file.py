@@ -26,7 +26,7 @@ from netx.lowering import Plain, plain, raised, raised_bias
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron
 from netx.record import Record, Value, link_values, recorded_layers, recorded_synapse
-from netx.stored import Stored, stored
+from netx.stored import Stored, positive, stored
 from netx.synapses import Conv2d, Dense
 from netx.types import SPIKES, Range, Shape
 
@@ -83,10 +83,12 @@ def read_net(
 ) -> Network:
     """The network in a ``.net`` file: equal to the one ``write_net`` was given, or what lava-dl exported.
 
-    input_shape: (channel, height, width), for a file without an ``input`` layer. input_range: for a file that does not
-    record it; lava-dl's never do; None for spikes, or for what the neurons of an input layer can take. layers: read
-    only as many groups of a lava-dl file, for one that goes on with layers which are not supported. Raises FormatError,
-    with the file and the place in it, when it is anything else.
+    input_shape: (channel, height, width), for a file that begins with a ``conv``; what begins with a ``dense`` reads as
+    many channels of 1x1 as it has ``inFeatures``, unless it is told another shape of as many. A file with an ``input``
+    layer says it, and another is refused. input_range: for a file that does not record it; lava-dl's never do; None for
+    spikes, or for what the neurons of an input layer can take. layers: read only as many groups of a lava-dl file, for
+    one that goes on with layers which are not supported. Raises FormatError, with the file and the place in it, when it
+    is anything else.
     """
     path = Path(path)
     with opened(path) as root:
@@ -219,17 +221,31 @@ def _input(layers: Group, own: Group | None, input_shape: Shape | None, input_ra
             if record.integer("version") != _VERSION:
                 raise NetworkError(f"version {record.integer('version')} is not known here: expected {_VERSION}")
             name, input_range = record.text("input"), record.span("input_range")
-        if first.text("type") == "input":
-            if "neuron" in first:
-                input_range = input_range or DIRECT_RANGE
-            sizes = first.integers("shape").ravel()
-            if 1 <= sizes.size <= 3:
-                input_shape = Shape(*sizes.tolist(), *([1] * (3 - sizes.size)))
-        if input_shape is None:
-            raise NetworkError("does not say the shape of its input: pass input_shape=(channel, height, width)")
-        return Input(name, input_shape, input_range or SPIKES)
+        if first.text("type") == "input" and "neuron" in first:
+            input_range = input_range or DIRECT_RANGE
+        return Input(name, _input_shape(first, input_shape), input_range or SPIKES)
     except NetworkError as error:
         raise (own or layers).error(str(error)) from None
+
+
+def _input_shape(first: Group, given: Shape | None) -> Shape:
+    """What the file's first layer reads. Raises NetworkError where it does not say so and nothing is ``given``, or says
+    another shape."""
+    kind = first.text("type")
+    if kind in ("dense", "dense_rec"):
+        return given or Shape(positive(first, "inFeatures"), 1, 1)
+    if kind == "input" and 1 <= (sizes := first.integers("shape").ravel()).size <= 3:
+        stored = Shape(*sizes.tolist(), *([1] * (3 - sizes.size)))
+        if given not in (None, stored):
+            raise NetworkError(f"says that its input is {stored}, not {given}: leave --input-shape out")
+        return stored
+    if given is None:
+        reads = f", of which C is {first.integer('inChannels')}" if kind == "conv" and "inChannels" in first else ""
+        raise NetworkError(
+            f"begins with a layer of type {kind!r}, which does not say the shape of its input: pass "
+            f"--input-shape C,H,W (channel, height, width{reads}), or input_shape= from Python"
+        )
+    return given
 
 
 def _own_layers(layers: Group, count: int, source: Input) -> list[Layer]:

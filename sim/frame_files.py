@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Network, NetworkError
+from netx.npz import read_npz
 
 
 def read_input(path: Path, network: Network, steps: int | None, lava_order: bool) -> dict[str, npt.NDArray]:
@@ -27,16 +27,9 @@ def read_input(path: Path, network: Network, steps: int | None, lava_order: bool
 
 
 def _arrays(path: Path, network: Network) -> dict[str, npt.NDArray]:
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-        else:
-            arrays = {network.inputs[0].name: np.load(path, allow_pickle=False)}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{path}: is not an .npy or .npz file of numbers ({error})") from None
+    arrays = read_npz(path)
+    if path.suffix != ".npz":
+        arrays = dict(zip([network.inputs[0].name], arrays.values(), strict=True))
     if missing := [source.name for source in network.inputs if source.name not in arrays]:
         raise FormatError(f"{path}: holds {', '.join(arrays) or 'nothing'}, but there is an input {missing[0]!r}")
     return arrays

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.files import write_whole
+from netx.npz import read_npz
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ class Recording:
     @staticmethod
     def load(path: Path) -> Recording:
         """Read what ``save`` wrote. Raises FormatError when the file is not that."""
+        arrays = read_npz(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                membranes, messages = (
-                    {key.removeprefix(kind): file[key] for key in file if key.startswith(kind)}
-                    for kind in ("membranes/", "messages/")
-                )
-                spikes = {}
-                for key in file:
-                    if key.startswith("spikes/"):
-                        name = key.removeprefix("spikes/")
-                        shape = membranes[name].shape
-                        spikes[name] = np.unpackbits(file[key], count=int(np.prod(shape))).reshape(shape)
-                return Recording(str(file["engine"]), spikes, membranes, messages)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            membranes, messages = (
+                {key.removeprefix(kind): values for key, values in arrays.items() if key.startswith(kind)}
+                for kind in ("membranes/", "messages/")
+            )
+            spikes = {}
+            for key, packed in arrays.items():
+                if key.startswith("spikes/"):
+                    name = key.removeprefix("spikes/")
+                    shape = membranes[name].shape
+                    spikes[name] = np.unpackbits(packed, count=int(np.prod(shape))).reshape(shape)
+            return Recording(str(arrays["engine"]), spikes, membranes, messages)
+        except (ValueError, TypeError, KeyError) as error:
             raise FormatError(f"{path}: is not a recording ({error})") from None

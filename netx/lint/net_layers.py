@@ -29,8 +29,6 @@ _UNLOADED = {
 _KNOWN = ("input", "flatten", *WEIGHTED, *_UNLOADED)
 _INT8 = 127
 
-INPUT_SHAPE_MISSING = "net-input-shape-missing"
-
 
 @FILE.rule(
     "net-layers-not-numbered",
@@ -60,15 +58,15 @@ def _any_layers(file: NetFile) -> Iterator[Trouble]:
 
 
 @FILE.rule(
-    INPUT_SHAPE_MISSING,
+    "net-input-shape-missing",
     Severity.WARNING,
-    "The shape of the input is not in the file, and lava-dl's loader fails over a convolution then.",
-    "Begin with an input block (slayer.block.cuba.Input(None)), or tell every reader the shape (here --input-shape).",
+    "The shape of the input is not in the file, and it begins with a convolution: lava-dl's loader fails over it.",
+    "Begin with `slayer.block.cuba.Input(None, delay_shift=False)`, or tell readers the shape (here --input-shape).",
     f"{_LOADER}, _create: RuntimeError without input_shape",
 )
 def _input_shape(file: NetFile) -> Iterator[Trouble]:
-    if file.layers and file.layers[0].kind in WEIGHTED:
-        yield "layer/0", f"is a {file.layers[0].kind}, and no input layer before it gives its input's shape"
+    if file.layers and file.layers[0].kind == "conv":
+        yield "layer/0", "is a conv, and no input layer before it gives its input's shape"
 
 
 @LAYER.rule(

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netx.hdf5 import Group
+from netx.hdf5 import Group, Refuse
 from netx.lint.raw import Raw
 
 WEIGHTED = ("conv", "dense", "dense_rec")
 """Kinds of layers that lava-dl's loader gives synapses to."""
-
-
-_LAYERS_MAX = 1 << 11
-"""Most layers of one file that are looked at; each takes about a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +67,14 @@ class NetFile:
     layers: tuple[NetLayer, ...]
 
 
-def net_view(root: Group, problems: list[str]) -> NetFile:
-    """The whole file; what cannot be read is added to ``problems``."""
-    whole = Raw(root, problems)
+def net_view(root: Group, refuse: Refuse) -> NetFile:
+    """The whole file; ``refuse`` gets what cannot be read."""
+    whole = Raw(root, refuse)
     groups = whole.member("layer")
     names = tuple(groups.names()) if groups else ()
     layers: list[NetLayer] = []
     before, flattened, source = "", False, None
-    if len(names) > _LAYERS_MAX:
-        problems.append(f"{root.path}: layer: has {len(names)} members, of which {_LAYERS_MAX} are looked at")
-    for index in range(min(len(names), _LAYERS_MAX)):
+    for index in range(len(names)):
         raw = groups.member(str(index)) if groups else None
         if raw is None:
             break

@@ -1,6 +1,6 @@
 """Rules about graphs that several readers of NIR run otherwise than they say, or nirtorch, on which most build.
 
-What a single one does stands in ``reader_norse``, ``reader_snntorch`` and ``reader_sinabs``.
+What a single one does stands in ``reader_table``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from netx.lint.finding import Family, Severity, Trouble
-from netx.lint.nir_view import NirGraph, NirNode, steady
+from netx.lint.nir_view import number, of_kind
 from netx.lint.raw import nonzero
+from netx.nir_graph import StoredGraph, StoredNode
 
-GRAPH: Family[NirGraph] = Family()
-NODE: Family[NirNode] = Family()
+GRAPH: Family[StoredGraph] = Family()
+NODE: Family[StoredNode] = Family()
 
 READERS = ("norse", "snntorch", "sinabs", "nirtorch", "lava")
 """Whose traps are known: norse 1.1.0, snnTorch 1.0.0, sinabs 3.1.3, nirtorch 2.6 and lava-dl 0.6.0."""
@@ -31,9 +32,9 @@ _NIRTORCH = "nirtorch 2.6"
     "nirtorch",
     refused=True,
 )
-def _several(graph: NirGraph) -> Iterator[Trouble]:
+def _several(graph: StoredGraph) -> Iterator[Trouble]:
     for kind in ("Input", "Output"):
-        if len(found := graph.of_kind(kind)) > 1:
+        if len(found := of_kind(graph, kind)) > 1:
             yield "nodes", f"hold {len(found)} of kind {kind}: {', '.join(node.name for node in found)}"
 
 
@@ -45,8 +46,8 @@ def _several(graph: NirGraph) -> Iterator[Trouble]:
     f"{_NIRTORCH} nir_interpreter.py",
     "nirtorch",
 )
-def _affine(node: NirNode) -> Iterator[Trouble]:
-    bias = node.raw.numbers("bias")
+def _affine(node: StoredNode) -> Iterator[Trouble]:
+    bias = node.numbers("bias")
     if node.kind == "Affine" and bias is not None and bias.any():
         yield "bias", f"is {nonzero(bias):g}"
 
@@ -59,8 +60,8 @@ def _affine(node: NirNode) -> Iterator[Trouble]:
     "nir 1.0.8 nir/ir/conv.py; norse, snnTorch, sinabs: in_channels=weight.shape[1]",
     refused=True,
 )
-def _grouped(node: NirNode) -> Iterator[Trouble]:
-    groups = node.raw.number("groups")
+def _grouped(node: StoredNode) -> Iterator[Trouble]:
+    groups = number(node, "groups")
     if node.kind in ("Conv1d", "Conv2d") and groups is not None and groups > 1:
         yield "groups", f"is {groups:g}"
 
@@ -72,8 +73,8 @@ def _grouped(node: NirNode) -> Iterator[Trouble]:
     "Fill the kernel up with zeros to a square, as monospike does.",
     "nir 1.0.8 nir/ir/conv.py",
 )
-def _square(node: NirNode) -> Iterator[Trouble]:
-    weight = node.raw.numbers("weight")
+def _square(node: StoredNode) -> Iterator[Trouble]:
+    weight = node.numbers("weight")
     if node.kind == "Conv2d" and weight is not None and weight.ndim == 4 and weight.shape[2] != weight.shape[3]:
         yield "weight", f"has kernels of {weight.shape[2]}x{weight.shape[3]}"
 
@@ -86,9 +87,9 @@ def _square(node: NirNode) -> Iterator[Trouble]:
     "nir 1.0.8 nir/ir/flatten.py; norse, snnTorch: torch.nn.Flatten(start_dim, end_dim)",
     refused=True,
 )
-def _flatten(node: NirNode) -> Iterator[Trouble]:
+def _flatten(node: StoredNode) -> Iterator[Trouble]:
     if node.kind == "Flatten":
-        yield "start_dim", f"is {node.raw.number('start_dim')}"
+        yield "start_dim", f"is {number(node, 'start_dim')}"
 
 
 @NODE.rule(
@@ -98,7 +99,7 @@ def _flatten(node: NirNode) -> Iterator[Trouble]:
     "For frames that do not belong together, use a LIF whose tau is the time step, or reset between frames.",
     "norse 1.1.0: the caller carries the state; sinabs 3.1.3: the module keeps it",
 )
-def _keeps(node: NirNode) -> Iterator[Trouble]:
+def _keeps(node: StoredNode) -> Iterator[Trouble]:
     if node.kind in ("IF", "I"):
         yield "type", f"is {node.kind}"
 
@@ -111,26 +112,11 @@ def _keeps(node: NirNode) -> Iterator[Trouble]:
     "netx.limits",
     "lava",
 )
-def _quantised(node: NirNode) -> Iterator[Trouble]:
-    weight = node.raw.numbers("weight")
+def _quantised(node: StoredNode) -> Iterator[Trouble]:
+    weight = node.numbers("weight")
     if weight is None or not weight.size or node.kind not in ("Affine", "Linear", "Conv1d", "Conv2d"):
         return
     with np.errstate(invalid="ignore"):
         bad = ~((weight == np.floor(weight)) & (np.abs(weight) <= 256))
     if bad.any():
         yield "weight", f"holds {weight.flat[int(np.argmax(bad.ravel()))]:g}"
-
-
-@NODE.rule(
-    "nir-threshold-tie",
-    Severity.WARNING,
-    "The threshold is a whole number, which a sum of whole weights can equal; readers differ in whether it fires then.",
-    "Put the threshold half a unit higher, as monospike does.",
-    "norse, snnTorch: >; sinabs 3.1.3, SLAYER from 4096 on: >=",
-)
-def _tie(node: NirNode) -> Iterator[Trouble]:
-    threshold, r = node.raw.numbers("v_threshold"), node.raw.numbers("r")
-    if node.kind not in ("IF", "LIF") or threshold is None or not threshold.size or not steady(r, 1):
-        return
-    if (threshold == np.floor(threshold)).all() and (np.abs(threshold) > 1).all():
-        yield "v_threshold", f"is {threshold.flat[0]:g}"

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from netx.errors import FormatError
-from netx.hdf5 import Group
+from netx.hdf5 import Group, Refuse
 
 
 class Raw:
-    """Each member is read at most once. ``problems`` gathers what could not be, each with the file and the place."""
+    """Each member is read at most once. ``refuse`` gets what could not be."""
 
-    def __init__(self, group: Group, problems: list[str]) -> None:
+    def __init__(self, group: Group, refuse: Refuse) -> None:
         self.group = group
-        self._problems = problems
+        self._refuse = refuse
         self._numbers: dict[str, npt.NDArray | None] = {}
         self._texts: dict[str, str | None] = {}
 
@@ -64,9 +64,9 @@ class Raw:
     def member(self, name: str) -> Raw | None:
         """The member group ``name``; None where there is none."""
         try:
-            return Raw(self.group.group(name), self._problems) if name in self.group else None
+            return Raw(self.group.group(name), self._refuse) if name in self.group else None
         except FormatError as error:
-            self._problems.append(str(error))
+            self._refuse(error)
             return None
 
     def names(self) -> list[str]:
@@ -74,7 +74,7 @@ class Raw:
         try:
             return self.group.names()
         except FormatError as error:
-            self._problems.append(str(error))
+            self._refuse(error)
             return []
 
     def _read_numbers(self, name: str) -> npt.NDArray | None:
@@ -83,14 +83,14 @@ class Raw:
                 return None
             return self.group.numbers(name)
         except FormatError as error:
-            self._problems.append(str(error))
+            self._refuse(error)
             return None
 
     def _read_text(self, name: str) -> str | None:
         try:
             return self.group.text(name) if name in self.group else None
         except FormatError as error:
-            self._problems.append(str(error))
+            self._refuse(error)
             return None
 
 

@@ -1,39 +1,32 @@
-"""Lints a file or a folder of them: whatever is wrong becomes a finding; nothing is raised but for a missing file."""
+"""Lints a file or a folder of them: whatever is wrong becomes a finding; nothing is raised but for a missing file.
+
+Every file is read by the readers themselves. What they refuse is an error here, and what has none here they read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from netx.bundle import MANIFEST, load
 from netx.errors import FormatError, MonospikeError
 from netx.hdf5 import opened
-from netx.lint import (
-    net_layers,
-    net_neurons,
-    net_weights,
-    nir_graph,
-    nir_readers,
-    reader_norse,
-    reader_sinabs,
-    reader_snntorch,
-)
+from netx.lint import net_layers, net_neurons, net_weights, nir_graph, nir_meaning, nir_readers, reader_table
 from netx.lint.finding import Finding, Rule, Severity
-from netx.lint.net_layers import INPUT_SHAPE_MISSING
 from netx.lint.net_view import net_view
 from netx.lint.network_rules import NETWORK, Reached
-from netx.lint.nir_view import nir_view
-from netx.net_file import read_net
 from netx.network import Network
+from netx.nir_graph import flattened, stored_graph
 from netx.types import Shape
 
 NOT_READABLE = Rule(
     "file-not-readable",
     Severity.ERROR,
-    "The file is no whole HDF5 file, or a value in it is damaged, too large, or lies outside of the file.",
+    "The file is no whole HDF5 file, or something in it is damaged, missing, too large, or outside of the file.",
     "Export it again; links and references to other files are not followed.",
-    "HDF5 File Format Specification 3.0; netx.hdf5",
+    "HDF5 File Format Specification 3.0; netx.hdf5, netx.nir_graph",
 )
 
 NOT_IMPORTABLE = Rule(
@@ -45,10 +38,11 @@ NOT_IMPORTABLE = Rule(
 )
 
 _SUFFIXES = (".net", ".nir")
-_NIR_GRAPH = (nir_graph.GRAPH, nir_readers.GRAPH, reader_norse.GRAPH, reader_snntorch.GRAPH)
-_NIR_NODE = (nir_graph.NODE, nir_readers.NODE, reader_norse.NODE, reader_snntorch.NODE, reader_sinabs.NODE)
+_NIR_GRAPH = (nir_graph.GRAPH, nir_readers.GRAPH, reader_table.GRAPH)
+_NIR_NODE = (nir_graph.NODE, nir_readers.NODE, reader_table.NODE)
+_NIR_FLAT = (nir_graph.FLAT, nir_meaning.FLAT)
 _NET_LAYER = (net_layers.LAYER, net_weights.LAYER, net_neurons.LAYER)
-_FAMILIES = (net_layers.FILE, *_NET_LAYER, *_NIR_GRAPH, *_NIR_NODE, NETWORK)
+_FAMILIES = (net_layers.FILE, *_NET_LAYER, *_NIR_GRAPH, *_NIR_NODE, *_NIR_FLAT, NETWORK)
 
 
 def rules() -> tuple[Rule, ...]:
@@ -78,62 +72,65 @@ def lint(path: Path, input_shape: Shape | None = None) -> list[Finding]:
             findings, own = _nir_findings(file)
             found += findings
             foreign = foreign or not own
-    shapeless = any(finding.rule.name == INPUT_SHAPE_MISSING for finding in found) and input_shape is None
-    broken = any(finding.rule.severity is Severity.ERROR for finding in found)
-    found += [
-        finding
-        for finding in _network_findings(path, input_shape)
-        if finding.rule is not NOT_IMPORTABLE or not (foreign or shapeless or broken)
-    ]
+    if not (foreign and path.suffix == ".nir"):
+        found += _network_findings(path, input_shape, found)
     order = list(Severity)
     return sorted(found, key=lambda finding: order.index(finding.rule.severity))
 
 
 def _net_findings(path: Path) -> list[Finding]:
-    problems: list[str] = []
+    problems: list[FormatError] = []
     found: list[Finding] = []
     try:
         with opened(path) as root:
-            file = net_view(root, problems)
+            file = net_view(root, problems.append)
             found += net_layers.FILE.findings(file, path)
             for layer in file.layers:
                 for family in _NET_LAYER:
                     found += family.findings(layer, path, layer.raw.place)
     except FormatError as error:
-        problems.append(str(error))
-    return [*_unreadable(path, problems), *found]
+        problems.append(error)
+    return [*_unread(path, problems, found), *found]
 
 
 def _nir_findings(path: Path) -> tuple[list[Finding], bool]:
     """The findings, and whether the file says of itself that monospike wrote it."""
-    problems: list[str] = []
+    problems: list[FormatError] = []
     found: list[Finding] = []
-    own = False
     try:
         with opened(path) as root:
-            graphs = nir_view(root, problems)
-            own = bool(graphs) and graphs[0].own
-            for graph in graphs:
-                for rules in _NIR_GRAPH:
-                    found += rules.findings(graph, path, graph.place)
-                for node in graph.nodes:
-                    for family in _NIR_NODE:
-                        found += family.findings(node, path, node.place)
+            stored = stored_graph(root, problems.append)
     except FormatError as error:
-        problems.append(str(error))
-    return [*_unreadable(path, problems), *found], own
+        return list(_unread(path, [*problems, error], [])), False
+    for graph in stored.and_within():
+        for graph_rules in _NIR_GRAPH:
+            found += graph_rules.findings(graph, path, graph.place)
+        for node in graph.nodes:
+            for node_rules in _NIR_NODE:
+                found += node_rules.findings(node, path, node.place)
+    flat = flattened(stored, path, problems.append)
+    for flat_rules in _NIR_FLAT[: 1 if stored.own else None]:  # there is no guessing at what our own files mean
+        found += flat_rules.findings(flat, path)
+    return [*_unread(path, problems, found), *found], stored.own
 
 
-def _unreadable(path: Path, problems: list[str]) -> Iterator[Finding]:
-    for problem in dict.fromkeys(problems):
-        yield Finding(NOT_READABLE, path, "", problem.removeprefix(f"{path}: "))
+def _unread(path: Path, problems: Iterable[FormatError], found: Iterable[Finding]) -> Iterator[Finding]:
+    """What the reader refuses, but for what a rule found at the same place."""
+    known = {re.sub(r"\[.*", "", finding.place) for finding in found if finding.rule.severity is Severity.ERROR}
+    for message, place in dict.fromkeys((str(problem), problem.place) for problem in problems):
+        if place not in known or not place:
+            said = message.removeprefix(f"{path}: ").removeprefix(f"{place}: ")
+            yield Finding(NOT_READABLE, path, place, said)
 
 
-def _network_findings(path: Path, input_shape: Shape | None) -> Iterator[Finding]:
+def _network_findings(path: Path, input_shape: Shape | None, found: list[Finding]) -> Iterator[Finding]:
+    """What is wrong with the network of integers in ``path``, or that there is none, if that is not known yet."""
     try:
-        network = read_net(path, input_shape) if path.suffix == ".net" and path.is_file() else load(path)
+        network = load(path, input_shape)
     except MonospikeError as error:
-        yield Finding(NOT_IMPORTABLE, path, "", str(error).removeprefix(f"{path}: "))
+        if not any(finding.rule.severity is Severity.ERROR for finding in found):
+            place = error.place if isinstance(error, FormatError) else ""
+            yield Finding(NOT_IMPORTABLE, path, place, str(error).removeprefix(f"{path}: ").removeprefix(f"{place}: "))
         return
     yield from network_findings(network, path)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from netx.arrays import ArrayEquality
 from netx.errors import FormatError
 from netx.files import write_whole
+from netx.npz import read_npz
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.images import RGB, read_frame
 
@@ -23,9 +22,6 @@ Boxes = npt.NDArray[np.float64]
 GROUND_TRUTH = "groundtruth_rect.txt"
 OTB_ORIGIN = 1.0
 """OTB counts pixels from 1, as MATLAB does (Wu, Lim, Yang, "Object Tracking Benchmark", PAMI 2015, and its toolkit)."""
-
-_BROKEN_NPZ = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-"""What damage to an npz raises in NumPy and zipfile; RuntimeError for a flag that claims encryption."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +56,11 @@ class Sequence(ArrayEquality):
     def load(path: Path) -> Sequence:
         """Read what ``save`` wrote. Raises FormatError when the file is not that."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return Sequence(str(file["name"]), file["frames"], file["boxes"])
-        except (*_BROKEN_NPZ, DataError) as error:
-            raise FormatError(f"{path}: is not a tracking sequence ({error})") from None
+            arrays = read_npz(path)
+            return Sequence(str(arrays["name"]), arrays["frames"], arrays["boxes"])
+        except (FormatError, ValueError, KeyError, DataError) as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise FormatError(f"{path}: is not a tracking sequence ({reason})") from None
 
 
 def read_folder(path: Path, ground_truth: str = GROUND_TRUTH) -> Sequence:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from netx import Input, Network, NetworkError
 from netx.nir_graph import NirGraph, NirNode
+from netx.nir_shapes import Sizes, frame_shape, stored_shape
 from netx.types import Shape
 from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
 from quantize.nir_import.forms import FloatLayer, FloatNetwork, gather
-from quantize.nir_import.frame_shapes import Sizes, frame_shape, stored_shape
 from quantize.nir_import.inputs import Calibration, calibrated
 from quantize.nir_import.integers import Builder, Rounded
 from quantize.nir_import.linear import MOST_AXES, as_view

@@ -37,6 +37,7 @@ from netx import (
 from netx.arrays import IntArray
 from netx.files import write_whole
 from netx.lowering import lowered
+from netx.npz import read_npz
 from sim.lava.job import in_lava_order
 from sim.lava.plan import MAX_INT8, check_sizes, check_source_sends, message_bits, source_of
 
@@ -128,10 +129,9 @@ def read_jobs(folder: Path) -> tuple[list[BlockJob], bool]:
     """What ``write_jobs`` wrote."""
     description = json.loads((folder / _DESCRIPTION).read_text())
     grouped: dict[str, dict[str, npt.NDArray]] = {}
-    with np.load(folder / _ARRAYS, allow_pickle=False) as file:
-        for key in file:
-            place, _, name = key.rpartition("/")
-            grouped.setdefault(place, {})[name] = file[key]
+    for key, values in read_npz(folder / _ARRAYS).items():
+        place, _, name = key.rpartition("/")
+        grouped.setdefault(place, {})[name] = values
     jobs = []
     for index, described in enumerate(description["jobs"]):
         blocks = [
@@ -167,12 +167,10 @@ def write_states(folder: Path, outcomes: Iterable[Mapping[str, Mapping[str, IntA
 def read_states(folder: Path, count: int) -> list[dict[str, LayerStates]]:
     """What ``write_states`` wrote of ``count`` networks: (step, channel, height, width) by layer and kind."""
     outcomes: list[dict[str, dict[str, IntArray]]] = [{} for _ in range(count)]
-    with np.load(folder / _OUTCOME, allow_pickle=False) as file:
-        for key in file:
-            index, layer, kind = key.split("/")
-            values = file[key]
-            shaped = values[:, :, None, None] if values.ndim == 2 else values.transpose(0, 3, 2, 1)
-            outcomes[int(index)].setdefault(layer, {})[kind] = shaped
+    for key, values in read_npz(folder / _OUTCOME).items():
+        index, layer, kind = key.split("/")
+        shaped = values[:, :, None, None] if values.ndim == 2 else values.transpose(0, 3, 2, 1)
+        outcomes[int(index)].setdefault(layer, {})[kind] = shaped
     return [dict(outcome) for outcome in outcomes]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx.files import write_whole
+from netx.npz import read_npz
 from netx.types import Pair
 
 IntArray = npt.NDArray[np.int32]
@@ -132,8 +133,7 @@ def write_job(folder: Path, job: LavaJob) -> None:
 def read_job(folder: Path) -> LavaJob:
     """What ``write_job`` wrote."""
     description = json.loads((folder / _DESCRIPTION).read_text())
-    with np.load(folder / _ARRAYS, allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_npz(folder / _ARRAYS)
     layers = []
     for layer in description["layers"]:
         name = layer["name"]
@@ -162,8 +162,7 @@ def write_outcome(folder: Path, outcome: Mapping[str, LayerOutcome]) -> None:
 
 def read_outcome(folder: Path) -> dict[str, LayerOutcome]:
     """What ``write_outcome`` wrote, in the same order."""
-    with np.load(folder / _OUTCOME, allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_npz(folder / _OUTCOME)
     names = dict.fromkeys(key.partition("/")[0] for key in arrays)
     return {
         name: LayerOutcome(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from lava.proc.conv.utils import conv
 
+from netx.npz import read_npz
 from sim.exact_convolution import ExactConvolution
 from sim.lava import job as lava_job
 from sim.lava.timing import CASES, TIMES
@@ -34,8 +35,7 @@ def main(folder: Path) -> None:
 
 
 def _times(folder: Path) -> dict[str, dict[str, list[float]]]:
-    with np.load(folder / CASES, allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_npz(folder / CASES)
     runs = int(arrays.pop("runs"))
     names = list(dict.fromkeys(key.partition("/")[0] for key in arrays))
     times = {}

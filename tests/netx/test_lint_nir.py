@@ -136,7 +136,18 @@ TRAPS = {
     "nir-flatten-and-batch": (graph(nir.Flatten({"input": np.array(SIZE)}, 0, -1)), None),
     "nir-keeps-state": (graph(conv(), nir.IF(full(1), full(1.5))), None),
     "nir-to-be-quantised": (graph(conv(np.full((2, 2, 1, 1), 0.3)), lif()), None),
-    "nir-threshold-tie": (graph(conv(), lif(threshold=4)), None),
+    "nir-threshold-tie": (graph(conv(np.full((2, 2, 1, 1), 0.25)), lif(threshold=1)), None),
+    "nir-shapes-contradict": (graph(nir.Linear(np.ones((5, 7), np.float32)), lif((5,))), None),
+    "nir-type-check": (graph(conv(), lif((2,))), None),
+    "sinabs-old-nir": (graph(conv(), lif()), None),
+    "nir-written-by-spikingjelly": (graph(conv(), nir.IF(full(1e4), full(1))), None),
+    "nir-written-by-norse-rockpool-mlx-spyx": (graph(conv(), cuba(tau_syn=5e-3, tau_mem=1e-2)), None),
+    "nir-written-by-norse-default-step": (graph(conv(), lif(tau=1e-5)), None),
+    "nir-written-by-step-in-r": (graph(conv(), lif(tau=2e-3, r=2)), None),
+    "nir-written-by-sinabs": (graph(conv(), lif(tau=20)), None),
+    "nir-written-by-spyx": (graph(conv(), lif(tau=10, r=0.9)), None),
+    "nir-written-by-subtracting": (graph(conv(), lif(tau=1e-3, r=10)), None),
+    "nir-written-by-snntorch-beta-one": (graph(conv(), lif(tau=np.inf, r=np.inf)), None),
 }
 
 
@@ -159,7 +170,8 @@ def test_the_trap_is_found_with_its_place(rule, files):
 
 
 def test_a_sound_graph_has_only_what_its_readers_have_to_be_told(files):
-    assert found_in(files["sound"]) == {"norse-time-step", "sinabs-shaped-parameters", "sinabs-several-spikes"}
+    sinabs = {"sinabs-shaped-parameters", "sinabs-several-spikes", "sinabs-old-nir"}
+    assert found_in(files["sound"]) == {"norse-time-step", *sinabs}
     assert not {f.rule.name for f in for_reader(lint(files["sound"]), "snntorch")}
 
 
@@ -190,6 +202,8 @@ def test_what_a_reader_refuses_is_an_error_to_it_and_nothing_to_others(files):
         ("nir-no-input-or-output", Exception),
         ("nir-grouped-convolution", Exception),
         ("nir-kernel-not-square", Exception),
+        ("nir-shapes-contradict", ValueError),
+        ("nir-type-check", ValueError),
     ],
 )
 def test_nirs_own_reader_or_its_type_check_refuses_it(rule, error, files):
@@ -200,6 +214,7 @@ def test_nirs_own_reader_or_its_type_check_refuses_it(rule, error, files):
 def test_nirs_own_reader_takes_the_sound_graph_and_what_only_looks_sound(files):
     for rule in ("sound", "nir-not-finite", "nir-time-not-positive", "nir-reset-left-out"):
         nir.read(files[rule])
+        assert not {"nir-type-check", "nir-shapes-contradict"} & found_in(files[rule])
 
 
 def run_in_norse(path, frames, **step):

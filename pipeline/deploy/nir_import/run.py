@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Network
@@ -15,15 +13,13 @@ from netx.bundle import save
 from netx.files import write_whole
 from netx.nir_file import write_nir_integers
 from netx.nir_graph import is_ours, read_graph
+from netx.npz import read_npz
 from pipeline.core.progress import Progress
 from pipeline.deploy.nir_import.compare import compare
 from pipeline.deploy.nir_import.report import as_html, as_json
 from quantize.nir_import import import_graph
 
 NETWORK, REPORT, PAGE = "network.nir", "report.json", "report.html"
-
-_LARGEST_FRAMES = 1 << 32
-"""Bytes that the frames may take once they are unpacked."""
 
 
 def import_file(
@@ -56,18 +52,7 @@ def read_frames(path: Path) -> dict[str, npt.NDArray]:
 
     Raises FormatError for what is no such file, or unpacks to more than 4 GiB.
     """
-    if not path.is_file():
-        raise FormatError(f"{path}: there is no such file")
-    try:
-        if path.suffix != ".npz":
-            return {path.stem: np.load(path, allow_pickle=False)}
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_FRAMES:
-                raise FormatError(f"{path}: unpacks to more than {_LARGEST_FRAMES} bytes")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{path}: is not an .npy or .npz file of numbers ({error})") from None
+    arrays = read_npz(path)
     if not arrays:
         raise FormatError(f"{path}: holds no array")
     return arrays

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from netx import LIF, Conv2d, Dense, Input, Layer, MonospikeError, Network, Range
 from netx.net_file import read_net
+from netx.npz import read_npz
 from pipeline.diagnostics.bench.measure import Measure, seconds
 from sim import fused, lava
 
@@ -52,7 +53,7 @@ def _network_and_spikes(folder: Path) -> tuple[Network, Mapping[str, npt.NDArray
     if not folder.is_dir():
         raise MonospikeError(f"{folder}: there is no PilotNet; it comes with `pip install lava-dl==0.6.0`")
     whole = read_net(folder / "network.net").with_reset(_STEPS)
-    image = np.load(folder / "image.npy", allow_pickle=False).transpose(2, 1, 0).astype(np.int32)
+    image = read_npz(folder / "image.npy")["image"].transpose(2, 1, 0).astype(np.int32)
     pixels = Input("input", whole.inputs[0].shape, Range(int(image.min()), int(image.max())))
     encoder = Network((pixels,), whole.layers[:1], ("input0",))
     held = np.broadcast_to(image, (_STEPS, *image.shape))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.files import write_whole
+from netx.npz import read_npz
 from pipeline.core.boxes import iou
 from pipeline.core.progress import Progress
 from pipeline.datasets.sequence import Sequence
@@ -83,10 +84,10 @@ def save_tracks(path: Path, tracks: ManyOf[Tracks]) -> None:
 def load_tracks(path: Path) -> list[Tracks]:
     """Read what ``save_tracks`` wrote. Raises FormatError when the file is not that."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [
-                Tracks(str(name), file[f"{i}/truth"], {kind: file[f"{i}/{kind}"] for kind in TRACKERS})
-                for i, name in enumerate(file["names"])
-            ]
-    except (OSError, ValueError, KeyError) as error:
+        file = read_npz(path)
+        return [
+            Tracks(str(name), file[f"{i}/truth"], {kind: file[f"{i}/{kind}"] for kind in TRACKERS})
+            for i, name in enumerate(file["names"])
+        ]
+    except (ValueError, TypeError, KeyError) as error:
         raise FormatError(f"{path}: holds no tracks ({error})") from None
