@@ -15,7 +15,7 @@ from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.core.boxes import iou
 from pipeline.core.progress import Progress
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.predictor import Geometry, Scorer, track
 
@@ -38,7 +38,7 @@ class Tracks:
 
 
 def follow_all(
-    sequences: ManyOf[Sequence],
+    sequences: ManyOf[Clip],
     scorers: Mapping[str, Scorer],
     geometry: Geometry,
     settings: TrackerConfig,
