@@ -30,10 +30,7 @@ def evaluate(
     out: Annotated[
         Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")
     ],
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Where the benchmark lies.", show_default=False),
-    ] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None,
     tracker: TrackerOption = "demo",
     engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float",
     absent: Annotated[
@@ -95,15 +92,9 @@ def evaluate(
     progress = Progress()
     finished, failed = run_all(chosen, videos, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)
-    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine}
-    summary = {
-        **asked,
-        "starts": starts,
-        "single_frame": single_frame,
-        "absent_frames": absent_frames,
-        **scores,
-        "failed": failed,
-    }
+    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
+    how = {"single_frame": single_frame, "absent_frames": absent_frames}
+    summary = {**asked, **how, **scores, "failed": failed}
     page = write_summary(out, summary)
     _show(summary)
     progress.say(f"{out}, {page}; boxes in {results.folder}")

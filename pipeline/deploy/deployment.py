@@ -25,6 +25,7 @@ from pipeline.datasets.clip import Clip
 from pipeline.datasets.config import DataConfig
 from pipeline.datasets.dataset import make_sequences
 from pipeline.datasets.errors import DataError
+from pipeline.datasets.locations import located
 from pipeline.datasets.pictures import BUILTIN, open_pictures
 from pipeline.datasets.synthetic.stream import ClipStream
 from pipeline.deploy import verification
@@ -344,8 +345,8 @@ class Deployment:
 
 def _stamps(data: DataConfig) -> list[str]:
     """What tells the user's pictures and sequences, where there are any, from those that were there before."""
-    pictures = [] if data.pictures == BUILTIN else [files_stamp(Path(data.pictures), "**/*")]
-    dataset = [] if data.dataset is None else [files_stamp(data.dataset, "*/groundtruth_rect*.txt", "*/img/*")]
+    pictures = [] if data.pictures == BUILTIN else [files_stamp(located(data.pictures), "**/*")]
+    dataset = [] if data.dataset is None else [files_stamp(located(data.dataset), "*/groundtruth_rect*.txt", "*/img/*")]
     return pictures + dataset
 
 

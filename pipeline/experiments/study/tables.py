@@ -63,8 +63,8 @@ def benchmark_words(results: Results, benchmark: str) -> str:
     if entry["single_frame"]:
         return (
             f"Single-frame evaluation: from each of {entry['starts']} frames of a sequence a template is taken, and "
-            f"{entry['single_frame']} frames of the whole sequence are searched for it, each around a box near the true "
-            f"one: up to {SHIFT:g} target size off along each axis, and larger or smaller by a factor of up to "
+            f"{entry['single_frame']} frames of the whole sequence are searched for it, each around a box near the "
+            f"true one: up to {SHIFT:g} target size off along each axis, and larger or smaller by a factor of up to "
             f"{exp(RESIZED):.2f}. No error reaches the next frame."
         )
     if entry["starts"] == 1:
