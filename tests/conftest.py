@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data, or a skipped test where there is none."""
-    if not SHARED_DATA.is_dir():
+    """The folder of real data, which MONOSPIKE_DATA names; a skipped test where there is none."""
+    folder = Path(os.environ.get("MONOSPIKE_DATA", SHARED_DATA))
+    if not folder.is_dir():
         pytest.skip("the folder of shared research data is not on this machine")
-    return SHARED_DATA
+    os.environ["MONOSPIKE_DATA"] = str(folder)
+    return folder

@@ -41,10 +41,16 @@ def evaluate(
         int,
         typer.Option("--starts", min=1, help="Frames to start a sequence from: the first, or as many, spread evenly."),
     ] = 1,
-    looks: Annotated[
+    single_frame: Annotated[
         int,
-        typer.Option("--looks", min=0, help="Do not follow: show each start as many frames, and where to look."),
+        typer.Option(
+            "--single-frame",
+            min=0,
+            metavar="N",
+            help="Do not follow: from each start search N frames, each around a box near the true one.",
+        ),
     ] = 0,
+    looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None,
     weights: WeightsOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -53,19 +59,23 @@ def evaluate(
     With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
     since 2020; the scores are means over the runs, and one loss of the object decides less.
 
-    With looks a tracker takes its target from each start and is shown frames of the whole sequence, each with a box
-    near the true one; no error reaches the next frame.
+    In single-frame evaluation a tracker takes its template from each start and searches frames of the whole sequence,
+    each around a box near the true one; no error reaches the next frame.
 
     Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
     with 1 when a sequence could not be evaluated; the others' scores are written all the same.
     """
+    from pipeline.core.config import say_deprecated
     from pipeline.core.progress import Progress
-    from pipeline.datasets.catalog import find_benchmark, open_benchmark
-    from pipeline.tasks.tracking.metrics.evaluate import run_all, write_summary
+    from pipeline.datasets.catalog import find_benchmark, root_of
+    from pipeline.tasks.tracking.metrics.evaluate import open_runs, run_all, write_summary
     from pipeline.tasks.tracking.metrics.results import results_beside
     from pipeline.tasks.tracking.metrics.summary import summarise
     from pipeline.tasks.tracking.trackers import engine_called, identity, open_tracker
 
+    if looks is not None:
+        say_deprecated("--looks", "--single-frame")
+        single_frame = single_frame or looks
     chosen, form = find_benchmark(benchmark), engine_called(engine)
     settings = tracker_settings(tracker, config, benchmark)
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
@@ -74,22 +84,23 @@ def evaluate(
     if out.is_dir():
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     check_places(out)
-    entries = open_benchmark(chosen, root, starts, looks)
+    videos = open_runs(chosen, root, starts, single_frame)
     made = open_tracker(tracker, form, settings, weights)
-    place = str((root or chosen.root or Path()).resolve())
-    what = [benchmark, place, settings.model_dump(mode="json"), identity(tracker, weights)]
+    folder = str(root_of(chosen, root).resolve())
+    what = [benchmark, folder, settings.model_dump(mode="json"), identity(tracker, weights)]
     results = results_beside(out, tracker, engine, what)
     progress = Progress()
-    finished, failed = run_all(chosen, entries, made, results, progress)
+    finished, failed = run_all(chosen, videos, made, results, progress)
     scores = summarise(chosen, finished, absent_frames)
-    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts, "looks": looks}
-    summary = {**asked, "absent_frames": absent_frames, **scores, "failed": failed}
+    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
+    how = {"single_frame": single_frame, "absent_frames": absent_frames}
+    summary = {**asked, **how, **scores, "failed": failed}
     page = write_summary(out, summary)
     _show(summary)
     progress.say(f"{out}, {page}; boxes in {results.folder}")
     if failed:
         runs = "runs" if starts > 1 else "sequences"
-        progress.say(f"{len(failed)} of {len(entries)} {runs} could not be evaluated; see 'failed' in {out}")
+        progress.say(f"{len(failed)} of {len(videos)} {runs} could not be evaluated; see 'failed' in {out}")
         raise typer.Exit(1)
 
 

@@ -34,28 +34,30 @@ def track(
 ) -> None:
     """Follow an object and write its boxes (OTB's text format) and an annotated GIF.
 
-    Pixels count as in the ground truth's file. Interrupted, it still writes what it has followed, and ends with 1.
+    Pixels of --box and of what is written count from 1 where the video is a folder in OTB's layout, as in its ground
+    truth, else from 0. Interrupted, it still writes what it has followed, and ends with 1.
     """
     from pipeline.core.progress import Progress
-    from pipeline.datasets.video_source import open_footage
+    from pipeline.datasets.annotations import moved
+    from pipeline.datasets.video_source import open_video
     from pipeline.report.animation import Animation
-    from pipeline.tasks.tracking.following import first_box, follow
+    from pipeline.tasks.tracking.track_video import first_box, mean_iou, track_video
 
-    footage, progress, animation = open_footage(source), Progress(), Animation()
-    start = first_box(footage, parsed_box(box))
+    video, progress, animation = open_video(source), Progress(), Animation()
+    start = first_box(video, parsed_box(box))
     trackers = _trackers(tracker, engine, config, weights)
-    picture = out / f"{footage.name}.gif"
+    picture = out / f"{video.name}.gif"
     check_places(picture)
-    followed, whole = follow(footage, start, trackers, animation, progress)
+    followed, whole = track_video(video, start, trackers, animation, progress)
     for label, result in followed.items():
-        lines = [",".join(f"{value:.4f}" for value in values) for values in result.boxes]
-        _write(out / f"{footage.name}-{label}.txt", ("\n".join(lines) + "\n").encode())
-        truth = "" if footage.truth is None else f", mean IoU {result.mean_overlap(footage.truth):.3f}"
+        lines = [",".join(f"{value:.4f}" for value in box) for box in moved(result.boxes, video.origin)]
+        _write(out / f"{video.name}-{label}.txt", ("\n".join(lines) + "\n").encode())
+        truth = f", mean IoU {mean_iou(result, video.boxes):.3f}" if video.annotated else ""
         frames = len(result.boxes)
         progress.say(f"{label}: {frames} frames, {result.frames_per_second:.1f} frames/s{truth}")
-    if footage.length > frames:
+    if len(video) > frames:
         how = f"{frames} could be decoded" if whole else f"and was interrupted after {frames}"
-        progress.say(f"{source}: announces {footage.length} frames, {how}")
+        progress.say(f"{source}: announces {len(video)} frames, {how}")
     _write(picture, animation.gif())
     progress.say(f"boxes and {picture.name} are in {out}")
     if not whole:

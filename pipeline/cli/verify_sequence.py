@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for. box: x,y,width,height. frames, every, reprogram: see ``sequence_check.Which``.
+    """What the user asks for. box: x,y,width,height. frames, every, reprogram: see ``recorded_crops.Selection``.
     convolution: stock or fast. seconds: time limit of one run of Lava. out: folder."""
 
     checkpoint: Path
@@ -40,35 +40,35 @@ def verify_sequence(wanted: Wanted) -> dict[str, Any]:
     from pipeline.core.files import file_digest
     from pipeline.core.progress import Progress
     from pipeline.core.provenance import code_digest
-    from pipeline.datasets.video_source import open_footage
+    from pipeline.datasets.video_source import open_video
     from pipeline.deploy.sequence_verification import CheckSettings, check_sequence, in_lava
     from pipeline.deploy.verification import in_words
     from pipeline.tasks.tracking.checkpoint import load_model
-    from pipeline.tasks.tracking.following import first_box
     from pipeline.tasks.tracking.model_tracker import around
     from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-    from pipeline.tasks.tracking.recorded_crops import Which, crops_of_sequence
+    from pipeline.tasks.tracking.recorded_crops import Selection, crops_of_sequence
     from pipeline.tasks.tracking.scorer import IntegerScorer
+    from pipeline.tasks.tracking.track_video import first_box
 
     conv = _conv(wanted.convolution)
     model = load_model(wanted.checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{wanted.checkpoint}: holds no spiking network, and so nothing that Lava could run")
-    footage, progress, scorer = open_footage(wanted.sequence), Progress(), IntegerScorer(model)
-    box, settings = first_box(footage, parsed_box(wanted.box)), tracker_settings(str(wanted.checkpoint), wanted.config)
-    which = Which(wanted.frames, wanted.every, wanted.reprogram)
-    with progress.task(f"track {footage.name}", max(footage.length - 1, 1)) as task:
-        targets = crops_of_sequence(lambda s: around(s, model, settings), scorer, footage, box, which, task.reach)
+    video, progress, scorer = open_video(wanted.sequence), Progress(), IntegerScorer(model)
+    box, settings = first_box(video, parsed_box(wanted.box)), tracker_settings(str(wanted.checkpoint), wanted.config)
+    selection = Selection(wanted.frames, wanted.every, wanted.reprogram)
+    with progress.task(f"track {video.name}", max(len(video) - 1, 1)) as task:
+        targets = crops_of_sequence(lambda s: around(s, model, settings), scorer, video, box, selection, task.reach)
     frames = sum(len(target.frames) for target in targets)
     how = in_lava(scorer.network, conv)
-    progress.say(f"{footage.name}: {frames} frames, {len(targets)} targets programmed; {how}")
-    folder = wanted.out / f"{wanted.checkpoint.stem}-{footage.name}"
+    progress.say(f"{video.name}: {frames} frames, {len(targets)} targets programmed; {how}")
+    folder = wanted.out / f"{wanted.checkpoint.stem}-{video.name}"
     check = CheckSettings(conv, wanted.seconds, folder, f"{file_digest(wanted.checkpoint)} {code_digest()}")
     with progress.task("student, engine, Lava", frames + len(targets)) as task:
         verdict = check_sequence(model, targets, check, task.reach)
     summary = {
         "checkpoint": str(wanted.checkpoint),
-        "sequence": footage.name,
+        "sequence": video.name,
         "frames": [list(target.frames) for target in targets],
         "convolution": how,
         **{key: value for key, value in verdict.items() if key not in ("frames", "file_differences")},

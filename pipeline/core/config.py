@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,3 +88,8 @@ def parse_config(values: Mapping[str, Any], kind: type[AnySection], where: str) 
         raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems)) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: holds a value that is no JSON value ({error})") from None
+
+
+def say_deprecated(old: str, new: str) -> None:
+    """Tell the user, on standard error, that an option or key has another name; the old one works for one release."""
+    print(f"monospike: {old} is called {new} now; the old word goes with the next release", file=sys.stderr)

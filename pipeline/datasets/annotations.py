@@ -1,9 +1,27 @@
-"""What the readers share: folders of pictures, files of numbers, and clear words where something is missing."""
+"""What the readers share: boxes in one convention, files of numbers, and clear words where something is missing.
+
+Inside the program a box is x, y, width, height in pixels, x, y its top left corner, and edges are continuous: pixel
+column i spans [i, i + 1), so the box that covers exactly the first pixel is (0, 0, 1, 1), as the crops have it
+(``pipeline.tasks.tracking.crop``). Layouts count differently, and the reader of each is where that ends:
+
+- OTB counts pixels from 1, as MATLAB does (Wu, Lim, Yang, "Object Tracking Benchmark", PAMI 2015, and its toolkit): one
+  is subtracted from x and y (``OTB_ORIGIN``). got10k 0.1.3 (datasets/otb.py), pysot and video_analyst hand the file's
+  numbers to trackers as they are, a pixel too far right and down; overlaps and distances of boxes don't change when all
+  of them are moved alike, so scores of the same boxes are the toolkits'.
+- UAV123, LaSOT and VOT2018: their toolkits and trackers take the numbers as they are, and so do we (got10k 0.1.3,
+  datasets/uav123.py, lasot.py, vot.py). pysot and video_analyst put a box's middle at x + (width - 1) / 2 of pixels
+  that are counted from 0, which is x + width / 2 here.
+- GOT-10k counts from 0: its toolkit cuts boxes to 0..width and 0..height (got10k 0.1.3, experiments/got10k.py).
+- Pascal VOC and ImageNet-VID give the first and last pixel, counted from 1; COCO gives x, y, width, height from 0
+  (``pipeline.datasets.voc``, ``coco``).
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +30,13 @@ import numpy.typing as npt
 import yaml
 
 from netx.errors import FormatError
+from pipeline.core.boxes import Boxes
 from pipeline.datasets.errors import DataError
-from pipeline.datasets.video import Boxes
 
-PICTURES = (".jpg", ".jpeg", ".png")
+Flags = npt.NDArray[np.bool_]
+
+OTB_ORIGIN = 1.0
+"""What OTB's files call the first pixel."""
 
 _FACTS = Path(__file__).parent
 
@@ -23,16 +44,6 @@ _FACTS = Path(__file__).parent
 def facts(name: str) -> Any:
     """What a benchmark's own files do not say, from the YAML beside this module, where its source stands."""
     return yaml.safe_load((_FACTS / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder in order of name. Raises DataError when there are none."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder of pictures")
-    pictures = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
-    if not pictures:
-        raise DataError(f"{folder}: holds no jpg or png")
-    return pictures
 
 
 def read_rows(path: Path, columns: tuple[int, ...] = (4,)) -> Boxes:
@@ -73,7 +84,7 @@ def read_flags(path: Path, frames: int) -> npt.NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-def one_line_a_picture(path: Path, rows: Boxes, pictures: list[Path]) -> None:
+def one_line_a_picture(path: Path, rows: Boxes, pictures: Sequence[Path]) -> None:
     """Raises DataError naming the first picture without a line, or the first line without a picture."""
     if len(rows) < len(pictures):
         raise DataError(
@@ -87,9 +98,50 @@ def one_line_a_picture(path: Path, rows: Boxes, pictures: list[Path]) -> None:
         )
 
 
-def no_box(boxes: Boxes) -> npt.NDArray[np.bool_]:
+def moved(boxes: Boxes, by: float) -> Boxes:
+    """Boxes (frame, 4) with ``by`` added to x and y."""
+    return boxes + np.array([by, by, 0.0, 0.0])
+
+
+def no_box(boxes: Boxes) -> Flags:
     """Which frames have no box: a row of NaN. Shape (frame,)."""
     return np.asarray(np.isnan(boxes).any(axis=1))
+
+
+def has_box(boxes: Boxes) -> Flags:
+    """Which of ``boxes`` (frame, 4) are boxes: neither NaN, as where the object is out of view, nor without area."""
+    return np.asarray(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedPicture:
+    """A picture file and all objects that are marked in it.
+
+    size: width and height in pixels. boxes: (object, 4). labels: class of each object, as its data set names it.
+    difficult: which are hard to recognise, and are not counted in Pascal VOC's evaluation, bool (object,). crowd: which
+    boxes hold many objects of the class, and are no single one (COCO), bool (object,). tracks: the same in every frame
+    that shows the object (ImageNet-VID); empty texts elsewhere.
+
+    Raises DataError, naming the picture, when they are not as many.
+    """
+
+    file: Path
+    size: tuple[int, int]
+    boxes: Boxes
+    labels: tuple[str, ...]
+    difficult: Flags = field(default_factory=lambda: np.empty(0, np.bool_))
+    crowd: Flags = field(default_factory=lambda: np.empty(0, np.bool_))
+    tracks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        for name in ("difficult", "crowd"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(count, np.bool_))
+        if not self.tracks:
+            object.__setattr__(self, "tracks", ("",) * count)
+        if self.boxes.shape != (count, 4) or {len(self.difficult), len(self.crowd), len(self.tracks)} != {count}:
+            raise DataError(f"{self.file}: has {count} labels for boxes of shape {self.boxes.shape} and their flags")
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The benchmarks by name: how each is read, judged and had."""
+"""The benchmarks by name: how each is read, evaluated and had."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Literal
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.got10k import got10k
 from pipeline.datasets.lasot import lasot, lasot_training
+from pipeline.datasets.locations import DATA, VARIABLE, located
 from pipeline.datasets.otb import otb100, otb_folders
 from pipeline.datasets.uav123 import uav123
-from pipeline.datasets.video import Entry
+from pipeline.datasets.video import Video
 from pipeline.datasets.vot import vot2018
-from pipeline.tasks.tracking.metrics.multi_start import from_several_starts
-from pipeline.tasks.tracking.metrics.single_frame import in_looks
 
 Protocol = Literal["one-pass", "got10k", "vot2018"]
 """one-pass: started once; success and precision. got10k: started once; AO and SR. vot2018: started again after
@@ -26,26 +25,23 @@ AbsentFrames = Literal["drop", "failure"]
 """What a frame without the object is worth. drop: it does not count (got10k toolkit). failure: it counts as missed
 (pysot's success, which divides by all frames)."""
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-"""Research data that may lie beside a checkout; it is no part of the project."""
-
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How one benchmark is read and judged.
+    """How one benchmark is read and evaluated.
 
     absent_frames: the convention of the toolkit whose numbers are usual for it.
     get: what to download, and how it lies under the root.
-    root: where it lies when the user does not say.
-    withheld: the ground truth is not public, so that boxes can be made but not judged.
+    root: where it lies when the user does not say, with the placeholder of ``pipeline.datasets.locations``.
+    withheld: the ground truth is not public, so that boxes can be made but not scored.
     """
 
     name: str
     protocol: Protocol
-    read: Callable[[Path], list[Entry]]
+    read: Callable[[Path], list[Video]]
     absent_frames: AbsentFrames
     get: str
-    root: Path | None = None
+    root: str | None = None
     withheld: bool = False
 
 
@@ -115,9 +111,9 @@ _ALL = (
         "one-pass",
         otb_folders,
         "drop",
-        "work on one of the project's own machines, where this research data lies beside the checkout; elsewhere use "
-        "'folder' with sequences of your own, or 'otb100'",
-        root=SHARED / "tracking" / "test",
+        f"give --root, or set {VARIABLE} to the folder that holds tracking/test with the sequences of README.md's "
+        f"results, {_OTB_LAYOUT}; else use 'folder' with sequences of your own, or 'otb100'",
+        root=f"{DATA}/tracking/test",
     ),
 )
 
@@ -131,29 +127,33 @@ def find_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def open_benchmark(benchmark: Benchmark, root: Path | None, starts: int = 1, looks: int = 0) -> list[Entry]:
-    """Its sequences by name, or with several starts the runs that ``from_several_starts`` makes of them, or with looks
-    those of ``in_looks``; no picture is read yet. root: None for where it usually lies.
+def open_benchmark(benchmark: Benchmark, root: str | Path | None) -> list[Video]:
+    """Its sequences; neither annotations nor pictures are read yet. root: None for where it usually lies.
 
     Raises DataError when the root is missing or not laid out like the benchmark, with what to download and where to
-    put it; and when there can be one start only, as boxes are withheld or trackers are started again by VOT's rule.
+    put it.
     """
-    if (starts > 1 or looks) and (benchmark.withheld or benchmark.protocol == "vot2018"):
-        why = "tells only the first frame's box" if benchmark.withheld else "has its own rule for starting again"
-        raise DataError(f"{benchmark.name} {why}: it allows one start and no looks, not {starts} and {looks}")
-    root = root or benchmark.root
-    if root is None:
-        raise DataError(f"{benchmark.name} needs --root DIR: {benchmark.get}")
-    if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder. To have {benchmark.name}, {benchmark.get}")
+    folder = root_of(benchmark, root)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder. To have {benchmark.name}, {benchmark.get}")
     try:
-        entries = benchmark.read(root)
+        videos = benchmark.read(folder)
     except DataError as error:
         raise DataError(f"{error}. To have {benchmark.name}, {benchmark.get}") from None
-    if not any(entry.place.exists() for entry in entries):
+    if not any(video.folder.exists() for video in videos):
         raise DataError(
-            f"{root}: holds none of the {len(entries)} sequences of {benchmark.name}. To have them, {benchmark.get}"
+            f"{folder}: holds none of the {len(videos)} sequences of {benchmark.name}. To have them, {benchmark.get}"
         )
-    if looks:
-        return in_looks(entries, starts, looks)
-    return entries if starts == 1 else from_several_starts(entries, starts)
+    return videos
+
+
+def root_of(benchmark: Benchmark, root: str | Path | None) -> Path:
+    """The folder that is meant. Raises DataError, with what to do, where nobody has said."""
+    if root is not None:
+        return located(root)
+    if benchmark.root is None:
+        raise DataError(f"{benchmark.name} needs --root DIR: {benchmark.get}")
+    try:
+        return located(benchmark.root)
+    except DataError as error:
+        raise DataError(f"{error}. To have {benchmark.name}, {benchmark.get}") from None

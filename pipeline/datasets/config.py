@@ -1,4 +1,7 @@
-"""Where pictures, sequences and annotations come from."""
+"""Where pictures, sequences and annotations come from.
+
+Folders may begin with ``${MONOSPIKE_DATA}``: see ``pipeline.datasets.locations``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ class DataConfig(Section):
     """Where the sequences come from that the trackers are judged on."""
 
     pictures: str = Field("builtin", description='"builtin" (scikit-learn\'s two photographs) or a folder of pictures')
-    dataset: Path | None = Field(None, description="folder of OTB-layout sequences to use instead of composed ones")
+    dataset: Path | None = Field(
+        None, description="folder of OTB-layout sequences to use instead of composed ones; see evaluate's `folder`"
+    )
     sequences: int = Field(6, ge=1, le=1000, description="composed sequences, or the first ones of the dataset")
     composition: CompositionSpec = CompositionSpec()
 

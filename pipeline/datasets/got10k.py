@@ -10,21 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.annotations import no_box, one_line_a_picture, pictures_in, read_flags, read_rows
-from pipeline.datasets.video import Entry, Video
+from pipeline.datasets.annotations import no_box, one_line_a_picture, read_flags, read_rows
+from pipeline.datasets.images import pictures_in
+from pipeline.datasets.video import Annotations, PictureFiles, Video
 from pipeline.datasets.vot import listed
 
 
-def got10k(split: str, root: Path) -> list[Entry]:
+def got10k(split: str, root: Path) -> list[Video]:
     """The sequences that the split's list names. split: ``train``, ``val`` or ``test``."""
     folder = root / split
     names = listed(folder / "list.txt")
-    return [
-        Entry(name, folder / name, partial(_video, folder / name, name, withheld=split == "test")) for name in names
-    ]
+    return [Video(name, folder / name, partial(_read, folder / name, withheld=split == "test")) for name in names]
 
 
-def _video(folder: Path, name: str, withheld: bool) -> Video:
+def _read(folder: Path, withheld: bool) -> Annotations:
     """withheld: only the first frame's box is public, and there are no labels (the test split)."""
     pictures = pictures_in(folder)
     boxes = read_rows(folder / "groundtruth.txt")
@@ -35,4 +34,4 @@ def _video(folder: Path, name: str, withheld: bool) -> Video:
     if not withheld:
         # Cover 0: nothing of the object is visible; the toolkit leaves these frames out (experiments/got10k.py).
         absent |= read_flags(folder / "cover.label", len(pictures)) == 0
-    return Video(name, tuple(pictures), boxes, absent)
+    return Annotations(PictureFiles(tuple(pictures)), boxes, absent)

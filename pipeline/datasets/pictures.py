@@ -8,12 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.datasets.errors import DataError
-from pipeline.datasets.images import RGB, read_photograph
+from pipeline.datasets.images import RGB, SUFFIXES, read_photograph
+from pipeline.datasets.locations import located
 
 BUILTIN = "builtin"
 """The source that needs no files of the user's."""
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 
 LONGEST_SIDE = 1024
 """Photographs are shrunk to this when read: three times the width of a composed frame, which leaves room to pan."""
@@ -53,13 +52,14 @@ class Pictures(Sequence[RGB]):
 
 
 def open_pictures(source: str | Path = BUILTIN) -> Pictures:
-    """The photographs of ``source``: "builtin", or a folder that is searched with all its subfolders, in order of path.
+    """The photographs of ``source``: "builtin", or a folder that is searched with all its subfolders.
 
+    They are in order of path, letter by letter: they are no frames, and what a seed draws depends on their order.
     Raises DataError when the folder is missing or holds no picture.
     """
     if str(source) == BUILTIN:
         return Pictures(_builtin_files())
-    folder = Path(source)
+    folder = located(source)
     if not folder.is_dir():
         raise DataError(f"{folder}: is not a folder; give a folder of pictures, or {BUILTIN!r}")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())

@@ -1,9 +1,9 @@
-"""What ``monospike track`` follows an object through: a sequence's folder, a folder of pictures, or a video file."""
+"""A video from wherever it lies: a sequence's folder, a folder of pictures, a clip's file, or a video file."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -14,65 +14,66 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from netx.errors import FormatError
-from pipeline.datasets.annotations import pictures_in
+from pipeline.datasets.annotations import OTB_ORIGIN
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.errors import DataError
-from pipeline.datasets.images import RGB
-from pipeline.datasets.otb import GROUND_TRUTHS, name_of, otb_video
-from pipeline.datasets.sequence import Sequence
-from pipeline.datasets.video import Boxes, Video
+from pipeline.datasets.images import RGB, pictures_in
+from pipeline.datasets.otb import GROUND_TRUTHS, name_of, otb_video, target_of
+from pipeline.datasets.video import Annotations, PictureFiles, Video, unannotated
 
 _MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
 
 
-@dataclass(frozen=True, eq=False)
-class Footage:
-    """Frames to follow an object through, read one at a time.
-
-    frames: makes an iterator over them, uint8 RGB, (height, width, 3), all of one size. length: their number; of a
-    video what its header says, 0 where that says nothing. truth: true boxes (frame, 4), NaN where there is none; None
-    where nobody has drawn any.
-    """
-
-    name: str
-    frames: Callable[[], Iterator[RGB]]
-    length: int
-    truth: Boxes | None = None
-
-
-def open_footage(path: Path) -> Footage:
-    """The footage at ``path``; no frame is read yet.
+def open_video(path: Path) -> Video:
+    """The video at ``path``; no frame is read yet.
 
     path: a folder in OTB's layout (``img/``, ``groundtruth_rect.txt`` if there is one, or one of its ground-truth files
-    to say which target), a folder of pictures, a composed sequence (``.npz``), or a video that OpenCV can decode.
+    to say which target), a folder of pictures, a clip (``.npz``), or a video that OpenCV can decode. Its users count
+    pixels from 1 in OTB's layout, else from 0 (``Video.origin``).
 
     Raises MonospikeError naming the file when it is missing, or is none of these.
     """
     if path.is_dir():
-        return _folder(path)
+        return _folder(path).load()
     if path.match(GROUND_TRUTHS) and path.is_file():
-        return _annotated(path.parent, path)
+        return _target(path.parent, path).load()
     if not path.is_file():
         raise DataError(f"{path}: there is no such sequence or video")
     if path.suffix == ".npz":
-        sequence = Sequence.load(path)
-        return Footage(sequence.name, lambda: iter(sequence.frames), len(sequence), sequence.boxes)
-    return Footage(path.stem, lambda: _decoded(path), _announced(path))
+        clip = Clip.load(path)
+        frames, shown = clip.stacked(), np.zeros(len(clip), np.bool_)
+        return Video(clip.name, path, lambda: Annotations(frames, clip.boxes, shown, label=clip.label))
+    return Video(path.stem, path, lambda: unannotated(VideoFile(path, _announced(path)))).load()
 
 
-def _folder(path: Path) -> Footage:
+def _folder(path: Path) -> Video:
     truths = list(path.glob(GROUND_TRUTHS))
     if len(truths) == 1:  # of several nobody has said which target is meant
-        return _annotated(path, truths[0])
-    pictures = tuple(pictures_in(path / "img" if (path / "img").is_dir() else path))
-    nobody = np.full((len(pictures), 4), np.nan)
-    video = Video(name_of(path), pictures, nobody, np.ones(len(pictures), dtype=np.bool_))
-    return Footage(video.name, video.frames, len(pictures))
+        return _target(path, truths[0])
+    inner = path / "img"
+    folder, origin = (inner, OTB_ORIGIN) if inner.is_dir() else (path, 0.0)
+    return Video(name_of(path), path, lambda: unannotated(PictureFiles(tuple(pictures_in(folder))), origin))
 
 
-def _annotated(folder: Path, ground_truth: Path) -> Footage:
-    target = ground_truth.stem.removeprefix("groundtruth_rect")
-    video = otb_video(folder, ground_truth, name_of(folder) + target)
-    return Footage(video.name, video.frames, len(video), video.boxes)
+def _target(folder: Path, ground_truth: Path) -> Video:
+    return otb_video(folder, ground_truth, name_of(folder) + target_of(ground_truth))
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Frames of a file that OpenCV decodes, all of one size. length: their number as the header says, 0 for unknown.
+
+    Iterating raises FormatError, naming the frame, when none can be decoded or the size changes.
+    """
+
+    path: Path
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[RGB]:
+        return _decoded(self.path)
 
 
 def _capture(path: Path) -> cv2.VideoCapture:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.annotations import no_box, one_line_a_picture, pictures_in, read_rows
+from pipeline.core.boxes import Boxes
+from pipeline.datasets.annotations import no_box, one_line_a_picture, read_rows
 from pipeline.datasets.errors import DataError
-from pipeline.datasets.video import Boxes, Entry, Video
+from pipeline.datasets.images import pictures_in
+from pipeline.datasets.video import Annotations, PictureFiles, Video
 
 
-def vot2018(root: Path) -> list[Entry]:
+def vot2018(root: Path) -> list[Video]:
     """The sequences that ``list.txt`` names, in its order. Raises DataError where there is no list."""
     names = listed(root / "list.txt")
-    return [Entry(name, root / name, partial(_video, root / name, name)) for name in names]
+    return [Video(name, root / name, partial(_read, root / name)) for name in names]
 
 
 def listed(path: Path) -> list[str]:
@@ -57,7 +59,7 @@ def corners_of(boxes: Boxes) -> Boxes:
     return np.stack([x, y, x + width, y, x + width, y + height, x, y + height], axis=1)
 
 
-def _video(folder: Path, name: str) -> Video:
+def _read(folder: Path) -> Annotations:
     if not folder.is_dir():
         raise DataError(f"{folder}: is missing, though the list names it")
     pictures = pictures_in(folder / "color" if (folder / "color").is_dir() else folder)
@@ -65,4 +67,4 @@ def _video(folder: Path, name: str) -> Video:
     one_line_a_picture(folder / "groundtruth.txt", rows, pictures)
     rotated = rows.shape[1] == 8
     polygons, boxes = (rows, upright_boxes(rows)) if rotated else (corners_of(rows), rows)
-    return Video(name, tuple(pictures), boxes, no_box(boxes), polygons)
+    return Annotations(PictureFiles(tuple(pictures)), boxes, no_box(boxes), polygons)

@@ -21,11 +21,12 @@ from pipeline.core.files import file_digest, files_stamp, write_json
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import versions
 from pipeline.core.seeds import derived_seed
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.config import DataConfig
 from pipeline.datasets.dataset import make_sequences
 from pipeline.datasets.errors import DataError
+from pipeline.datasets.locations import located
 from pipeline.datasets.pictures import BUILTIN, open_pictures
-from pipeline.datasets.sequence import Sequence
 from pipeline.datasets.synthetic.stream import ClipStream
 from pipeline.deploy import verification
 from pipeline.deploy.config import RunConfig
@@ -278,7 +279,7 @@ class Deployment:
         tracked = tuple(
             TrackedSequence(
                 name=track.name,
-                frames=sequence.frames,
+                frames=sequence.stacked(),
                 truth=track.truth,
                 float_boxes=track.boxes["float"],
                 integer_boxes=track.boxes["integer"],
@@ -304,7 +305,7 @@ class Deployment:
         return Figures(sequences=tracked, spikes=spikes, chips=chips, fronts=fronts, **crops)
 
     def _target(self) -> verification.Target:
-        first, deployed = Sequence.load(self._sequence_files()[0]), self._deployed()
+        first, deployed = Clip.load(self._sequence_files()[0]), self._deployed()
         geometry, settings = deployed.chip_geometry, deployed.settings
         return verification.make_target(
             self._network(), first, self.config.simulate.frames, geometry, settings, self.config.seed
@@ -322,8 +323,8 @@ class Deployment:
     def _network(self) -> Network:
         return load(self.folder / "quantize" / "network")
 
-    def _sequences(self) -> list[Sequence]:
-        return [Sequence.load(path) for path in self._sequence_files()]
+    def _sequences(self) -> list[Clip]:
+        return [Clip.load(path) for path in self._sequence_files()]
 
     def _sequence_files(self) -> list[Path]:
         folder = self.folder / "data"
@@ -344,8 +345,8 @@ class Deployment:
 
 def _stamps(data: DataConfig) -> list[str]:
     """What tells the user's pictures and sequences, where there are any, from those that were there before."""
-    pictures = [] if data.pictures == BUILTIN else [files_stamp(Path(data.pictures), "**/*")]
-    dataset = [] if data.dataset is None else [files_stamp(data.dataset, "*/groundtruth_rect*.txt", "*/img/*")]
+    pictures = [] if data.pictures == BUILTIN else [files_stamp(located(data.pictures), "**/*")]
+    dataset = [] if data.dataset is None else [files_stamp(located(data.dataset), "*/groundtruth_rect*.txt", "*/img/*")]
     return pictures + dataset
 
 

@@ -22,7 +22,7 @@ from netx.synapses import Conv2d, Correlation, Pool
 from pipeline.deploy.verification import divergence_values, layer_values
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
-from pipeline.tasks.tracking.recorded_crops import Target
+from pipeline.tasks.tracking.recorded_crops import TargetCrops
 from pipeline.tasks.tracking.slayer_recording import Answers, answer_searches, answer_template, recording, slayer_twin
 from sim import engine, fused
 from sim.compare import compare
@@ -59,7 +59,7 @@ class _Part:
 
 
 def check_sequence(
-    student: SpikingSiamFCpp, targets: Sequence[Target], settings: CheckSettings, tick: Callable[[int], None]
+    student: SpikingSiamFCpp, targets: Sequence[TargetCrops], settings: CheckSettings, tick: Callable[[int], None]
 ) -> dict[str, Any]:
     """The verdict on all targets, as JSON values in the form of ``pipeline.deploy.verification.judge``.
 
@@ -108,7 +108,7 @@ def _groups(network: Network, name: str) -> int:
     return network.shape(layer.inputs[0]).channel if isinstance(synapse, (Pool, Correlation)) else 1
 
 
-def _parts(student: SpikingSiamFCpp, targets: Sequence[Target]) -> Iterator[_Part]:
+def _parts(student: SpikingSiamFCpp, targets: Sequence[TargetCrops]) -> Iterator[_Part]:
     """The template branch of each target, and its search network on so many frames at a time."""
     network, twin = to_network(student), slayer_twin(student)
     chip = student.config.head == "chip"

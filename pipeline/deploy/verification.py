@@ -16,7 +16,7 @@ from netx import Network, Shape
 from netx.bundle import load, parts
 from netx.difference import first_difference
 from netx.types import Range
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.deploy.config import SimulateConfig
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.predictor import Geometry, search_pixels, template_pixels
@@ -50,7 +50,7 @@ class Target:
 
 
 def make_target(
-    network: Network, sequence: Sequence, frames: int, geometry: Geometry, tracker: TrackerConfig, seed: int
+    network: Network, sequence: Clip, frames: int, geometry: Geometry, tracker: TrackerConfig, seed: int
 ) -> Target:
     """The tracker of the target that a sequence's first box marks, and ``frames`` search frames of the sequence.
 

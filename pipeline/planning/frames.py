@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Input, Network
-from pipeline.datasets.images import read_frame
+from pipeline.datasets.images import SUFFIXES, in_order, read_frame
 from sim.frame_files import read_input
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _ARRAYS = (".npy", ".npz")
 
 
@@ -20,15 +19,15 @@ def read_frames(path: Path, network: Network) -> dict[str, npt.NDArray]:
     """The frames of every input of ``network``: (frame, channel, height, width).
 
     path: an .npy or .npz file as ``monospike simulate`` reads it; or a folder of such files, one after another, or of
-    pictures, for a network of one input: they are taken in the order of their names, shrunk or enlarged to its size,
-    and spread over its range of values.
+    pictures, for a network of one input: they are taken in the order of the numbers in their names, shrunk or enlarged
+    to its size, and spread over its range of values.
     Raises FormatError, naming the file, where there are no frames, NetworkError where they do not fit.
     """
     if not path.is_dir():
         return _not_empty(read_input(path, network, None, False), path)
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (*_PICTURES, *_ARRAYS))
+    files = in_order(file for file in path.iterdir() if file.suffix.lower() in (*SUFFIXES, *_ARRAYS))
     if not files:
-        kinds = ", ".join((*_PICTURES, *_ARRAYS))
+        kinds = ", ".join((*SUFFIXES, *_ARRAYS))
         raise FormatError(f"{path}: holds no frames: there is no file that ends in {kinds}")
     arrays = [file for file in files if file.suffix.lower() in _ARRAYS]
     if arrays and len(arrays) < len(files):

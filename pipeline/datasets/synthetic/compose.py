@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.images import RGB
-from pipeline.datasets.sequence import Sequence
 from pipeline.datasets.synthetic import cutouts, motion
 from pipeline.datasets.synthetic.backdrop import Backdrop, backdrop
 from pipeline.datasets.synthetic.composition import CompositionSpec
@@ -57,7 +57,7 @@ class _Stage:
     size: float
 
 
-def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Sequence:
+def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Clip:
     """A clip of ``spec.frames`` frames of (spec.height, spec.width), all of it drawn from ``seed``.
 
     The boxes are the tight bounds of the object's alpha above one half, motion blur included, as it would be seen
@@ -89,7 +89,7 @@ def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Sequence
         frame, mask = _draw_all(stage, below, above, t)
         frames[t] = noise.added(np.asarray(cv2.LUT(frame, tables[t][None]), np.uint8))
         boxes[t] = _box(mask, spec)
-    return Sequence(f"composed-{seed}", frames, boxes)
+    return Clip(f"composed-{seed}", frames, boxes)
 
 
 def _draw_all(stage: _Stage, below: list[_Actor], above: list[_Actor], t: int) -> tuple[RGB, Mask]:

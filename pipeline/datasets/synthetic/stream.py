@@ -8,7 +8,7 @@ from collections.abc import Sequence as ManyOf
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 
@@ -21,10 +21,10 @@ class ClipStream:
     ) -> None:
         """size: clips in the window. fresh: clips by which it moves on at each step."""
         self._pictures, self._spec, self._seed, self._size, self._fresh = pictures, spec, seed, size, fresh
-        self._clips: deque[Sequence] = deque(maxlen=size)
+        self._clips: deque[Clip] = deque(maxlen=size)
         self._next = 0
 
-    def window(self, step: int) -> ManyOf[Sequence]:
+    def window(self, step: int) -> ManyOf[Clip]:
         """The clips to draw step ``step`` from; steps may only go forward."""
         first = step * self._fresh
         self._next = max(self._next, first)

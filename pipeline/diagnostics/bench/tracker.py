@@ -57,7 +57,7 @@ def _tracker_steps(width: str, runs: int) -> Measure:
     computes zeros too."""
     torch.manual_seed(0)
     clip, settings = compose(open_pictures(), _CLIP, seed=1), settings_for(True, None)
-    frames, box = clip.frames, clip.boxes[0]
+    frames, box = clip.stacked(), clip.boxes[0]
     student = _student(SpikingConfig(width=WIDTHS[width]), frames, box, settings)
     teacher = folded(SiamFCpp(SiamFCppConfig(width=WIDTHS[width])))
     timed = _Timed(IntegerScorer(student))

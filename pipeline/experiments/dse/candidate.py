@@ -17,7 +17,7 @@ import torch
 from netx import Network, prove_headroom
 from netx.errors import MonospikeError
 from pipeline.core.boxes import iou
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.planning.candidate_cost import ChipCost, chip_cost, host_energy, mapping_on, mean, mean_cost
 from pipeline.planning.host_split import Place, Split, split
@@ -89,7 +89,7 @@ def evaluate(variant: Variant, config: SearchConfig, checkpoint: Path, data: Pat
     except MonospikeError as error:
         return [row | {"reason": str(error)} for row in rows]
     bench = _Bench(subject, network, config)
-    seen = [bench.see(Sequence.load(path)) for path in sorted(data.glob("*.npz"))]
+    seen = [bench.see(Clip.load(path)) for path in sorted(data.glob("*.npz"))]
     for row, key in zip(rows, product(places(config), config.chips), strict=True):
         row["time_steps"] = subject.time_steps
         row.update({"reason": bench.refused[key]} if key in bench.refused else _figures(key, seen))
@@ -106,7 +106,7 @@ class _Bench:
         self._mappings: dict[tuple[Place, str], ChipMapping | None] = {}
         self.refused: dict[tuple[Place, str], str] = {}
 
-    def see(self, sequence: Sequence) -> _Seen:
+    def see(self, sequence: Clip) -> _Seen:
         """Follow the target, look at some frames, and count on them what each place and chip costs."""
         subject, config = self._subject, self._config
         chosen = _frames(sequence, config.frames)
@@ -115,8 +115,8 @@ class _Bench:
             boxes = track(self._scorer, sequence.frames, sequence.boxes[0], subject.geometry, subject.settings)
             mean_iou = float(iou(boxes, sequence.boxes)[1:].mean())
         if self._reference is not None:
-            looks = [_looks(subject, scorer, sequence, chosen) for scorer in (self._scorer, self._reference)]
-            agreement = float(iou(*looks).mean())
+            ours, real = (_searched(subject, scorer, sequence, chosen) for scorer in (self._scorer, self._reference))
+            agreement = float(iou(ours, real).mean())
         recorded = list(subject.recorded(self._network, sequence, chosen))
         hosts: dict[Place, Energy] = {}
         costs: dict[tuple[Place, str], ChipCost] = {}
@@ -192,11 +192,11 @@ def _varied(subject: Subject, variant: Variant) -> Network | None:
     return network
 
 
-def _looks(subject: Subject, scorer: Scorer, sequence: Sequence, frames: ManyOf[int]) -> npt.NDArray[np.float64]:
+def _searched(subject: Subject, scorer: Scorer, sequence: Clip, frames: ManyOf[int]) -> npt.NDArray[np.float64]:
     """The boxes that are found in some frames, where the target was at its true box before."""
     tracker = Siamese(scorer, subject.geometry, subject.settings)
     tracker.start(sequence.frames[0], sequence.boxes[0])
-    return np.array([tracker.look(sequence.frames[i], sequence.boxes[i - 1]) for i in frames])
+    return np.array([tracker.search(sequence.frames[i], sequence.boxes[i - 1]) for i in frames])
 
 
 def _average(values: ManyOf[float | None]) -> float | None:
@@ -204,7 +204,7 @@ def _average(values: ManyOf[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _frames(sequence: Sequence, most: int) -> list[int]:
+def _frames(sequence: Clip, most: int) -> list[int]:
     """Numbers of at most ``most`` frames after the first, spread evenly."""
     last = len(sequence.frames) - 1
     return sorted({int(i) for i in np.linspace(1, last, min(most, last)).round()})

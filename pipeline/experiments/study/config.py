@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.core.config import Section
+from pipeline.core.config import Section, say_deprecated
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -46,6 +47,14 @@ class _Goal(Section):
 
 class _Scored(Section):
     benchmark: str | None = Field(None, description="where, as the tables name it; none: the first")
+
+    @field_validator("benchmark")
+    @classmethod
+    def _renamed(cls, benchmark: str | None) -> str | None:
+        current = None if benchmark is None else re.sub(r"(\d+) looks$", r"\1 single frames", benchmark)
+        if current != benchmark:
+            say_deprecated(f"benchmark {benchmark!r}", repr(current))
+        return current
 
 
 class RatioGoal(_Goal, _Scored):
@@ -103,14 +112,22 @@ class Ablation(Section):
 
 
 class BenchmarkEntry(Section):
-    """Where models are judged: see ``monospike evaluate``. without: runs whose models are not judged there."""
+    """Where models are evaluated: see ``monospike evaluate``. without: runs whose models are not evaluated there."""
 
     name: str
     root: str | None = None
     starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
-    looks: int = Field(0, ge=0, description="frames to look at from each start, in place of following")
+    single_frame: int = Field(0, ge=0, description="frames to search from each start, in place of following")
     forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
     without: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "looks" in values and "single_frame" not in values:
+            say_deprecated("looks", "single_frame")
+            values = {("single_frame" if key == "looks" else key): value for key, value in values.items()}
+        return values
 
     @property
     def label(self) -> str:
@@ -125,7 +142,7 @@ class BenchmarkEntry(Section):
     @property
     def _how(self) -> list[str]:
         starts = [f"{self.starts} starts"] if self.starts > 1 else []
-        return [*starts, f"{self.looks} looks"] if self.looks else starts
+        return [*starts, f"{self.single_frame} single frames"] if self.single_frame else starts
 
 
 class StudyConfig(Section):
@@ -157,7 +174,7 @@ class StudyConfig(Section):
                 raise ValueError(f"there is no run {model.split('/')[0]!r}, only {', '.join(self.runs)}")
         judged = [benchmark.label for benchmark in self.benchmarks]
         if len(set(judged)) != len(judged):
-            raise ValueError("benchmarks: one is named twice with as many starts and looks")
+            raise ValueError("benchmarks: one is named twice with as many starts and single frames")
         for goal in self.goals:
             if isinstance(goal, _Scored) and goal.benchmark not in (None, *judged):
                 raise ValueError(

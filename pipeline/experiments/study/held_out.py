@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core.config import ConfigError
-from pipeline.datasets.catalog import find_benchmark
+from pipeline.datasets.catalog import find_benchmark, root_of
+from pipeline.datasets.locations import located
 from pipeline.experiments.study.config import BenchmarkEntry
 from pipeline.experiments.study.plan import Training
 from pipeline.tasks.tracking.training_config import TrainingConfig
@@ -18,9 +19,7 @@ from pipeline.tasks.tracking.training_config import TrainingConfig
 def refuse_test_data(trainings: Sequence[Training], benchmark: BenchmarkEntry) -> None:
     """Raises ConfigError, naming run and folder, when a training or its validation reads from the benchmark's folder,
     or from one that holds it, by links too."""
-    root = Path(benchmark.root) if benchmark.root is not None else find_benchmark(benchmark.name).root
-    assert root is not None, "a benchmark without a root cannot be opened"
-    judged = root.resolve()
+    judged = root_of(find_benchmark(benchmark.name), benchmark.root).resolve()
     reached = cache(_reached)  # trainings share their folders
     for training in trainings:
         for folder in _folders(training.config):
@@ -71,9 +70,9 @@ def _folders(config: TrainingConfig) -> Iterator[Path]:
     for source in config.data:
         for key in ("root", "annotations"):
             if hasattr(source, key):
-                yield Path(getattr(source, key))
+                yield located(getattr(source, key))
         if getattr(source, "pictures", "builtin") != "builtin":
-            yield Path(source.pictures)  # type: ignore[union-attr]
-    for place in (config.validation.root, config.validation.pictures):
-        if place not in (None, "builtin"):
-            yield Path(place)
+            yield located(source.pictures)  # type: ignore[union-attr]
+    for folder in (config.validation.root, config.validation.pictures):
+        if folder not in (None, "builtin"):
+            yield located(folder)

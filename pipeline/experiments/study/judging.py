@@ -15,11 +15,12 @@ from pipeline.core.operations import Work
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import code_digest
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
-from pipeline.datasets.video import Entry
+from pipeline.datasets.video import Video
 from pipeline.experiments.study.config import BenchmarkEntry, StudyConfig
 from pipeline.experiments.study.jobs import Job
 from pipeline.experiments.study.plan import Candidate
 from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.metrics.evaluate import open_runs
 from pipeline.tasks.tracking.metrics.multi_start import sequence_of
 from pipeline.tasks.tracking.models.config import SiameseConfig
 from pipeline.tasks.tracking.operations import View, views, work
@@ -45,7 +46,7 @@ class Evaluation:
     def arguments(self) -> tuple[str, ...]:
         """Of ``monospike``."""
         root = () if self.benchmark.root is None else ("--root", self.benchmark.root)
-        how = [("--starts", self.benchmark.starts, 1), ("--looks", self.benchmark.looks, 0)]
+        how = [("--starts", self.benchmark.starts, 1), ("--single-frame", self.benchmark.single_frame, 0)]
         asked = [word for option, value, usual in how if value != usual for word in (option, str(value))]
         tracker = ("--tracker", self.tracker, "--engine", self.engine)
         return ("evaluate", self.benchmark.name, *root, *asked, *tracker, "--out", str(self.out))
@@ -127,7 +128,8 @@ def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, c
     """The same frames for all models that read crops of the same sides."""
     sides = config.template, config.search
     if sides not in kept:
-        kept[sides] = views(_opened(benchmark), config, benchmark.name)
+        videos = open_benchmark(find_benchmark(benchmark.name), benchmark.root)
+        kept[sides] = views(videos, config, benchmark.name)
     return kept[sides]
 
 
@@ -136,15 +138,10 @@ def _shows(benchmark: BenchmarkEntry) -> dict[str, Any]:
     return benchmark.model_dump(mode="json", exclude={"without"})
 
 
-def runs_of(benchmark: BenchmarkEntry) -> list[Entry]:
+def runs_of(benchmark: BenchmarkEntry) -> list[Video]:
     """What trackers are run on: a benchmark's sequences, from each of their starts. Raises DataError when it is not
     there, or allows one start only."""
-    return _opened(benchmark, benchmark.starts, benchmark.looks)
-
-
-def _opened(benchmark: BenchmarkEntry, starts: int = 1, looks: int = 0) -> list[Entry]:
-    root = None if benchmark.root is None else Path(benchmark.root)
-    return open_benchmark(find_benchmark(benchmark.name), root, starts, looks)
+    return open_runs(find_benchmark(benchmark.name), benchmark.root, benchmark.starts, benchmark.single_frame)
 
 
 def _finished_of(evaluation: Evaluation, size: int) -> Callable[[], int]:

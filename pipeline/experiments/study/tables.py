@@ -61,12 +61,12 @@ _SEQUENCES = (
 def benchmark_words(results: Results, benchmark: str) -> str:
     """How models are judged there."""
     entry = results["config"]["benchmarks"][results["benchmarks"].index(benchmark)]
-    if entry["looks"]:
+    if entry["single_frame"]:
         return (
-            f"Single looks: from each of {entry['starts']} frames of a sequence a target is taken, and shown are "
-            f"{entry['looks']} frames of the whole sequence, each with a box near the true one: up to {SHIFT:g} target "
-            f"size off along each axis, and larger or smaller by a factor of up to {exp(RESIZED):.2f}. No error "
-            "reaches the next frame."
+            f"Single-frame evaluation: from each of {entry['starts']} frames of a sequence a template is taken, and "
+            f"{entry['single_frame']} frames of the whole sequence are searched for it, each around a box near the "
+            f"true one: up to {SHIFT:g} target size off along each axis, and larger or smaller by a factor of up to "
+            f"{exp(RESIZED):.2f}. No error reaches the next frame."
         )
     if entry["starts"] == 1:
         return "Each sequence is followed once, from its first frame."

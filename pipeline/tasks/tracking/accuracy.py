@@ -16,7 +16,7 @@ from netx.files import write_whole
 from netx.npz import read_npz
 from pipeline.core.boxes import iou
 from pipeline.core.progress import Progress
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.predictor import Geometry, Scorer, track
 
@@ -39,7 +39,7 @@ class Tracks:
 
 
 def follow_all(
-    sequences: ManyOf[Sequence],
+    sequences: ManyOf[Clip],
     scorers: Mapping[str, Scorer],
     geometry: Geometry,
     settings: TrackerConfig,

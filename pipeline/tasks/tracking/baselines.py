@@ -1,6 +1,6 @@
-"""NanoTrack v2 through OpenCV: a small trained tracker, not spiking, to compare with.
+"""What students are compared with: a box that never moves, and NanoTrack v2 through OpenCV, trained and not spiking.
 
-Its ONNX files come from github.com/HonglinChu/SiamTrackers (NanoTrack/models/nanotrackv2), Apache-2.0.
+NanoTrack's ONNX files come from github.com/HonglinChu/SiamTrackers (NanoTrack/models/nanotrackv2), Apache-2.0.
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ from pipeline.tasks.tracking.crop import Box, Image
 BACKBONE = "*nanotrack_backbone_sim.onnx"
 HEAD = "*nanotrack_head_sim.onnx"
 SOURCE = "https://github.com/HonglinChu/SiamTrackers, folder NanoTrack/models/nanotrackv2"
+
+
+class FixedBox:
+    """Answers with the first box, always; where it is told to search, with that."""
+
+    def start(self, _: Image, box: Box) -> None:
+        self._box = np.asarray(box, dtype=np.float64)
+
+    def follow(self, _: Image) -> Box:
+        return self._box
+
+    def search(self, _: Image, box: Box) -> Box:
+        return box
 
 
 class NanoTrack:
@@ -44,8 +57,8 @@ class NanoTrack:
         _, box = self._tracker.update(_bgr(frame))
         return np.array(box, dtype=np.float64)
 
-    def look(self, _: Image, __: Box) -> Box:
-        raise MonospikeError("nanotrack keeps its box to itself and cannot be told where to look; let it follow")
+    def search(self, _: Image, __: Box) -> Box:
+        raise MonospikeError("nanotrack keeps its box to itself and cannot be told where to search; let it follow")
 
 
 def _bgr(frame: Image) -> Image:

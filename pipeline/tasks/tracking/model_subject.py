@@ -10,7 +10,7 @@ import numpy as np
 from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.operations import LayerWork
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking.checkpoint import load_model
 from pipeline.tasks.tracking.deployable import TrainedModel
 from pipeline.tasks.tracking.model_tracker import CONTEXT
@@ -48,7 +48,7 @@ class ModelSubject(Subject):
     def scorer(self, network: Network | None) -> Scorer:
         return ModelScorer(self._model) if network is None else super().scorer(network)
 
-    def recorded(self, network: Network | None, sequence: Sequence, frames: list[int]) -> Iterator[Recorded]:
+    def recorded(self, network: Network | None, sequence: Clip, frames: list[int]) -> Iterator[Recorded]:
         if network is not None:
             yield from super().recorded(network, sequence, frames)
             return

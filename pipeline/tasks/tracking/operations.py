@@ -18,8 +18,8 @@ from torch import Tensor
 
 from netx import Network
 from pipeline.core.operations import LayerWork, Work
-from pipeline.datasets.sequence import has_box
-from pipeline.datasets.video import Entry
+from pipeline.datasets.annotations import has_box
+from pipeline.datasets.video import Video
 from pipeline.tasks.tracking.checkpoint import Model
 from pipeline.tasks.tracking.cost_table import cost_table
 from pipeline.tasks.tracking.model_tracker import CONTEXT
@@ -47,7 +47,7 @@ class View:
     search: Tensor
 
 
-def views(entries: Sequence[Entry], config: SiameseConfig, benchmark: str) -> list[View]:
+def views(videos: Sequence[Video], config: SiameseConfig, benchmark: str) -> list[View]:
     """For each sequence its target and some frames, spread evenly, each cropped around the true box as a model's crops
     on the benchmark of that name are.
 
@@ -56,8 +56,7 @@ def views(entries: Sequence[Entry], config: SiameseConfig, benchmark: str) -> li
     geometry = geometry_of(config)
     settings = settings_for(True, None, benchmark).model_copy(update={"context": CONTEXT})
     result = []
-    for entry in entries:
-        video = entry.load()
+    for video in videos:
         known = np.flatnonzero(has_box(video.boxes))
         chosen = set(known[np.linspace(0, len(known) - 1, RATE_FRAMES).astype(int)].tolist())
         search = []

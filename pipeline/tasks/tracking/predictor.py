@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,10 +98,10 @@ class Siamese:
     def follow(self, frame: Image) -> Box:
         """The target's box in the next frame."""
         assert self._box is not None, "start() comes first"
-        self._box = self.look(frame, self._box)
+        self._box = self.search(frame, self._box)
         return self._box
 
-    def look(self, frame: Image, box: Box) -> Box:
+    def search(self, frame: Image, box: Box) -> Box:
         """The target's box in a frame, when it was ``box`` in the one before."""
         search = search_pixels(frame, box, self._geometry, self._settings, self._border)
         return _next_box(self._scorer.score(search), box, frame.shape, self._geometry, self._settings)
@@ -109,7 +109,7 @@ class Siamese:
 
 def track(
     scorer: Scorer,
-    frames: Image,
+    frames: Sequence[Image] | Image,
     first_box: Box,
     geometry: Geometry,
     settings: TrackerConfig,

@@ -1,4 +1,4 @@
-"""The crops that a tracker looks at on its way through a sequence."""
+"""The crops that a tracker makes on its way through a video."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from netx.errors import MonospikeError
-from pipeline.datasets.video_source import Footage
+from pipeline.datasets.video import Video
 from pipeline.tasks.tracking.crop import Box
 from pipeline.tasks.tracking.predictor import Pixels, ScoreMap, Scorer, Siamese
 from pipeline.tasks.tracking.tracker import check_box
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class TargetCrops:
     """One programming of the chip, and the frames that were searched with it.
 
     taken: number of the frame that the template is from. template: (1, 3, side, side). frames: numbers of those
@@ -30,8 +30,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Which:
-    """Which frames are looked at. most: frames to follow, None for all. every: one in so many is kept.
+class Selection:
+    """Which frames are kept. most: frames to follow, None for all. every: one in so many is kept.
     reprogram: frames after which the target is taken anew, from the tracker's own box; None for never."""
 
     most: int | None = None
@@ -39,7 +39,7 @@ class Which:
     reprogram: int | None = None
 
 
-class _Onlooker:
+class _RecordingScorer:
     """A scorer that keeps the crops it is given."""
 
     def __init__(self, scorer: Scorer) -> None:
@@ -59,43 +59,44 @@ class _Onlooker:
 def crops_of_sequence(
     tracker: Callable[[Scorer], Siamese],
     scorer: Scorer,
-    footage: Footage,
+    video: Video,
     box: Box,
-    which: Which,
+    selection: Selection,
     tick: Callable[[int], None],
-) -> list[Target]:
-    """Follow ``box`` through ``footage`` and return what the network was given, one Target for each programming.
+) -> list[TargetCrops]:
+    """Follow ``box`` through ``video`` and return what the network was given, one ``TargetCrops`` for each programming.
 
     tracker: makes the tracking loop around a scorer. tick: called with the frames done. Raises DataError for a bad box,
     FormatError for a frame that cannot be had, MonospikeError when there is no frame after the first.
     """
-    onlooker = _Onlooker(scorer)
-    loop = tracker(onlooker)
-    targets: list[Target] = []
+    recorder = _RecordingScorer(scorer)
+    loop = tracker(recorder)
+    targets: list[TargetCrops] = []
     kept: dict[int, Pixels] = {}
     taken = 0
 
     def finish() -> None:
         if kept:
-            targets.append(Target(taken, onlooker.template, tuple(kept), np.concatenate(list(kept.values()))))
+            targets.append(TargetCrops(taken, recorder.template, tuple(kept), np.concatenate(list(kept.values()))))
         kept.clear()
 
-    for number, frame in enumerate(footage.frames()):
-        if which.most is not None and number > which.most:
+    for number, frame in enumerate(video.frames()):
+        if selection.most is not None and number > selection.most:
             break
         if number == 0:
-            check_box(box, frame.shape[1], frame.shape[0], f"sequence {footage.name!r}, frame 0")
+            where = f"sequence {video.name!r}, frame 0"
+            check_box(box, frame.shape[1], frame.shape[0], where, video.origin)
             loop.start(frame, box)
             continue
         box = loop.follow(frame)
-        if number % which.every == 0:
-            kept[number] = onlooker.search
-        if which.reprogram is not None and number % which.reprogram == 0:
+        if number % selection.every == 0:
+            kept[number] = recorder.search
+        if selection.reprogram is not None and number % selection.reprogram == 0:
             finish()
             loop.start(frame, box)
             taken = number
         tick(number)
     finish()
     if not targets:
-        raise MonospikeError(f"{footage.name}: no frame after the first is left to check; take more frames")
+        raise MonospikeError(f"{video.name}: no frame after the first is left to check; take more frames")
     return targets

@@ -10,7 +10,7 @@ import numpy as np
 
 from netx import Network
 from pipeline.core.operations import LayerWork
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.deployed import Deployed
 from pipeline.tasks.tracking.operations import Recorded, by_engine
@@ -55,7 +55,7 @@ class Subject(ABC):
         assert network is not None, "a single time step has integers"
         return self._deployed.scorers(network)["integer"]
 
-    def recorded(self, network: Network | None, sequence: Sequence, frames: list[int]) -> Iterator[Recorded]:
+    def recorded(self, network: Network | None, sequence: Clip, frames: list[int]) -> Iterator[Recorded]:
         """What the search branch does with some frames of a sequence, time step by time step.
 
         Each frame is cropped around the true box of the one before. network: as for ``scorer``.
@@ -72,7 +72,7 @@ class Subject(ABC):
     def _entering(self, pixels: Pixels) -> np.ndarray:
         """What enters the chip, int32, of the tracking loop's crops."""
 
-    def _crops(self, sequence: Sequence, frames: list[int]) -> tuple[Pixels, Pixels]:
+    def _crops(self, sequence: Clip, frames: list[int]) -> tuple[Pixels, Pixels]:
         """The template, and the frames around the true box of the one before each."""
         geometry, settings = self.geometry, self.settings
         template = template_pixels(sequence.frames[0], sequence.boxes[0], geometry, settings)

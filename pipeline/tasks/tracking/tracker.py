@@ -20,16 +20,17 @@ class Tracker(Protocol):
     def follow(self, frame: Image) -> Box:
         """The target's box in the next frame."""
 
-    def look(self, frame: Image, box: Box) -> Box:
-        """The target's box in a frame, when ``box`` is where it was before; what it has followed so far does not
-        count. Raises MonospikeError when a tracker cannot be told."""
+    def search(self, frame: Image, box: Box) -> Box:
+        """The target's box in a frame that is searched around ``box``; what it has followed so far does not count.
+        Raises MonospikeError when a tracker cannot be told where to search."""
 
 
-def check_box(box: Box, width: int, height: int, where: str) -> None:
+def check_box(box: Box, width: int, height: int, where: str, origin: float = 0.0) -> None:
     """Raises DataError, saying ``where``, when no target can be taken from ``box`` of a frame of this size: it is not
-    finite, has no area, or lies outside. It may reach out of the frame."""
+    finite, has no area, or lies outside. It may reach out of the frame. origin: what the user calls the first pixel,
+    for the message (``Video.origin``)."""
     x, y, w, h = (float(value) for value in box)
-    text = f"{where}: the box {x:g},{y:g},{w:g},{h:g}"
+    text = f"{where}: the box {x + origin:g},{y + origin:g},{w:g},{h:g}"
     if not np.isfinite(box).all():
         raise DataError(f"{where}: has no box to start from (NaN or infinite)")
     if w <= 0 or h <= 0 or not 0 < w * h < np.inf:  # their product is all that a tracker sees of the smallest

@@ -7,31 +7,19 @@ from typing import Literal, get_args
 
 from netx.errors import MonospikeError
 from pipeline.core.files import file_digest
-from pipeline.datasets.catalog import SHARED
+from pipeline.datasets.errors import DataError
+from pipeline.datasets.locations import DATA, VARIABLE, located
+from pipeline.tasks.tracking.baselines import SOURCE, FixedBox, NanoTrack
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.fixed import FixedBox
-from pipeline.tasks.tracking.tracker import Tracker, check_box
+from pipeline.tasks.tracking.tracker import Tracker
 
 Engine = Literal["float", "integer"]
 
 REFERENCES = ("fixed", "nanotrack")
 """Trackers that are no students."""
 
-NANOTRACK = SHARED / "weights" / "nanotrack"
-"""Where NanoTrack's weights lie beside a checkout, on some machines."""
-
-__all__ = [
-    "NANOTRACK",
-    "REFERENCES",
-    "Engine",
-    "FixedBox",
-    "Tracker",
-    "check_box",
-    "engine_called",
-    "identity",
-    "is_model",
-    "open_tracker",
-]
+_NANOTRACK = f"{DATA}/weights/nanotrack"
+"""Where NanoTrack's weights lie when the user does not say."""
 
 
 def engine_called(name: str) -> Engine:
@@ -51,15 +39,13 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
 
     Raises MonospikeError when there is no such tracker, or it lacks that engine, or its files are missing or bad.
     """
-    # Each is imported when it is asked for: a student brings torch and SLAYER with it.
     if name == "fixed":
         return FixedBox()
     if name == "nanotrack":
         if engine != "float":
             raise MonospikeError("nanotrack is no spiking network and has no integers; use --engine float")
-        from pipeline.tasks.tracking.baselines import NanoTrack
-
-        return NanoTrack(weights or NANOTRACK)
+        return NanoTrack(_nanotrack(weights))
+    # Imported when they are asked for: a student brings torch and SLAYER with it.
     from pipeline.model_zoo.names import checkpoint_path
 
     path = checkpoint_path(name)
@@ -87,7 +73,18 @@ def identity(name: str, weights: Path | None = None) -> list[str]:
     if name == "fixed":
         return []
     if name == "nanotrack":
-        return [file_digest(file) for file in sorted((weights or NANOTRACK).glob("*.onnx"))]
+        return [file_digest(file) for file in sorted(_nanotrack(weights).glob("*.onnx"))]
     from pipeline.model_zoo.names import checkpoint_path
 
     return [file_digest(checkpoint_path(name))]
+
+
+def _nanotrack(weights: Path | None) -> Path:
+    if weights is not None:
+        return weights
+    try:
+        return located(_NANOTRACK)
+    except DataError as error:
+        raise DataError(
+            f"nanotrack needs --weights DIR with the ONNX files of {SOURCE}, or {VARIABLE}: {error}"
+        ) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ import numpy.typing as npt
 import torch
 
 from pipeline.core.boxes import iou
+from pipeline.datasets.annotations import has_box
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
+from pipeline.datasets.clip import FrameSequence
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.pictures import open_pictures
-from pipeline.datasets.sequence import has_box
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.tasks.tracking.checkpoint import Model
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.crop import Image
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, search_pixels, template_pixels, track
 from pipeline.tasks.tracking.scorer import ModelScorer, crops_of, geometry_of
@@ -35,10 +34,10 @@ _SEED_OFFSET = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One sequence to follow: RGB frames (frame, height, width, 3) and boxes (frame, 4)."""
+    """One sequence to follow: RGB frames, (height, width, 3) each, and boxes (frame, 4)."""
 
     name: str
-    frames: npt.NDArray[np.uint8]
+    frames: FrameSequence
     boxes: npt.NDArray[np.float64]
 
 
@@ -52,17 +51,16 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
             clip = compose(pictures, spec, _SEED_OFFSET + seed * 1000 + index)
             tracks.append(Track(clip.name, clip.frames, clip.boxes))
     if config.root is not None:
-        for entry in open_benchmark(find_benchmark("folder"), Path(config.root)):
+        for entry in open_benchmark(find_benchmark("folder"), config.root):
             video = entry.load()
             boxes = video.boxes[: config.frames]
             known = has_box(boxes)
             if not known[0] or not known[1:].any():
                 raise DataError(
-                    f"{entry.place}: {entry.name} has no box in its first frame, or none in the {len(boxes) - 1} after "
-                    "it, and cannot be validated on; leave it out"
+                    f"{entry.folder}: {entry.name} has no box in its first frame, or none in the {len(boxes) - 1} "
+                    "after it, and cannot be validated on; leave it out"
                 )
-            frames: list[Image] = list(islice(video.frames(), config.frames))
-            tracks.append(Track(video.name, np.stack(frames), boxes))
+            tracks.append(Track(video.name, list(islice(video.frames(), config.frames)), boxes))
     return tracks
 
 

@@ -162,7 +162,7 @@ def test_a_card_without_a_study_tells_of_the_validation(folder):
 def test_terms_are_those_of_each_place_that_was_trained_on():
     found = data_terms(
         [
-            {"kind": "video", "root": "../shared/data/tracking/train"},
+            {"kind": "video", "root": "${MONOSPIKE_DATA}/tracking/train"},
             {"kind": "voc", "root": "/elsewhere/detection/train/raccoon"},
             {"kind": "photos", "root": "/home/own"},
             {"kind": "composed", "pictures": "builtin"},

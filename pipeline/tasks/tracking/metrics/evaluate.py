@@ -14,20 +14,40 @@ import jsonschema
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.core.progress import Progress
-from pipeline.datasets.catalog import Benchmark
+from pipeline.datasets.catalog import Benchmark, open_benchmark
 from pipeline.datasets.errors import DataError
-from pipeline.datasets.video import Entry, Video
+from pipeline.datasets.video import Video
+from pipeline.tasks.tracking.metrics.multi_start import from_several_starts
 from pipeline.tasks.tracking.metrics.page import render
 from pipeline.tasks.tracking.metrics.results import ResultFolder, stamp
-from pipeline.tasks.tracking.metrics.running import Run, one_pass, supervised
+from pipeline.tasks.tracking.metrics.running import one_pass, supervised
+from pipeline.tasks.tracking.metrics.single_frame import single_frames
 from pipeline.tasks.tracking.metrics.summary import Finished
+from pipeline.tasks.tracking.predictions import Predictions
 from pipeline.tasks.tracking.tracker import Tracker
 
 _SCHEMA = Path(__file__).with_name("schema.json")
 
 
+def open_runs(benchmark: Benchmark, root: str | Path | None, starts: int = 1, single_frame: int = 0) -> list[Video]:
+    """What trackers are run on: the benchmark's sequences, or the runs that ``from_several_starts`` makes of them, or
+    those of ``single_frames``; no picture is read yet. root: None for where it usually lies. single_frame: frames to
+    search from each start, 0 to follow.
+
+    Raises DataError as ``open_benchmark`` does; and when there can be one start only, as boxes are withheld or trackers
+    are started again by VOT's rule.
+    """
+    if (starts > 1 or single_frame) and (benchmark.withheld or benchmark.protocol == "vot2018"):
+        why = "tells only the first frame's box" if benchmark.withheld else "has its own rule for starting again"
+        raise DataError(f"{benchmark.name} {why}: it allows neither several starts nor single frames")
+    videos = open_benchmark(benchmark, root)
+    if single_frame:
+        return single_frames(videos, starts, single_frame)
+    return videos if starts == 1 else from_several_starts(videos, starts)
+
+
 def run_all(
-    benchmark: Benchmark, entries: ManyOf[Entry], tracker: Tracker, results: ResultFolder, progress: Progress
+    benchmark: Benchmark, videos: ManyOf[Video], tracker: Tracker, results: ResultFolder, progress: Progress
 ) -> tuple[list[Finished], dict[str, str]]:
     """Every sequence run, or read back where its results are there; and the reasons of those that failed, by name.
 
@@ -35,19 +55,19 @@ def run_all(
     Raises DataError when every sequence failed, OSError when boxes cannot be written: no other sequence's could be.
     """
     finished, failed = [], {}
-    for number, entry in enumerate(entries, start=1):
-        place = f"{number}/{len(entries)} {entry.name}"
+    for number, video in enumerate(videos, start=1):
+        shown = f"{number}/{len(videos)} {video.name}"
         try:
-            video, new = _followed(benchmark, entry, tracker, results, progress, place)
+            new = _followed(benchmark, video, tracker, results, progress, shown)
         except (MonospikeError, OSError, cv2.error) as error:
-            failed[entry.name] = " ".join(str(error).split())
-            progress.say(f"  {place}: failed: {failed[entry.name]}")
+            failed[video.name] = " ".join(str(error).split())
+            progress.say(f"  {shown}: failed: {failed[video.name]}")
             continue
         if new is not None:
-            results.write(entry.name, new, stamp(video))
-        run = results.read(entry.name, len(video))
+            results.write(video.name, new, stamp(video), video.origin)
+        run = results.read(video.name, len(video), origin=video.origin)
         assert run is not None, "it has just been written, or read"
-        progress.say(f"  {place}: {'read back' if new is None else 'done'}, {_speed(run)}")
+        progress.say(f"  {shown}: {'read back' if new is None else 'done'}, {_speed(run)}")
         finished.append(Finished(video, run))
     if not finished:
         name, reason = next(iter(failed.items()))
@@ -74,21 +94,20 @@ def write_summary(out: Path, summary: Mapping[str, Any]) -> Path:
 
 
 def _followed(
-    benchmark: Benchmark, entry: Entry, tracker: Tracker, results: ResultFolder, progress: Progress, place: str
-) -> tuple[Video, Run | None]:
-    """A sequence, and what the tracker does on it; None where that has been written before."""
-    video = entry.load()
-    if results.read(entry.name, len(video), stamp(video)) is not None:
-        return video, None
-    with progress.task(place, len(video)) as task:
+    benchmark: Benchmark, video: Video, tracker: Tracker, results: ResultFolder, progress: Progress, shown: str
+) -> Predictions | None:
+    """What the tracker does on a sequence; None where that has been written before."""
+    if results.read(video.name, len(video), stamp(video)) is not None:
+        return None
+    with progress.task(shown, len(video)) as task:
 
         def tick(frame: int, seconds: float) -> None:
             task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
 
         protocol = supervised if benchmark.protocol == "vot2018" else one_pass
-        return video, protocol(tracker, video, tick)
+        return protocol(tracker, video, tick)
 
 
-def _speed(run: Run) -> str:
+def _speed(run: Predictions) -> str:
     frames = len(run.seconds)
     return f"{frames} frames, {run.frames_per_second:.1f} frames/s" if frames > 1 else "1 frame"

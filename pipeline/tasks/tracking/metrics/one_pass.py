@@ -1,7 +1,7 @@
-"""One-pass evaluation: success and precision, as OTB, UAV123 and LaSOT have them.
+"""One-pass evaluation: success and precision as OTB, UAV123 and LaSOT have them, and GOT-10k's average overlap.
 
 Wu, Lim, Yang, "Object Tracking Benchmark", PAMI 2015: the tracker starts on the true box of the first frame and is
-never started again.
+never started again. Huang, Zhao, Huang, "GOT-10k", TPAMI 2019, section 4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.boxes import Boxes, Values, centre_error, normalised_centre_error, overlap
+from pipeline.core.boxes import Boxes, Values, centre_error, iou, normalised_centre_error
 from pipeline.datasets.catalog import AbsentFrames
 
 OVERLAPS = np.linspace(0, 1, 21)
@@ -77,7 +77,7 @@ def curves(boxes: Boxes, truth: Boxes, absent: npt.NDArray[np.bool_], absent_fra
     else:
         boxes, truth = boxes[~absent], truth[~absent]
         missed = np.zeros(len(truth), dtype=bool)
-    overlaps = np.where(missed, -1, overlap(boxes, truth))
+    overlaps = np.where(missed, -1, iou(boxes, truth))
     errors = np.where(missed, np.inf, centre_error(boxes, truth))
     relative = np.where(missed, np.inf, normalised_centre_error(boxes, truth))
     return Curves(
@@ -93,7 +93,37 @@ def average(all_curves: ManyOf[Curves]) -> Curves:
 def mean_overlap(boxes: Boxes, truth: Boxes, absent: npt.NDArray[np.bool_]) -> float:
     """Mean overlap of the frames with the object after the first, at which the box was given; NaN of none."""
     shown = ~absent[1:]
-    return float(overlap(boxes[1:], truth[1:])[shown].mean()) if shown.any() else float("nan")
+    return float(iou(boxes[1:], truth[1:])[shown].mean()) if shown.any() else float("nan")
+
+
+@dataclass(frozen=True)
+class Got10kScores:
+    """AO: mean overlap. SR50, SR75: share of frames with an overlap strictly above 0.5 and 0.75. All 0..1."""
+
+    ao: float
+    sr50: float
+    sr75: float
+
+
+def counted_overlaps(boxes: Boxes, truth: Boxes, absent: npt.NDArray[np.bool_], size: tuple[int, int]) -> Values:
+    """Overlaps of the frames that count: those after the first in which something of the object is visible.
+
+    size: width and height of the picture, to which the boxes are cut.
+    Source: got10k 0.1.3, experiments/got10k.py report().
+    """
+    shown = ~absent[1:]
+    return iou(boxes[1:][shown], truth[1:][shown], size)
+
+
+def got10k_scores(overlaps: ManyOf[Values]) -> Got10kScores:
+    """Scores of sequences whose counted overlaps are given, all frames alike as the toolkit pools them; NaN of none.
+
+    (The server of the test split averages over classes instead.)
+    """
+    pooled = np.concatenate([np.empty(0), *overlaps])
+    if not len(pooled):
+        return Got10kScores(*[float("nan")] * 3)
+    return Got10kScores(float(pooled.mean()), float((pooled > 0.5).mean()), float((pooled > 0.75).mean()))
 
 
 def _share(passed: npt.NDArray[np.bool_]) -> Values:

@@ -26,6 +26,7 @@ def render(summary: Mapping[str, Any]) -> str:
     columns = columns_of(summary)
     values = {
         "summary": summary,
+        "single_frame": summary.get("single_frame", summary.get("looks")),  # as earlier releases called it
         "columns": columns,
         "plots": {name: Markup(_curve_plot(name, curve)) for name, curve in (summary["curves"] or {}).items()},
     }

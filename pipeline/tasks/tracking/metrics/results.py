@@ -12,36 +12,37 @@ import numpy as np
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.core.provenance import code_digest
+from pipeline.datasets.annotations import moved
 from pipeline.datasets.video import Video
-from pipeline.tasks.tracking.metrics.running import Run
-from pipeline.tasks.tracking.metrics.vot import State, Trajectory
+from pipeline.tasks.tracking.predictions import Predictions, State
 
 
 class ResultFolder:
     """A folder of ``NAME.txt`` and ``times/NAME_time.txt``, one line a frame, as the got10k toolkit lays results out.
 
-    A line of ``NAME.txt`` is ``x,y,width,height`` in the ground truth's pixels (OTB's text format), or one of VOT's
-    codes: 0 skipped, 1 started, 2 failed. ``times/NAME_of.txt`` tells of which pictures and boxes it is.
+    A line of ``NAME.txt`` is ``x,y,width,height`` in pixels counted as the benchmark's ground truth counts them (OTB:
+    from 1), or one of VOT's codes: 0 skipped, 1 started, 2 failed. ``times/NAME_of.txt`` tells of which pictures and
+    boxes it is.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, name: str, run: Run, of: str = "") -> None:
-        """All files; each appears whole or not at all, the boxes last. of: as ``stamp`` says of the sequence."""
-        trajectory = run.trajectory
+    def write(self, name: str, run: Predictions, of: str = "", origin: float = 0.0) -> None:
+        """All files; each appears whole or not at all, the boxes last. of: as ``stamp`` says of the sequence. origin:
+        what the benchmark's files call the first pixel (``Video.origin``)."""
         self._boxes(name).unlink(missing_ok=True)  # of other pictures: they must not be found beside the new stamp
         lines = [
             ",".join(f"{value:.4f}" for value in box) if state == State.TRACKED else str(state)
-            for state, box in zip(trajectory.states, trajectory.boxes, strict=True)
+            for state, box in zip(run.states, moved(run.boxes, origin), strict=True)
         ]
         _write(self._times(name), [f"{seconds:.8f}" for seconds in run.seconds])
         _write(self._of(name), [of])
         _write(self._boxes(name), lines)
 
-    def read(self, name: str, frames: int, of: str | None = None) -> Run | None:
-        """What ``write`` wrote for a sequence of that many frames; None when it has not been run, or not on what ``of``
-        stands for.
+    def read(self, name: str, frames: int, of: str | None = None, origin: float = 0.0) -> Predictions | None:
+        """What ``write`` wrote, given ``origin``, for a sequence of that many frames; None when it has not been run, or
+        not on what ``of`` stands for.
 
         Raises FormatError, naming file and line, when the files are not that.
         """
@@ -52,7 +53,7 @@ class ResultFolder:
         states = np.array([int(row[0]) if len(row) == 1 else State.TRACKED for row in rows], dtype=np.int64)
         boxes = np.array([row if len(row) == 4 else [np.nan] * 4 for row in rows])
         seconds = np.array([row[0] for row in _read(self._times(name), frames, (1,))])
-        return Run(Trajectory(states, boxes), seconds)
+        return Predictions(moved(boxes, -origin), states, seconds)
 
     def _stamp(self, name: str) -> str | None:
         path = self._of(name)
@@ -71,7 +72,7 @@ class ResultFolder:
 def stamp(video: Video) -> str:
     """A digest of what a tracker is shown and told of a sequence: the pictures' names, sizes and times of change, the
     boxes that it may be started on (all of them where there are polygons: VOT starts trackers again), and those that it
-    is told to look near."""
+    is told to search around."""
     seen = [(path.name, (about := path.stat()).st_size, about.st_mtime_ns) for path in video.pictures]
     told = video.boxes[:1] if video.polygons is None else np.concatenate([video.boxes, video.polygons], axis=1)
     if video.near is not None:

@@ -1,19 +1,17 @@
-"""A tracker runs over a sequence: in one pass, in single looks, or started again after each failure as VOT does."""
+"""A tracker runs over a video: in one pass, frame by frame alone, or started again after each failure as VOT does."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.boxes import Values
 from pipeline.datasets.video import Video
 from pipeline.datasets.vot import corners_of
 from pipeline.tasks.tracking.crop import Box, Image
-from pipeline.tasks.tracking.metrics.polygons import polygon_overlap
-from pipeline.tasks.tracking.metrics.vot import SKIPPED_FRAMES, State, Trajectory
+from pipeline.tasks.tracking.metrics.vot import SKIPPED_FRAMES, polygon_overlap
+from pipeline.tasks.tracking.predictions import Predictions, State
 from pipeline.tasks.tracking.tracker import Tracker, check_box
 
 Tick = Callable[[int, float], None]
@@ -24,32 +22,15 @@ def _no_tick(_: int, __: float) -> None:
     """Tells nobody."""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What a tracker did over a sequence. seconds: it took for each frame, reading not included, NaN where it was not
-    asked, shape (frame,)."""
-
-    trajectory: Trajectory
-    seconds: Values
-
-    @property
-    def frames_per_second(self) -> float:
-        """Frames followed over the seconds they took; NaN when none was (a sequence of one frame)."""
-        followed = self.trajectory.states == State.TRACKED
-        followed[0] = False
-        total = float(self.seconds[followed].sum())
-        return int(followed.sum()) / total if total > 0 else float("nan")
-
-
-def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
-    """Started on the first true box, then never helped; or told at each frame where to look, where the video has boxes
-    to look near. The first box of the run is the true one.
+def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictions:
+    """Started on the first true box, then never helped; or told at each frame where to search, where the video has
+    boxes to search around. The first box of the run is the true one.
 
     Raises DataError, naming sequence and frame, when there is no such box, it has no area or lies outside the frame, or
-    a frame cannot be had; MonospikeError when the tracker cannot be told where to look.
+    a frame cannot be had; MonospikeError when the tracker cannot be told where to search.
     """
     recorder = _Recorder(tracker, video, tick)
-    answer = recorder.follow if video.near is None else recorder.look
+    answer = recorder.follow if video.near is None else recorder.search
     for frame, picture in enumerate(video.frames()):
         if frame == 0:
             recorder.start(frame, picture)
@@ -59,7 +40,7 @@ def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
     return recorder.run()
 
 
-def supervised(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Run:
+def supervised(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictions:
     """Started on the first true box, and again five frames after each failure: a box that does not overlap the true
     polygon in the picture. Raises DataError as ``one_pass`` does.
 
@@ -95,7 +76,7 @@ class _Recorder:
 
     def start(self, frame: int, picture: Image) -> None:
         where = f"sequence {self._video.name!r}, frame {frame}"
-        check_box(self._video.boxes[frame], picture.shape[1], picture.shape[0], where)
+        check_box(self._video.boxes[frame], picture.shape[1], picture.shape[0], where, self._video.origin)
         began = time.perf_counter()
         self._tracker.start(picture, self._video.boxes[frame])
         self._took(frame, time.perf_counter() - began)
@@ -103,10 +84,10 @@ class _Recorder:
     def follow(self, frame: int, picture: Image) -> Box:
         return self._timed(frame, lambda: self._tracker.follow(picture))
 
-    def look(self, frame: int, picture: Image) -> Box:
+    def search(self, frame: int, picture: Image) -> Box:
         assert self._video.near is not None
         near = self._video.near[frame]
-        return self._timed(frame, lambda: self._tracker.look(picture, near))
+        return self._timed(frame, lambda: self._tracker.search(picture, near))
 
     def record(self, frame: int, state: State, box: Box | None = None) -> None:
         self._states[frame] = state
@@ -114,8 +95,8 @@ class _Recorder:
             self._boxes[frame] = box
         self._tick(frame, self._total)
 
-    def run(self) -> Run:
-        return Run(Trajectory(self._states, self._boxes), self._seconds)
+    def run(self) -> Predictions:
+        return Predictions(self._boxes, self._states, self._seconds)
 
     def _timed(self, frame: int, answer: Callable[[], Box]) -> Box:
         began = time.perf_counter()

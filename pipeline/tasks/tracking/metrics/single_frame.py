@@ -1,19 +1,21 @@
-"""Sequences seen in single looks, so that no error of a tracker reaches the next frame. Ours.
+"""Single-frame evaluation: no error of a tracker reaches the next frame. Ours.
 
-A tracker takes its target from one frame and is then shown others, each with a box near the true one, where it would
-have believed the target to be. What is measured is a network's answer to one frame, apart from what becomes of its
-errors when they are followed.
+A tracker takes its template from one frame and searches others for it, each around a box near the true one, where it
+would have believed the target to be. What is measured is a network's answer to one frame, apart from what becomes of
+its errors when they are followed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as ManyOf
+from dataclasses import replace
 
 import numpy as np
 
-from pipeline.datasets.sequence import has_box
-from pipeline.datasets.video import Boxes, Entry, Video
+from pipeline.core.boxes import Boxes
+from pipeline.datasets.annotations import has_box
+from pipeline.datasets.video import Annotations, Video
 from pipeline.tasks.tracking.metrics.multi_start import from_several_starts
 
 SHIFT = 1.0
@@ -22,31 +24,29 @@ RESIZED = 0.25
 """Largest |log| of what its sides are multiplied by."""
 
 
-def in_looks(entries: ManyOf[Entry], starts: int, looks: int) -> list[Entry]:
-    """From each of ``starts`` starts of a sequence a run of that first frame and then ``looks`` others to look at.
+def single_frames(videos: ManyOf[Video], starts: int, searched: int) -> list[Video]:
+    """From each of ``starts`` starts of a sequence a run of that first frame and then ``searched`` others.
 
     These are spread evenly over all in which the object has a box and is not flagged as absent, before the start and
-    after it; where there are fewer, some come again. The boxes to look near are drawn at random, for a run of that name
-    always the same ones.
+    after it; where there are fewer, some come again. The boxes to search around (``Video.near``) are drawn at random,
+    for a run of that name always the same ones.
     """
-    runs = []
-    for whole in entries:
-        for start in from_several_starts([whole], starts) if starts > 1 else [whole]:
-            runs.append(Entry(start.name, start.place, _loader(start, whole, looks)))
-    return runs
+    return [
+        Video(start.name, start.folder, _reader(start, whole, searched))
+        for whole in videos
+        for start in (from_several_starts([whole], starts) if starts > 1 else [whole])
+    ]
 
 
-def _loader(start: Entry, whole: Entry, looks: int) -> Callable[[], Video]:
-    def load() -> Video:
-        first, video = start.load(), whole.load()
-        fit = np.flatnonzero(has_box(video.boxes) & ~video.absent)
-        at = fit[np.linspace(0, len(fit) - 1, looks).round().astype(int)] if len(fit) else fit
-        boxes = np.concatenate([first.boxes[:1], video.boxes[at]])
-        pictures = (first.pictures[0], *(video.pictures[frame] for frame in at))
-        absent = np.concatenate([first.absent[:1], video.absent[at]])
-        return Video(start.name, pictures, boxes, absent, near=_near(boxes, start.name))
+def _reader(start: Video, whole: Video, searched: int) -> Callable[[], Annotations]:
+    def read() -> Annotations:
+        fit = np.flatnonzero(has_box(whole.boxes) & ~whole.absent)
+        at = fit[np.linspace(0, len(fit) - 1, searched).round().astype(int)] if len(fit) else fit
+        first = whole.pictures.index(start.pictures[0])
+        run = whole.annotations.part([first, *at.tolist()])
+        return replace(run, near=_near(run.boxes, start.name))
 
-    return load
+    return read
 
 
 def _near(boxes: Boxes, name: str) -> Boxes:

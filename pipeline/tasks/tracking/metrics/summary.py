@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.datasets.catalog import AbsentFrames, Benchmark
 from pipeline.datasets.video import Video
-from pipeline.tasks.tracking.metrics import got10k, one_pass, vot
-from pipeline.tasks.tracking.metrics.running import Run
+from pipeline.tasks.tracking.metrics import one_pass, vot
+from pipeline.tasks.tracking.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Finished:
     """A sequence and what the tracker did on it."""
 
     video: Video
-    run: Run
+    run: Predictions
 
 
 def summarise(benchmark: Benchmark, finished: ManyOf[Finished], absent_frames: AbsentFrames) -> dict[str, Any]:
@@ -48,19 +48,19 @@ def _one_pass(
     """pooled: with GOT-10k's scores."""
     rows, curves, overlaps = {}, [], []
     for f in finished:
-        truth, absent, boxes = f.video.boxes, f.video.absent, f.run.trajectory.boxes
+        truth, absent, boxes = f.video.boxes, f.video.absent, f.run.boxes
         curves.append(one_pass.curves(boxes, truth, absent, absent_frames))
         rows[f.video.name] = {"mean_iou": one_pass.mean_overlap(boxes, truth, absent), **_scores(curves[-1])}
         if pooled:
-            overlaps.append(got10k.counted_overlaps(boxes, truth, absent, f.video.size()))
-            rows[f.video.name] |= asdict(got10k.scores(overlaps[-1:]))
+            overlaps.append(one_pass.counted_overlaps(boxes, truth, absent, f.video.size()))
+            rows[f.video.name] |= asdict(one_pass.got10k_scores(overlaps[-1:]))
     mean = one_pass.average([c for c in curves if np.isfinite(c.success).all()])
     named = _scores(mean)
     summary = {
         "mean_iou": _mean([row["mean_iou"] for row in rows.values()]),
         "success": named.pop("success"),
         "precision": named.pop("precision"),
-        "scores": named | (asdict(got10k.scores(overlaps)) if pooled else {}),
+        "scores": named | (asdict(one_pass.got10k_scores(overlaps)) if pooled else {}),
         "curves": {
             "success": _curve(one_pass.OVERLAPS, mean.success),
             "precision": _curve(one_pass.PIXELS, mean.precision),
@@ -81,24 +81,24 @@ def _scores(curves: one_pass.Curves) -> dict[str, float]:
 
 def _supervised(finished: ManyOf[Finished]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     rows, counted, whole = {}, [], []
-    trajectories = [f.run.trajectory for f in finished]
+    runs = [f.run for f in finished]
     for f in finished:
         assert f.video.polygons is not None, "VOT's videos have polygons"
         width, height = f.video.size()
         # pysot bounds accuracy by (width, height) but the expected overlap by (width - 1, height - 1).
-        within = vot.overlaps(f.run.trajectory, f.video.polygons, (width, height))
-        whole.append(vot.overlaps(f.run.trajectory, f.video.polygons, (width - 1, height - 1)))
-        counted.append(vot.settled(f.run.trajectory, within))
+        within = vot.overlaps(f.run, f.video.polygons, (width, height))
+        whole.append(vot.overlaps(f.run, f.video.polygons, (width - 1, height - 1)))
+        counted.append(vot.settled(f.run, within))
         mean = float(counted[-1].mean()) if len(counted[-1]) else math.nan
-        lost = len(f.run.trajectory.failures)
+        lost = len(f.run.failures)
         rows[f.video.name] = {"mean_iou": mean, "success": None, "precision": None, "failures": lost}
-    failures, lengths = [len(t.failures) for t in trajectories], [len(t.states) for t in trajectories]
+    failures, lengths = [len(run.failures) for run in runs], [len(run) for run in runs]
     scores: dict[str, float] = {"failures": sum(failures)}
     toolkits: tuple[vot.Toolkit, ...] = ("pysot", "vot")
     for toolkit in toolkits:
         scores[f"accuracy_{toolkit}"] = vot.accuracy(counted, lengths, toolkit)
         scores[f"robustness_{toolkit}"] = vot.robustness(failures, lengths, toolkit)
-        scores[f"eao_{toolkit}"] = vot.expected_overlap(trajectories, whole, toolkit)
+        scores[f"eao_{toolkit}"] = vot.expected_overlap(runs, whole, toolkit)
     mean_iou = scores["accuracy_pysot"]
     return {"mean_iou": mean_iou, "success": None, "precision": None, "scores": scores, "curves": None}, rows
 
