@@ -28,7 +28,7 @@ ConfigArgument = Annotated[
     ),
 ]
 TrackerOption = Annotated[
-    str, typer.Option("--tracker", help="fixed, nanotrack, a packaged student such as demo, or a .safetensors file.")
+    str, typer.Option("--tracker", help="fixed, nanotrack, a packaged model such as demo, or a .safetensors file.")
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", help="Folder of NanoTrack v2's ONNX files.", show_default=False)
@@ -81,11 +81,11 @@ def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""
+    """Crops and post-processing of a tracker, by name. Raises ConfigError when the file is missing or wrong."""
     from pipeline.tasks.tracking.settings import settings_for
-    from pipeline.tasks.tracking.trackers import is_model
+    from pipeline.tasks.tracking.trackers import REFERENCES
 
-    return settings_for(is_model(tracker), config, benchmark)
+    return settings_for(tracker not in REFERENCES, config, benchmark)
 
 
 def parsed_box(box: str | None) -> Box | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pipeline.core.config import Section, read_config
+from pipeline.core.config import ConfigError, Section, parse_config, read_values
 from pipeline.datasets.config import DataConfig
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.demo_config import StudentConfig, TrainConfig
 
 
 class SimulateConfig(Section):
@@ -38,11 +37,10 @@ class RunConfig(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder is runs/NAME")
     seed: int = Field(1, ge=0, lt=2**31)
     data: DataConfig = DataConfig()
-    model: str | None = Field(
-        None, description="packaged model, or checkpoint of monospike train, in place of student and train"
+    model: str = Field(description="packaged model, or checkpoint of monospike train")
+    training: str | None = Field(
+        None, description="configuration of monospike train by which --retrain trains the model: a file, or a name"
     )
-    student: StudentConfig | None = None
-    train: TrainConfig | None = None
     tracker: TrackerConfig = TrackerConfig()
     simulate: SimulateConfig = SimulateConfig()
     profile: ProfileConfig = ProfileConfig()
@@ -50,16 +48,16 @@ class RunConfig(Section):
         None, description="folder of a finished monospike search, whose Pareto fronts the report shows"
     )
 
-    @model_validator(mode="after")
-    def _has_one_student(self) -> RunConfig:
-        missing = [key for key in ("student", "train") if getattr(self, key) is None]
-        if self.model is None and missing:
-            raise ValueError(f"{' and '.join(missing)}: missing; or name a trained model with 'model'")
-        if self.model is not None and len(missing) < 2:
-            raise ValueError("model: is trained already and needs neither student nor train")
-        return self
-
 
 def load_config(path: Path) -> RunConfig:
-    """Read and check the YAML configuration of a run. Raises ConfigError as ``read_config`` does."""
-    return read_config(path, RunConfig)
+    """Read and check the YAML configuration of a run.
+
+    Raises ConfigError as ``read_config`` does, and where the file is of the form that older releases had.
+    """
+    values = read_values(path)
+    if old := [key for key in ("student", "train") if key in values]:
+        raise ConfigError(
+            f"{path}: {' and '.join(old)}: no longer belong here. Name a trained model with 'model'; what trains it is "
+            "a configuration of monospike train, which 'training' names for --retrain"
+        )
+    return parse_config(values, RunConfig, str(path))

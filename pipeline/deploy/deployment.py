@@ -20,14 +20,12 @@ from netx.files import write_whole
 from pipeline.core.files import file_digest, files_stamp, write_json
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import versions
-from pipeline.core.seeds import derived_seed
 from pipeline.datasets.clip import Clip
 from pipeline.datasets.config import DataConfig
 from pipeline.datasets.dataset import make_sequences
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.locations import located
-from pipeline.datasets.pictures import BUILTIN, open_pictures
-from pipeline.datasets.synthetic.stream import ClipStream
+from pipeline.datasets.pictures import BUILTIN
 from pipeline.deploy import verification
 from pipeline.deploy.config import RunConfig
 from pipeline.deploy.stages import STAGES, Stage, StageError, read_record
@@ -41,8 +39,6 @@ from pipeline.report.figures import Figures, TrackedSequence
 from pipeline.report.report import write_report
 from pipeline.tasks.tracking import accuracy
 from pipeline.tasks.tracking.crop import from_pixels
-from pipeline.tasks.tracking.demo_deployed import OwnStudent
-from pipeline.tasks.tracking.demo_train import load_checkpoint, save_checkpoint, train
 from pipeline.tasks.tracking.deployable import trained_model
 from pipeline.tasks.tracking.deployed import Deployed
 from sim.activity import count
@@ -66,17 +62,15 @@ class Deployment:
     """The stages of one run, and the files that pass between them."""
 
     def __init__(self, config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> None:
-        """folder: the run's. retrain: train from the seed where the configuration names a checkpoint."""
+        """folder: the run's."""
         self.config, self.folder, self.progress = config, folder, progress
-        if retrain and config.train is None:
+        if retrain:
             raise StageError(f"--retrain: {config.model} is trained by monospike train; there is nothing to train here")
-        named = config.train.checkpoint if config.train is not None else config.model
-        self.checkpoint = None if retrain else named
 
     def stages(self) -> list[Stage]:
         """All stages, in order."""
         config = self.config.model_dump(mode="json")
-        config["checkpoint"] = self.checkpoint and file_digest(checkpoint_path(self.checkpoint))
+        config["checkpoint"] = file_digest(checkpoint_path(self.config.model))
         config["searched"] = self.config.search and read_results(self.config.search)
         config["data"]["files"] = _stamps(self.config.data)
         priced = {*self.config.profile.chips, *self.config.profile.energy}
@@ -86,13 +80,11 @@ class Deployment:
             picked = {key: config[key] for key in settings.split()}
             return Stage(name, work, picked, tuple(needs.split()), outputs or (f"{name}/**/*",))
 
-        frames = "seed model student simulate tracker"
+        frames = "seed model simulate tracker"
         return [
             stage("data", self.data, "", "seed data"),
-            stage(
-                "train", self.train, "", "seed data model student train tracker checkpoint", "train/student.safetensors"
-            ),
-            stage("quantize", self.quantize, "train", "model student"),
+            stage("train", self.train, "", "model tracker checkpoint", "train/student.safetensors"),
+            stage("quantize", self.quantize, "train", "model"),
             stage("export", self.export, "data quantize", frames),
             stage("simulate", self.simulate, "data train quantize export", frames),
             stage("verify", self.verify, "data quantize export simulate", frames),
@@ -119,34 +111,12 @@ class Deployment:
         return f"{index + 1} sequences, {frames} frames"
 
     def train(self) -> str:
-        """The student: from the checkpoint, or trained from the seed."""
-        target = self.folder / "train" / "student.safetensors"
-        if self.checkpoint is None:
-            return self._train_from_seed(target)
-        source = checkpoint_path(self.checkpoint)
+        """The student, from its checkpoint."""
+        source = checkpoint_path(self.config.model)
         self._deployed_from(source)
-        with write_whole(target) as temporary:
+        with write_whole(self.folder / "train" / "student.safetensors") as temporary:
             shutil.copyfile(source, temporary)
-        again = "; --retrain trains it again" if self.config.model is None else ""
-        return f"taken from {source.name}{again}"
-
-    def _train_from_seed(self, target: Path) -> str:
-        config = self.config
-        assert config.student is not None, "a model in its place has a checkpoint"
-        assert config.train is not None
-        clips = ClipStream(
-            open_pictures(config.data.pictures),
-            config.train.composition,
-            derived_seed(config.seed, "clips"),
-            config.train.clips,
-            config.train.fresh_clips,
-        )
-        state = self.folder / "train" / "state.safetensors"
-        with self.progress.task("training", config.train.steps) as task:
-            student = train(config.student, config.train, config.tracker, clips, config.seed, state, task.reach)
-        save_checkpoint(student, target, {"seed": str(config.seed), "steps": str(config.train.steps)})
-        state.unlink(missing_ok=True)
-        return f"trained for {config.train.steps} steps from seed {config.seed}"
+        return f"taken from {source.name}"
 
     def quantize(self) -> str:
         """The student as one network of integers, every accumulator proven, written as .net parts and read back."""
@@ -262,9 +232,7 @@ class Deployment:
 
     def _commands(self) -> list[str]:
         config = self.folder / "config.yaml"
-        train = self.config.train
-        again = " --retrain" if train is not None and train.checkpoint is not None and self.checkpoint is None else ""
-        return [f"monospike deploy {config}{again}", f"monospike verify {config}"]
+        return [f"monospike deploy {config}", f"monospike verify {config}"]
 
     def _files(self) -> dict[str, dict[str, Any]]:
         files = {}
@@ -315,10 +283,7 @@ class Deployment:
         return self._deployed_from(self.folder / "train" / "student.safetensors")
 
     def _deployed_from(self, checkpoint: Path) -> Deployed:
-        """Raises FormatError where the checkpoint is not what the configuration says."""
-        if self.config.student is None:
-            return trained_model(checkpoint, self.config.tracker)
-        return OwnStudent(load_checkpoint(checkpoint, self.config.student), self.config.tracker)
+        return trained_model(checkpoint, self.config.tracker)
 
     def _network(self) -> Network:
         return load(self.folder / "quantize" / "network")
@@ -334,10 +299,9 @@ class Deployment:
         return files
 
     def _exported(self, format_: str) -> dict[str, Path]:
-        """Where the branches lie in one format. One file holds a chain: the own student's template branch is one, a
-        model's makes two kernels, and a search branch has several read-outs."""
-        template = f"template.{format_}" if self.config.model is None else f"template-{format_}"
-        return {"template": self.folder / "export" / template, "search": self.folder / "export" / f"search-{format_}"}
+        """Where the branches lie in one format: folders, since one file holds a chain, and a template branch makes two
+        kernels and a search branch several read-outs."""
+        return {branch: self.folder / "export" / f"{branch}-{format_}" for branch in verification.BRANCHES}
 
     def _recorded(self, engine: str, branch: str) -> Path:
         return self.folder / "simulate" / f"{engine}-{branch}.npz"
