@@ -27,8 +27,8 @@ def read_coco(root: str | Path, annotations: str | Path) -> Iterator[AnnotatedPi
     """
     path, folder = located(annotations), located(root)
     content = _read(path)
-    names = _categories(content, path)
-    things: dict[Any, list[tuple[list[float], str, bool]]] = {key: [] for key in _pictures(content, path)}
+    names, pictures = _categories(content, path), _pictures(content, path)
+    things: dict[Any, list[tuple[list[float], str, bool]]] = {key: [] for key in pictures}
     for number, thing in enumerate(_list(content, "annotations", path)):
         where = f"{path}: annotations[{number}]"
         picture, category = _value(thing, "image_id", where), _value(thing, "category_id", where)
@@ -37,7 +37,7 @@ def read_coco(root: str | Path, annotations: str | Path) -> Iterator[AnnotatedPi
         if category not in names:
             raise DataError(f"{where}: there is no category with the id {category!r}")
         things[picture].append((_box(thing, where), names[category], bool(thing.get("iscrowd", 0))))
-    for key, (file, size) in _pictures(content, path).items():
+    for key, (file, size) in pictures.items():
         boxes, labels, crowds = zip(*things[key], strict=True) if things[key] else ((), (), ())
         yield AnnotatedPicture(
             folder / file,

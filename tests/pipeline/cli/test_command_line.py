@@ -18,7 +18,7 @@ from netx import LIF, Conv2d, Dense, Input, Layer, Network
 from netx.bundle import save
 from pipeline.cli import app as cli
 from pipeline.core.progress import Progress
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking import following
 
 
@@ -63,7 +63,7 @@ def test_a_folder_where_a_file_is_to_be_written_is_named_and_stays(tmp_path: Pat
 def test_a_name_that_is_no_text_is_shown_by_its_bytes(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.npz")
     frames = np.zeros((2, 24, 32, 3), np.uint8)
-    Sequence("square", frames, np.full((2, 4), 8.0)).save(tmp_path / name)
+    Clip("square", frames, np.full((2, 4), 8.0)).save(tmp_path / name)
     place = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     result = monospike(
         *("track", tmp_path / name, "--tracker", "fixed", "--out", tmp_path / os.fsdecode(b"out\xff")),
@@ -118,7 +118,7 @@ def test_only_a_command_that_keeps_what_it_has_done_says_that_it_goes_on(argumen
 
 
 def test_a_stopped_command_ends_with_130_and_leaves_nothing(tmp_path, monkeypatch, capsys):
-    Sequence("square", np.zeros((2, 24, 32, 3), np.uint8), np.full((2, 4), 8.0)).save(tmp_path / "square.npz")
+    Clip("square", np.zeros((2, 24, 32, 3), np.uint8), np.full((2, 4), 8.0)).save(tmp_path / "square.npz")
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.cli import app as cli
-from pipeline.datasets.sequence import Sequence
+from pipeline.datasets.clip import Clip
 from pipeline.report.animation import MOST_FRAMES, Animation
 
 BOX = (12, 8, 20, 16)
@@ -68,9 +68,37 @@ def test_a_sequence_with_ground_truth_starts_on_its_first_box(track, tmp_path: P
         assert animation.n_frames == 3
 
 
+def test_boxes_of_an_otb_folder_count_pixels_from_one_and_others_from_zero(track, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Walk" / "img", 2)
+    (tmp_path / "Walk" / "groundtruth_rect.txt").write_text("13,9,20,16\n15,9,20,16\n")
+    x, y, width, height = BOX  # from 0
+    for source, origin in ((tmp_path / "Walk", 1), (tmp_path / "Walk" / "img", 0)):
+        box = f"{x + origin},{y + origin},{width},{height}"
+        code, printed = track(source, "--box", box, "--tracker", "small-s4-kd", "--engine", "integer")
+        assert code == 0, printed
+        found = np.loadtxt(tmp_path / "out" / f"{source.name}-integer.txt", delimiter=",") - [origin, origin, 0, 0]
+        np.testing.assert_allclose(found[0], BOX)
+        other = np.loadtxt(tmp_path / "out" / "Walk-integer.txt", delimiter=",") - [1, 1, 0, 0]
+        np.testing.assert_allclose(found, other, atol=1e-3, err_msg="the tracker has seen the same")
+    # The last pixel of a row is 64 of 64 when the first is 1.
+    assert track(tmp_path / "Walk", "--box", "64,8,20,16", "--tracker", "fixed")[0] == 0
+    code, printed = track(tmp_path / "Walk", "--box", "65,8,20,16", "--tracker", "fixed")
+    assert (code, "the box 65,8,20,16 lies outside" in printed) == (2, True)
+
+
+def test_frames_of_other_sizes_are_followed_on(track, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "walk", 3)
+    with Image.open(folder / "0002.png") as picture:
+        picture.resize((80, 60)).save(folder / "0002.png")
+    code, printed = track(folder, "--box", "12,8,20,16", "--tracker", "small-s4-kd", "--engine", "integer")
+    assert code == 0, printed
+    with Image.open(tmp_path / "out" / "walk.gif") as animation:
+        assert animation.n_frames == 3
+
+
 def test_a_composed_sequence_brings_its_boxes(track, tmp_path: Path) -> None:
     boxes = np.array([BOX, (14, 8, 20, 16), (16, 8, 20, 16)], np.float64)
-    Sequence("clip", np.stack(frames(3)), boxes).save(tmp_path / "000.npz")
+    Clip("clip", np.stack(frames(3)), boxes).save(tmp_path / "000.npz")
     code, printed = track(tmp_path / "000.npz", "--tracker", "fixed")
     assert code == 0, printed
     assert f"mean IoU {(18 / 22 + 16 / 24) / 2:.3f}" in printed
@@ -207,7 +235,7 @@ def test_a_video_that_is_cut_short_is_refused_or_says_how_far_it_goes(track, tmp
 def test_what_is_missing_is_named(track, tmp_path: Path) -> None:
     assert "nowhere: there is no such sequence or video" in track(tmp_path / "nowhere")[1]
     (tmp_path / "empty").mkdir()
-    assert "empty: holds no jpg or png" in track(tmp_path / "empty")[1]
+    assert "empty: holds no picture" in track(tmp_path / "empty")[1]
 
 
 def test_the_folder_one_is_in_gives_its_name(track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +246,7 @@ def test_the_folder_one_is_in_gives_its_name(track, tmp_path: Path, monkeypatch:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Walk-fixed.txt", "Walk.gif"]
 
 
-def test_long_footage_is_thinned_out_evenly() -> None:
+def test_a_long_video_is_thinned_out_evenly() -> None:
     animation = Animation()
     for _ in range(3 * MOST_FRAMES):
         animation.add(np.zeros((24, 32, 3), np.uint8), {"truth": np.array([2, 2, 5, 5.0])})

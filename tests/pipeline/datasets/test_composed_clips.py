@@ -8,9 +8,9 @@ import numpy as np
 import pydantic
 import pytest
 
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.pictures import open_pictures
-from pipeline.datasets.sequence import Sequence
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 
@@ -59,7 +59,7 @@ def with_effects(**effects: object) -> CompositionSpec:
     return CompositionSpec.model_validate(CALM.model_dump() | effects)
 
 
-def drawn_alpha(spec: CompositionSpec, seed: int) -> tuple[Sequence, np.ndarray]:
+def drawn_alpha(spec: CompositionSpec, seed: int) -> tuple[Clip, np.ndarray]:
     """A clip on black, and the opacity of everything drawn in it, measured from the pixels alone.
 
     A pixel of opacity a and colour c is a * c on black and a * c + (1 - a) * 255 on white (Smith and Blinn, "Blue
@@ -155,7 +155,7 @@ def test_motion_blur_smooths_a_moving_object_and_leaves_one_at_rest() -> None:
     sharp = compose([flat(0), speckled()], moving, 1)
     smooth = compose([flat(0), speckled()], moving.model_copy(update={"motion_blur": 1.0}), 1)
 
-    def roughness(clip: Sequence) -> float:
+    def roughness(clip: Clip) -> float:
         return sum(float(np.abs(np.diff(clip.frames.astype(float), axis=axis)).sum()) for axis in (1, 2))
 
     assert roughness(smooth) < 0.9 * roughness(sharp)

@@ -35,9 +35,9 @@ def annotation(path: Path, *objects: str, filename: str = "") -> None:
     path.write_text(f"<annotation><filename>{filename}</filename>{size}{''.join(objects)}</annotation>")
 
 
-def thing(left: int, top: int, right: int, bottom: int, track: int = 0) -> str:
+def thing(left: int, top: int, right: int, bottom: int, track: int = 0, name: str = "cat") -> str:
     box = f"<xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
-    return f"<object><trackid>{track}</trackid><bndbox>{box}</bndbox></object>"
+    return f"<object><name>{name}</name><trackid>{track}</trackid><bndbox>{box}</bndbox></object>"
 
 
 def boxes_of(config: SourceConfig) -> list[list[list[float]]]:
@@ -70,9 +70,13 @@ def test_vid_tracks_become_clips_of_their_own(tmp_path):
 
 def test_coco_boxes_become_clips_and_crowds_do_not(tmp_path):
     picture(tmp_path / "train" / "1.jpg")
-    boxes = [{"image_id": 7, "bbox": [4, 5, 20, 10]}, {"image_id": 7, "bbox": [0, 0, 30, 30], "iscrowd": 1}]
+    boxes = [
+        {"image_id": 7, "category_id": 90, "bbox": [4, 5, 20, 10]},
+        {"image_id": 7, "category_id": 90, "bbox": [0, 0, 30, 30], "iscrowd": 1},
+    ]
     images = [{"id": 7, "file_name": "1.jpg", "width": 80, "height": 60}]
-    (tmp_path / "it.json").write_text(json.dumps({"images": images, "annotations": boxes}))
+    content = {"images": images, "annotations": boxes, "categories": [{"id": 90, "name": "toothbrush"}]}
+    (tmp_path / "it.json").write_text(json.dumps(content))
     config = source(kind="coco", root=str(tmp_path / "train"), annotations=str(tmp_path / "it.json"))
     assert boxes_of(config) == [[[4, 5, 20, 10]]]
 
@@ -160,8 +164,15 @@ def test_layouts_of_testing_sequences_are_not_trained_on(layout):
 
 
 def test_bad_annotations_are_named(tmp_path):
-    annotation(tmp_path / "Annotations" / "a.xml", "<object><bndbox><xmin>1</xmin></bndbox></object>")
-    with pytest.raises(MonospikeError, match=r"a.xml: an object has no box"):
+    no_box = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
+    annotation(tmp_path / "Annotations" / "a.xml", thing(1, 1, 9, 9), no_box)
+    with pytest.raises(MonospikeError, match=r"a.xml: object 2 \(cat\): has no box"):
+        open_source(source(kind="voc", root=str(tmp_path)), 1)
+    annotation(tmp_path / "Annotations" / "a.xml", thing(9, 1, 5, 9))
+    with pytest.raises(MonospikeError, match=r"a.xml: object 1 \(cat\): the corners 9, 1, 5, 9 are no box"):
+        open_source(source(kind="voc", root=str(tmp_path)), 1)
+    annotation(tmp_path / "Annotations" / "a.xml", thing(1, 1, 9, 9), filename="b.png")
+    with pytest.raises(MonospikeError, match=r"a.xml: its picture 'b.png' is missing in .*JPEGImages"):
         open_source(source(kind="voc", root=str(tmp_path)), 1)
     for bad in (
         "<annotation>",
@@ -172,20 +183,50 @@ def test_bad_annotations_are_named(tmp_path):
         with pytest.raises(MonospikeError, match=r"a.xml: is no annotation in XML"):
             open_source(source(kind="voc", root=str(tmp_path)), 1)
     (tmp_path / "Annotations" / "a.xml").write_text("<annotation><size><width>wide</width></size></annotation>")
-    with pytest.raises(MonospikeError, match=r"a.xml: the size of its picture is no number, but \['wide', '0'\]"):
+    with pytest.raises(MonospikeError, match=r"a.xml: width of its picture: is no number, but 'wide'"):
         open_source(source(kind="voc", root=str(tmp_path)), 1)
-    huge = json.dumps({"images": [{"id": 1}], "annotations": [{"image_id": 1, "bbox": [10**400, 1, 9, 9]}]})
-    for bad in (huge, "[" * 100_000):
-        (tmp_path / "c.json").write_text(bad)
-        with pytest.raises(MonospikeError, match=r"c.json: is no COCO file of boxes"):
-            open_source(source(kind="coco", root=str(tmp_path), annotations=str(tmp_path / "c.json")), 1)
-    (tmp_path / "c.json").write_text('{"images": []}')
-    with pytest.raises(MonospikeError, match=r"c.json: is no COCO file of boxes \(KeyError: 'annotations'\)"):
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"bbox": [10**400, 1, 9, 9]}, r"annotations\[0\]: the bbox must be x, y, width, height"),
+        ({"bbox": [1, 1, -9, 9]}, r"annotations\[0\]: the bbox must be x, y, width, height, got \[1, 1, -9, 9\]"),
+        ({"bbox": None}, r"annotations\[0\]: the bbox must be"),
+        ({"image_id": 2}, r"annotations\[0\]: there is no picture with the id 2"),
+        ({"category_id": 2}, r"annotations\[0\]: there is no category with the id 2"),
+        ({"category_id": [1]}, r"annotations\[0\]: category_id must be a number or a text"),
+    ],
+)
+def test_an_object_of_coco_that_is_wrong_is_named(tmp_path, changes, complaint):
+    thing = {"image_id": 1, "category_id": 18, "bbox": [1, 1, 9, 9], **changes}
+    images = [{"id": 1, "file_name": "a.jpg", "width": 80, "height": 60}]
+    content = {"images": images, "annotations": [thing], "categories": [{"id": 18, "name": "dog"}]}
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    with pytest.raises(MonospikeError, match=r"c.json: " + complaint):
+        open_source(source(kind="coco", root=str(tmp_path), annotations=str(tmp_path / "c.json")), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[" * 100_000, "is no COCO file of boxes"),
+        ("[]", "is no COCO file of boxes: it holds no object"),
+        ('{"images": []}', "is no COCO file of boxes: it has no list of categories"),
+        ('{"categories": [], "images": [{"id": 1, "file_name": "a"}]}', r"images\[0\]: has no width"),
+        ('{"categories": [{"name": "dog"}], "images": []}', r"categories\[0\]: has no id"),
+        ('{"categories": [3], "images": []}', r"categories\[0\]: has no id"),
+    ],
+)
+def test_what_is_no_coco_file_says_why(tmp_path, text, complaint):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(MonospikeError, match=r"c.json: " + complaint):
         open_source(source(kind="coco", root=str(tmp_path), annotations=str(tmp_path / "c.json")), 1)
 
 
 def test_an_empty_folder_has_no_object_to_train_on(tmp_path):
     annotation(tmp_path / "Annotations" / "a.xml")
+    picture(tmp_path / "JPEGImages" / "a.png")
     with pytest.raises(MonospikeError, match=r"holds no object that can be trained on"):
         open_source(source(kind="voc", root=str(tmp_path)), 1)
 

@@ -17,7 +17,7 @@ from pipeline.cli import app as cli
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
-from pipeline.datasets.video_source import open_footage
+from pipeline.datasets.video_source import open_video
 from pipeline.deploy.sequence_verification import CheckSettings, check_sequence, in_lava
 from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
@@ -26,7 +26,7 @@ from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, Spikin
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
-from pipeline.tasks.tracking.recorded_crops import Which, crops_of_sequence
+from pipeline.tasks.tracking.recorded_crops import Selection, crops_of_sequence
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
 from pipeline.training.calibration import calibrate
 from sim import engine
@@ -76,12 +76,12 @@ def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return run
 
 
-def looked_at(model: SpikingSiamFCpp, sequence: Path, which: Which) -> list:
-    footage, settings = open_footage(sequence), TrackerConfig()
-    assert footage.truth is not None
+def looked_at(model: SpikingSiamFCpp, sequence: Path, selection: Selection) -> list:
+    video, settings = open_video(sequence), TrackerConfig()
+    assert video.annotated
     scorer = IntegerScorer(model)
     return crops_of_sequence(
-        lambda s: around(s, model, settings), scorer, footage, footage.truth[0], which, lambda _: None
+        lambda s: around(s, model, settings), scorer, video, video.boxes[0], selection, lambda _: None
     )
 
 
@@ -119,7 +119,7 @@ def test_more_groups_than_stock_lava_takes_are_identical_as_block_diagonal_kerne
         "class_correlation (128 groups as 64), box_correlation (128 groups as 64)"
     )
     assert in_lava(network, "fast") == "the drop-in convolution for Lava"
-    targets = looked_at(model, sequence, Which(most=2))
+    targets = looked_at(model, sequence, Selection(most=2))
     verdict = check_sequence(model, targets, CheckSettings("stock", 200, tmp_path, ""), lambda _: None)
     assert verdict["identical"], verdict["first_divergence"]
     spikes = {layer["name"]: layer["spikes"] for layer in verdict["layers"]}
@@ -131,7 +131,7 @@ def test_more_groups_than_stock_lava_takes_are_identical_as_block_diagonal_kerne
 def test_another_threshold_in_the_network_is_found_in_its_layer_and_frame(sequence, tmp_path, monkeypatch):
     model = student(sequence)
     network = IntegerScorer(model).network
-    targets = looked_at(model, sequence, Which(most=4, every=2))
+    targets = looked_at(model, sequence, Selection(most=4, every=2))
 
     def raised(layer):
         other = layer.name == "box_map"
@@ -175,7 +175,7 @@ def engine_for_lava(monkeypatch):
 )
 def test_students_of_every_kind_are_compared_in_all_their_layers(sequence, tmp_path, engine_for_lava, options):
     model = student(sequence, **options)
-    targets = looked_at(model, sequence, Which(most=2))
+    targets = looked_at(model, sequence, Selection(most=2))
     verdict = check_sequence(model, targets, CheckSettings("stock", 60, tmp_path, ""), lambda _: None)
     assert verdict["identical"], verdict["first_divergence"]
     assert {layer["name"] for layer in verdict["layers"]} == {la.name for la in IntegerScorer(model).network.layers}
@@ -187,7 +187,7 @@ def test_a_check_that_was_stopped_goes_on_and_one_that_has_ended_starts_anew(
 ):
     monkeypatch.setattr("pipeline.deploy.sequence_verification._MOST_FRAMES", 2)
     model = student(sequence)
-    targets = looked_at(model, sequence, Which())
+    targets = looked_at(model, sequence, Selection())
     settings = CheckSettings("stock", 60, tmp_path, "a")
 
     def stop(done: int) -> None:
@@ -210,13 +210,13 @@ def test_a_check_that_was_stopped_goes_on_and_one_that_has_ended_starts_anew(
 
 def test_the_crops_are_those_around_the_trackers_own_boxes(sequence):
     model = student(sequence)
-    footage = open_footage(sequence)
-    frames, box = list(footage.frames()), footage.truth[0]
+    video = open_video(sequence)
+    frames, box = list(video.frames()), video.boxes[0]
     settings = TrackerConfig(context=CONTEXT)
     tracker = around(IntegerScorer(model), model, settings)
     tracker.start(frames[0], box)
     boxes = [box, *(tracker.follow(frame) for frame in frames[1:5])]
-    first, second = looked_at(model, sequence, Which(most=6, every=2, reprogram=4))
+    first, second = looked_at(model, sequence, Selection(most=6, every=2, reprogram=4))
     geometry = geometry_of(model.config)
     assert (first.taken, first.frames, second.taken, second.frames) == (0, (2, 4), 4, (6,))
     np.testing.assert_array_equal(first.template, template_pixels(frames[0], box, geometry, settings))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.datasets.sequence import Sequence
 from typer.testing import CliRunner, Result
 
 from netx import MonospikeError
 from netx.bundle import save
 from pipeline.cli.app import app
+from pipeline.datasets.clip import Clip
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
@@ -34,14 +34,12 @@ def student(checkpoint: Path) -> SpikingSiamFCpp:
 
 
 @pytest.fixture(scope="module")
-def sequence() -> Sequence:
+def sequence() -> Clip:
     return compose(open_pictures("builtin"), CompositionSpec(frames=5, height=96, width=128, object_size=(20, 30)), 3)
 
 
 @pytest.fixture(scope="module")
-def place(
-    checkpoint: Path, student: SpikingSiamFCpp, sequence: Sequence, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def place(checkpoint: Path, student: SpikingSiamFCpp, sequence: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint, its network as a file, and a sequence as pictures, with its first true box alone."""
     folder = tmp_path_factory.mktemp("planning")
     shutil.copyfile(checkpoint, folder / "tiny.safetensors")
@@ -73,7 +71,7 @@ def test_a_packaged_model_is_mapped_by_its_name(name: str, tmp_path: Path) -> No
 
 
 def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
-    place: Path, student: SpikingSiamFCpp, sequence: Sequence
+    place: Path, student: SpikingSiamFCpp, sequence: Clip
 ) -> None:
     x, y, width, height = sequence.boxes[0]
     followed = place / "followed.json"

@@ -51,7 +51,7 @@ seeds: [1, 2]
 benchmarks:
   - {name: folder, root: ROOT}
   - {name: folder, root: ROOT, starts: 2, forms: deployed}
-  - {name: folder, root: ROOT, looks: 3, forms: deployed}
+  - {name: folder, root: ROOT, single_frame: 3, forms: deployed}
 runs:
   teacher: {config: teacher.yaml, about: the teacher}
   s4: {config: s4.yaml}

@@ -123,14 +123,28 @@ def test_goals_name_benchmarks_that_there_are(study_file):
     goal = {"kind": "above", "of": "s4_kd", "to": "s4", "benchmark": "folder, 3 starts"}
     changed(study_file, lambda v: v["goals"].append(goal))
     with pytest.raises(
-        ConfigError, match="no benchmark 'folder, 3 starts', only 'folder', 'folder, 2 starts', 'folder, 3 looks'"
+        ConfigError,
+        match="no benchmark 'folder, 3 starts', only 'folder', 'folder, 2 starts', 'folder, 3 single frames'",
     ):
         planned(study_file)
 
 
+def test_the_old_word_for_single_frames_works_and_says_the_new_one(study_file, capsys):
+    wanted = read_config(study_file, StudyConfig)
+    changed(study_file, lambda v: v["benchmarks"][2].update(looks=v["benchmarks"][2].pop("single_frame")))
+    goal = {"kind": "above", "of": "s4_kd", "to": "s4", "benchmark": "folder, 3 looks"}
+    changed(study_file, lambda v: v["goals"].append(goal))
+    study = read_config(study_file, StudyConfig)
+    assert study.benchmarks == wanted.benchmarks
+    assert study.goals[-1].benchmark == "folder, 3 single frames"
+    said = capsys.readouterr().err
+    assert "looks is called single_frame now" in said
+    assert "benchmark 'folder, 3 looks' is called 'folder, 3 single frames' now" in said
+
+
 def test_a_benchmark_has_as_many_starts_once(study_file):
     changed(study_file, lambda v: v["benchmarks"].append({"name": "folder", "root": "elsewhere"}))
-    with pytest.raises(ConfigError, match="one is named twice with as many starts and looks"):
+    with pytest.raises(ConfigError, match="one is named twice with as many starts and single frames"):
         planned(study_file)
 
 
@@ -140,7 +154,7 @@ def test_runs_that_a_benchmark_goes_without_are_not_judged_there(study_file):
     candidates = [candidate for training in planned(study_file, (1,)) for candidate in training.candidates]
     judged = {c.label: [one.benchmark.label for one in evaluations_of(c, study)] for c in candidates}
     assert judged["pruning/T1"] == ["folder", "folder", "folder, 2 starts"], "in both forms, then in that for the chip"
-    assert judged["s4"] == [*judged["pruning/T1"], "folder, 3 looks"]
+    assert judged["s4"] == [*judged["pruning/T1"], "folder, 3 single frames"]
     changed(study_file, lambda v: v["benchmarks"][2].update(without=["prunning"]))
     with pytest.raises(ConfigError, match="benchmarks: there is no run 'prunning'"):
         planned(study_file)

@@ -86,7 +86,7 @@ def check_results(results: dict, folder: Path) -> None:
     assert scores["integer"]["mean_iou"] == json.loads(evaluated.read_text())["mean_iou"]
     assert list(scores["integer"]["sequences"]) == ["First", "Second"]
     check_several_starts(results, folder)
-    check_looks(results, folder)
+    check_single_frames(results, folder)
     teacher = results["models"]["teacher"]["summary"]["scores"]["folder"]
     assert list(teacher) == ["float"], "what doesn't spike has no integers"
     goal = results["goals"][0]
@@ -109,14 +109,14 @@ def check_several_starts(results: dict, folder: Path) -> None:
     assert "## folder, 2 starts" in (folder / "results.md").read_text()
 
 
-def check_looks(results: dict, folder: Path) -> None:
-    """Each sequence in three looks from its first frame, by the integers alone."""
-    (engine, scores), *others = results["models"]["s4_kd"]["seeds"]["1"]["scores"]["folder, 3 looks"].items()
+def check_single_frames(results: dict, folder: Path) -> None:
+    """Each sequence in three frames from its first frame, by the integers alone."""
+    (engine, scores), *others = results["models"]["s4_kd"]["seeds"]["1"]["scores"]["folder, 3 single frames"].items()
     assert (engine, others) == ("integer", [])
     evaluated = json.loads(
-        (folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-3-looks-integer.json").read_text()
+        (folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-3-single-frames-integer.json").read_text()
     )
-    assert (evaluated["starts"], evaluated["looks"]) == (1, 3)
+    assert (evaluated["starts"], evaluated["single_frame"]) == (1, 3)
     assert scores["mean_iou"] == evaluated["mean_iou"]
     assert scores["sequences"] == {name: row["mean_iou"] for name, row in evaluated["sequences"].items()}
     assert "3 frames of the whole sequence, each with a box near the true one" in (folder / "results.md").read_text()

@@ -15,7 +15,9 @@ from PIL import Image
 
 import pipeline.tasks.tracking.metrics.results
 from pipeline.cli import app as cli
-from pipeline.datasets.catalog import find_benchmark, open_benchmark
+from pipeline.datasets.catalog import find_benchmark
+from pipeline.tasks.tracking.metrics.evaluate import open_runs
+from pipeline.tasks.tracking.metrics.page import render
 from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.trackers import open_tracker
 
@@ -119,42 +121,89 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return shared / (first[:, 2:].prod(axis=1) + second[:, 2:].prod(axis=1) - shared)
 
 
-def test_a_box_that_stays_where_it_is_told_to_look_scores_what_it_shares_with_the_true_one(
+def test_a_box_that_stays_where_it_is_told_to_search_scores_what_it_shares_with_the_true_one(
     evaluate, root: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "fixed.json"
-    asked = ("--tracker", "fixed", "--starts", 2, "--looks", 4, "--out", out)
+    asked = ("--tracker", "fixed", "--starts", 2, "--single-frame", 4, "--out", out)
     ended = evaluate("folder", "--root", root, *asked)
     assert ended.code == 0, ended.error
     scores = json.loads(out.read_text())
     jsonschema.validate(scores, SCHEMA)
-    assert (scores["starts"], scores["looks"]) == (2, 4)
-    runs = {run.name: run.load() for run in open_benchmark(find_benchmark("folder"), root, starts=2, looks=4)}
+    assert (scores["starts"], scores["single_frame"]) == (2, 4)
+    runs = {run.name: run.load() for run in open_runs(find_benchmark("folder"), root, starts=2, single_frame=4)}
     expected = {name: iou(run.near, run.boxes)[1:].mean() for name, run in runs.items()}
     assert {name: row["mean_iou"] for name, row in scores["sequences"].items()} == pytest.approx(expected, abs=1e-4)
     assert {row["frames"] for row in scores["sequences"].values()} == {5}
-    assert "4 single looks from each of 2 starts" in out.with_suffix(".html").read_text()
+    assert "Single-frame evaluation: 4 frames from each of 2 starts" in out.with_suffix(".html").read_text()
 
 
-def test_a_look_is_answered_as_if_there_had_been_none_before(
-    evaluate, root: Path, tmp_path: Path, checkpoint: Path
-) -> None:
-    asked = ("--tracker", checkpoint, "--engine", "integer", "--looks", 3, "--out", tmp_path / "looks.json")
+def test_a_frame_is_searched_as_if_none_had_been_before(evaluate, root: Path, tmp_path: Path, checkpoint: Path) -> None:
+    asked = ("--tracker", checkpoint, "--engine", "integer", "--single-frame", 3, "--out", tmp_path / "single.json")
     assert evaluate("folder", "--root", root, *asked).code == 0
-    (file,) = tmp_path.glob("looks-boxes/*/Moved.txt")
+    (file,) = tmp_path.glob("single-boxes/*/Moved.txt")
     written = np.loadtxt(file, delimiter=",")
-    run = next(run for run in open_benchmark(find_benchmark("folder"), root, looks=3) if run.name == "Moved").load()
+    runs = open_runs(find_benchmark("folder"), root, single_frame=3)
+    run = next(run for run in runs if run.name == "Moved")
     first, *_, last = run.frames()
     tracker = open_tracker(str(checkpoint), "integer", settings_for(True, None))
     tracker.start(first, run.boxes[0])
-    np.testing.assert_allclose(tracker.look(last, run.near[-1]), written[-1], atol=1e-4)
-    np.testing.assert_allclose(written[0], run.boxes[0], atol=1e-4)
+    # Files count pixels from 1, as the ground truth does.
+    np.testing.assert_allclose(tracker.search(last, run.near[-1]), written[-1] - [1, 1, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(run.boxes[0], written[0] - [1, 1, 0, 0], atol=1e-4)
+
+
+def test_the_old_word_for_single_frames_works_and_says_the_new_one(evaluate, root: Path, tmp_path: Path) -> None:
+    found = []
+    for option in ("--looks", "--single-frame"):
+        out = tmp_path / f"{option}.json"
+        ended = evaluate("folder", "--root", root, "--tracker", "fixed", option, 3, "--out", out)
+        assert ended.code == 0, ended.error
+        assert ("--looks is called --single-frame now" in ended.error) == (option == "--looks")
+        scores = json.loads(out.read_text())
+        found.append([scores["single_frame"], scores["mean_iou"]])
+    assert found[0] == found[1]
+    assert found[0][0] == 3
+
+
+def test_results_of_earlier_releases_can_still_be_read(evaluate, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fixed.json"
+    evaluate("folder", "--root", root, "--tracker", "fixed", "--single-frame", 3, "--out", out)
+    scores = json.loads(out.read_text())
+    scores["looks"] = scores.pop("single_frame")
+    jsonschema.validate(scores, SCHEMA)
+    assert "Single-frame evaluation: 3 frames from each of 1 starts" in render(scores)
 
 
 def test_boxes_lie_beside_the_result_in_otbs_text_format(evaluate, root: Path, tmp_path: Path) -> None:
     evaluate("folder", "--root", root, "--tracker", "fixed", "--out", tmp_path / "fixed.json")
     (file,) = tmp_path.glob("fixed-boxes/*/Moved.txt")
     np.testing.assert_allclose(np.loadtxt(file, delimiter=","), [[20, 20, 24, 16]] * 3)
+
+
+def test_pictures_without_leading_zeros_score_as_those_with_them(evaluate, tmp_path: Path) -> None:
+    boxes = [[10 + 3 * i, 20 + i, 24, 16] for i in range(14)]
+    found = []
+    for name, digits in (("padded", 4), ("plain", 1)):
+        write_sequence(tmp_path / name / "Walk", boxes)
+        for picture in sorted((tmp_path / name / "Walk" / "img").iterdir()):
+            picture.rename(picture.with_name(f"{int(picture.stem):0{digits}}.png"))
+        out = tmp_path / f"{name}.json"
+        ended = evaluate("folder", "--root", tmp_path / name, "--tracker", "small-s4-kd", "--out", out)
+        assert ended.code == 0, ended.error
+        found.append(json.loads(out.read_text())["mean_iou"])
+    assert found[0] == found[1] > 0.5
+
+
+def test_frames_that_change_their_size_are_followed_on_as_the_toolkit_does(evaluate, tmp_path: Path) -> None:
+    write_sequence(tmp_path / "data" / "Walk", [[20, 20, 24, 16]] * 3)
+    second = tmp_path / "data" / "Walk" / "img" / "0002.png"
+    with Image.open(second) as picture:
+        picture.crop((0, 0, 80, 60)).save(second)
+    out = tmp_path / "scores.json"
+    ended = evaluate("folder", "--root", tmp_path / "data", "--tracker", "small-s4-kd", "--out", out)
+    assert ended.code == 0, ended.error
+    assert json.loads(out.read_text())["mean_iou"] > 0.5
 
 
 @pytest.mark.parametrize("engine", ["float", "integer"])
@@ -180,7 +229,7 @@ def test_a_stopped_evaluation_goes_on_and_ends_with_the_same_scores(
 
     class Stops(pipeline.tasks.tracking.trackers.FixedBox):
         def start(self, frame, box) -> None:
-            if box[0] == 30:
+            if box[0] == 29:  # 30 in the file, which counts from 1
                 raise KeyboardInterrupt
             super().start(frame, box)
 
@@ -376,11 +425,17 @@ def test_a_box_that_never_moves_scores_on_the_shared_sequences_as_measured_elsew
 def test_nanotrack_scores_on_a_shared_sequence_as_measured_elsewhere(
     evaluate, shared_data: Path, tmp_path: Path
 ) -> None:
-    root, weights = shared_data / "tracking" / "test" / "otb_Crossing", shared_data / "weights" / "nanotrack"
-    out = tmp_path / "scores.json"
+    weights, root, out = shared_data / "weights" / "nanotrack", tmp_path / "otb_Crossing", tmp_path / "scores.json"
+    real = shared_data / "tracking" / "test" / "otb_Crossing"
+    root.mkdir()
+    (root / "img").symlink_to(real / "img")
+    # There the tracker was started on the file's numbers as if they counted from 0.
+    rows = [line.replace(",", " ").split() for line in (real / "groundtruth_rect.txt").read_text().splitlines()]
+    lines = [f"{float(x) + 1},{float(y) + 1},{width},{height}" for x, y, width, height in rows]
+    (root / "groundtruth_rect.txt").write_text("\n".join(lines) + "\n")
     asked = ("folder", "--root", root, "--tracker", "nanotrack", "--weights", weights, "--out", out)
     assert evaluate(*asked).code == 0
     assert json.loads(out.read_text())["mean_iou"] == pytest.approx(README["otb_Crossing"][1], abs=0.006)
-    ended = evaluate(*asked, "--looks", 2)
+    ended = evaluate(*asked, "--single-frame", 2)
     assert ended.code == 2
-    assert "cannot be told where to look" in ended.error
+    assert "cannot be told where to search" in ended.error

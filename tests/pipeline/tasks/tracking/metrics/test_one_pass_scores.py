@@ -11,13 +11,12 @@ from got10k.experiments import ExperimentGOT10k, ExperimentOTB, ExperimentUAV123
 from got10k.utils import metrics
 from PIL import Image
 
-from pipeline.core.boxes import centre_error, normalised_centre_error, overlap
+from pipeline.core.boxes import centre_error, iou, normalised_centre_error
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
 from pipeline.tasks.tracking.metrics.one_pass import curves, mean_overlap
 from pipeline.tasks.tracking.metrics.results import ResultFolder
-from pipeline.tasks.tracking.metrics.running import Run
 from pipeline.tasks.tracking.metrics.summary import Finished, summarise
-from pipeline.tasks.tracking.metrics.vot import State, Trajectory
+from pipeline.tasks.tracking.predictions import Predictions, State
 
 RANDOM = np.random.default_rng(7)
 
@@ -35,8 +34,8 @@ def some_boxes(truth: np.ndarray) -> np.ndarray:
     return boxes.round(4)
 
 
-def run_of(boxes: np.ndarray) -> Run:
-    return Run(Trajectory(np.full(len(boxes), State.TRACKED), boxes), np.full(len(boxes), 0.01))
+def run_of(boxes: np.ndarray) -> Predictions:
+    return Predictions(boxes, np.full(len(boxes), State.TRACKED), np.full(len(boxes), 0.01))
 
 
 def write_sequence(pictures: list[Path], ground_truth: Path, truth: np.ndarray) -> None:
@@ -53,7 +52,7 @@ def finished(benchmark: str, root: Path, results: ResultFolder) -> list[Finished
     for entry in open_benchmark(find_benchmark(benchmark), root):
         if (results.folder / f"{entry.name}.txt").exists():
             video = entry.load()
-            done.append(Finished(video, results.read(entry.name, len(video))))
+            done.append(Finished(video, results.read(entry.name, len(video), origin=video.origin)))
     return done
 
 
@@ -87,6 +86,25 @@ def test_otb_scores_are_the_toolkits(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ours = summarise(find_benchmark("otb100"), finished("otb100", root, results), "drop")
     assert len(ours["sequences"]) == 3
     assert_equal_scores(ours, theirs)
+
+
+def test_scores_do_not_depend_on_what_the_first_pixel_is_called(tmp_path: Path) -> None:
+    truth = some_truth(40)
+    boxes = some_boxes(truth)
+    absent = np.zeros(40, dtype=bool)
+    shift = np.array([1, 1, 0, 0])
+    np.testing.assert_allclose(iou(boxes - shift, truth - shift), metrics.rect_iou(boxes, truth), atol=1e-12)
+    error = metrics.center_error(boxes, truth)
+    np.testing.assert_allclose(centre_error(boxes - shift, truth - shift), error, atol=1e-12)
+    ours, moved = (curves(b, t, absent, "drop") for b, t in ((boxes, truth), (boxes - shift, truth - shift)))
+    assert moved.success_score == pytest.approx(ours.success_score, abs=1e-12)
+    # What is written in a layout's own pixels is read back as it was.
+    results = ResultFolder(tmp_path)
+    results.write("Walk", run_of(boxes - shift), origin=1.0)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "Walk.txt", delimiter=","), boxes, atol=1e-4)
+    read = results.read("Walk", 40, origin=1.0)
+    assert read is not None
+    np.testing.assert_allclose(read.boxes, boxes - shift, atol=1e-4)
 
 
 def test_uav123_scores_with_frames_without_the_object_are_the_toolkits(
@@ -139,10 +157,10 @@ def test_got10k_scores_are_the_toolkits(tmp_path: Path, monkeypatch: pytest.Monk
 def test_overlap_and_error_are_the_toolkits() -> None:
     truth = some_truth(200)
     boxes = some_boxes(truth)
-    np.testing.assert_allclose(overlap(boxes, truth), metrics.rect_iou(boxes, truth), atol=1e-12)
+    np.testing.assert_allclose(iou(boxes, truth), metrics.rect_iou(boxes, truth), atol=1e-12)
     np.testing.assert_allclose(centre_error(boxes, truth), metrics.center_error(boxes, truth), atol=1e-12)
     bounded = metrics.rect_iou(boxes.copy(), truth.copy(), bound=(30, 25))
-    np.testing.assert_allclose(overlap(boxes, truth, (30, 25)), bounded, atol=1e-12)
+    np.testing.assert_allclose(iou(boxes, truth, (30, 25)), bounded, atol=1e-12)
 
 
 TRUTH = np.array([[10, 10, 20, 10], [10, 10, 20, 10], [np.nan] * 4, [10, 10, 20, 10.0]])

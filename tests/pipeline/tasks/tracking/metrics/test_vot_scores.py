@@ -12,10 +12,10 @@ from PIL import Image
 from shapely.geometry import Polygon, box
 
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
-from pipeline.tasks.tracking.metrics.polygons import polygon_overlap
 from pipeline.tasks.tracking.metrics.running import supervised
 from pipeline.tasks.tracking.metrics.summary import Finished, summarise
-from pipeline.tasks.tracking.metrics.vot import State, Trajectory, accuracy, expected_overlap, robustness, settled
+from pipeline.tasks.tracking.metrics.vot import accuracy, expected_overlap, polygon_overlap, robustness, settled
+from pipeline.tasks.tracking.predictions import Predictions, State
 
 
 def mask(corners: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -159,9 +159,9 @@ def test_the_tracker_is_started_again_where_the_toolkit_starts_it_again(vot_root
     experiment.run(DrifterOfToolkit(STEP))
     record = tmp_path / "results" / "VOT2018" / "drifter" / "baseline" / "still" / "still_001.txt"
     lines = [[float(word) for word in line.split(",")] for line in record.read_text().split()]
-    assert run.trajectory.states.tolist() == [State.TRACKED if len(line) == 4 else line[0] for line in lines]
-    assert len(run.trajectory.failures) > 2
-    for row, line in zip(run.trajectory.boxes, lines, strict=True):
+    assert run.states.tolist() == [State.TRACKED if len(line) == 4 else line[0] for line in lines]
+    assert len(run.failures) > 2
+    for row, line in zip(run.boxes, lines, strict=True):
         if len(line) == 4:
             np.testing.assert_allclose(row, line, atol=1e-3)
 
@@ -181,14 +181,14 @@ def test_a_sequence_is_summarised_with_both_definitions(vot_root: Path) -> None:
     assert summary["scores"]["eao_pysot"] is None, "no sequence is as long as the typical ones"
 
 
-def trajectory(states: str) -> Trajectory:
+def run_of(states: str) -> Predictions:
     """``s`` started, ``t`` tracked, ``f`` failed, ``.`` skipped."""
     codes = np.array([{".": 0, "s": 1, "f": 2, "t": 3}[state] for state in states])
-    return Trajectory(codes, np.zeros((len(codes), 4)))
+    return Predictions(np.zeros((len(codes), 4)), codes, np.full(len(codes), 0.01))
 
 
 def test_ten_frames_from_each_start_do_not_count_for_accuracy() -> None:
-    run = trajectory("s" + "t" * 13 + "f...." + "s" + "t" * 11)
+    run = run_of("s" + "t" * 13 + "f...." + "s" + "t" * 11)
     overlaps = np.where(run.states == State.TRACKED, np.arange(len(run.states)) / 100, np.nan)
     assert settled(run, overlaps).tolist() == pytest.approx([0.10, 0.11, 0.12, 0.13, 0.29, 0.30])
 
@@ -207,8 +207,8 @@ def test_the_published_robustness_of_s4_is_79_failures_in_vot2018() -> None:
     assert robustness([79], [21_356], "pysot") == pytest.approx(0.370, abs=5e-4)
 
 
-def constant(states: str, value: float) -> tuple[Trajectory, np.ndarray]:
-    run = trajectory(states)
+def constant(states: str, value: float) -> tuple[Predictions, np.ndarray]:
+    run = run_of(states)
     return run, np.where(run.states == State.TRACKED, value, np.nan)
 
 
