@@ -67,8 +67,6 @@ def _made(node: StoredNode) -> Any:
         return None
     if node.kind in ("Input", "Output"):
         return getattr(nir, node.kind)(values["shape"])
-    if node.kind in ("Conv1d", "Conv2d"):
-        values.setdefault("input_shape", None)
     if node.kind == "Flatten":
         values |= {name: int(np.ravel(values[name])[0]) for name in ("start_dim", "end_dim")} | {"input_type": None}
     return getattr(nir, node.kind)(**values)
