@@ -10,13 +10,15 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 import numpy.typing as npt
+from h5py import h5d, h5g, h5l, h5o, h5s
 
 from netx.arrays import IntArray
 from netx.errors import FormatError
@@ -52,27 +54,33 @@ _BLOCK = 1 << 20
 
 
 class _Budget:
-    """What may still be read from one file. longest: bytes of the longest text of no fixed length in it."""
+    """What may still be read from one file, and what was. longest: bytes of the longest text of no fixed length."""
 
     def __init__(self, path: Path, longest: int) -> None:
         self._left = self._total = max(_VALUES_ALWAYS, _VALUES_PER_BYTE * path.stat().st_size)
         self._chunks_left = _CHUNKS
         self._longest = longest
+        self.values: dict[tuple[str, str], npt.NDArray] = {}
 
-    def take(self, dataset: Any, is_text: bool) -> str | None:
-        """Count all of ``dataset`` as read; a text counts as what it may take. Returns what is too much, if it is."""
+    def take(self, shape: tuple[int, ...], chunk: tuple[int, ...] | None, text: Any) -> str | None:
+        """Count a dataset as read; one of strings of the type ``text`` counts as what it may take.
+
+        chunk: shape of the pieces in which it is stored; None where it is in one, without an index, which like a first
+        chunk takes no more than the file has for it. Returns what is too much, if it is.
+        """
         each = 1
-        if is_text:
+        if text is not None:
             # Many elements may be the same text, which stands in the file once.
-            fixed = h5py.check_string_dtype(dataset.dtype).length
+            fixed = h5py.check_string_dtype(text).length
             each = _TEXT_VALUES + (self._longest if fixed is None else fixed) // _VALUES_PER_BYTE
-        values, chunks = int(dataset.size) * each, _chunks(dataset)
-        if values > self._left:
-            return f"has {dataset.size} values, and a file of this size may hold {self._total} in all"
-        if chunks > self._chunks_left:
+        size = math.prod(shape)
+        chunks = math.prod(-(-total // part) for total, part in zip(shape, chunk, strict=True)) if chunk else 0
+        if size * each > self._left:
+            return f"has {size} values, and a file of this size may hold {self._total} in all"
+        if max(chunks - 1, 0) > self._chunks_left:
             return f"is stored in {chunks} chunks, and a file may hold {_CHUNKS} in all"
-        self._left -= values
-        self._chunks_left -= chunks
+        self._left -= size * each
+        self._chunks_left -= max(chunks - 1, 0)
         return None
 
 
@@ -84,6 +92,7 @@ class Group:
     place: str
     _handle: Any
     _budget: _Budget
+    _open: dict[str, Any] = field(default_factory=dict)
 
     def error(self, message: str, name: str = "") -> FormatError:
         """The error ``message`` about this group, or its member ``name``."""
@@ -108,23 +117,18 @@ class Group:
             raise self.error(f"cannot be listed ({error})") from None
 
     def __contains__(self, name: str) -> bool:
-        if _is_path(name):
-            return False
-        try:
-            return self._handle.get(name, getlink=True) is not None
-        except _H5PY_ERRORS as error:
-            raise self.error(f"cannot be read ({error})", name) from None
+        return name in self._listed
 
     def is_group(self, name: str) -> bool:
         """Whether the member ``name`` is a group."""
-        return isinstance(self._member(name), h5py.Group)
+        return isinstance(self._member(name), h5g.GroupID)
 
     def group(self, name: str) -> Group:
         """The member group ``name``."""
         member = self._member(name)
-        if not isinstance(member, h5py.Group):
+        if not isinstance(member, h5g.GroupID):
             raise self.error("is not a group", name)
-        return Group(self.path, f"{self.place}/{name}".strip("/"), member, self._budget)
+        return Group(self.path, f"{self.place}/{name}".strip("/"), h5py.Group(member), self._budget)
 
     def numbers(self, name: str, *shapes: tuple[int, ...]) -> npt.NDArray:
         """The numeric dataset ``name``, whole or real, finite or not; of one of ``shapes`` where any is given."""
@@ -171,7 +175,7 @@ class Group:
     def holds_text(self, name: str) -> bool:
         """Whether the member ``name`` is a dataset of strings."""
         member = self._member(name)
-        return isinstance(member, h5py.Dataset) and _kind(self._type(member, name)) == "S"
+        return isinstance(member, h5d.DatasetID) and _kind(self._type(member, name)) == "S"
 
     def attributes(self) -> dict[str, npt.NDArray | str]:
         """The attributes, each numbers or one ASCII string of fixed length; any other is an error."""
@@ -188,18 +192,29 @@ class Group:
             raise self.error(f"its attributes cannot be read ({error})") from None
         return result
 
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(self.names())
+
     def _member(self, name: str) -> Any:
+        """The identifier of a group or dataset. h5py's own objects around them cost several times as much to make."""
         if _is_path(name):
             raise self.error("is a path, expected the name of a member", name)
+        if name not in self._listed:
+            raise self.error("is missing", name)
+        if name in self._open:
+            return self._open[name]
+        stored = name.encode("utf-8", "surrogateescape")
         try:
-            link = self._handle.get(name, getlink=True)
-            if link is None:
-                raise self.error("is missing", name)
-            if not isinstance(link, h5py.HardLink):
+            if self._handle.id.links.get_info(stored).type != h5l.TYPE_HARD:
                 raise self.error("is a link to elsewhere, which is not followed", name)
-            return self._handle[name]
+            member = h5o.open(self._handle.id, stored)
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
+        # Whether it is text is often asked before it is read; more than one kept open would cost memory.
+        self._open.clear()
+        self._open[name] = member
+        return member
 
     def _type(self, dataset: Any, name: str) -> Any:
         try:
@@ -208,24 +223,39 @@ class Group:
             raise self.error(f"has a type that cannot be read ({error})", name) from None
 
     def _read(self, name: str, kinds: str, what: str, shapes: tuple[tuple[int, ...], ...]) -> npt.NDArray:
+        """The dataset ``name``, which is read once, however often it is asked for; what is returned is read-only."""
+        values = self._budget.values.get((self.place, name))
+        if values is None or _kind(values.dtype) not in kinds or (shapes and values.shape not in shapes):
+            values = self._read_first(name, kinds, what, shapes)
+            values.flags.writeable = False
+            self._budget.values[self.place, name] = values
+        return values
+
+    def _read_first(self, name: str, kinds: str, what: str, shapes: tuple[tuple[int, ...], ...]) -> npt.NDArray:
         dataset = self._member(name)
-        if not isinstance(dataset, h5py.Dataset):
+        if not isinstance(dataset, h5d.DatasetID):
             raise self.error(f"is a group, expected {what}", name)
-        kind = _kind(self._type(dataset, name))
+        dtype = self._type(dataset, name)
+        kind = _kind(dtype)
         if kind not in kinds:
-            raise self.error(f"holds values of type {dataset.dtype}, expected {what}", name)
+            raise self.error(f"holds values of type {dtype}, expected {what}", name)
         try:
-            if dataset.shape is None:
+            if dataset.get_space().get_simple_extent_type() == h5s.NULL:
                 raise self.error("is empty", name)
-            if shapes and dataset.shape not in shapes:
-                raise self.error(f"has shape {dataset.shape}, expected {' or '.join(map(str, shapes))}", name)
-            if math.prod(dataset.shape) > MAX_ELEMENTS:
-                raise self.error(f"has {math.prod(dataset.shape)} values, more than {MAX_ELEMENTS}", name)
-            if dataset.is_virtual or dataset.external:
+            shape = dataset.shape
+            if shapes and shape not in shapes:
+                raise self.error(f"has shape {shape}, expected {' or '.join(map(str, shapes))}", name)
+            if math.prod(shape) > MAX_ELEMENTS:
+                raise self.error(f"has {math.prod(shape)} values, more than {MAX_ELEMENTS}", name)
+            created = dataset.get_create_plist()
+            if created.get_layout() == h5d.VIRTUAL or created.get_external_count():
                 raise self.error("is stored in another file, which is not followed", name)
-            if (excess := self._budget.take(dataset, kind == "S")) is not None:
+            chunk = created.get_chunk() if created.get_layout() == h5d.CHUNKED else None
+            if (excess := self._budget.take(shape, chunk, dtype if kind == "S" else None)) is not None:
                 raise self.error(excess, name)
-            return np.asarray(dataset[()])
+            values = np.empty(shape, dtype)
+            dataset.read(h5s.ALL, h5s.ALL, values)
+            return values
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
 
@@ -319,13 +349,6 @@ def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
                 where = f"[{', '.join(map(str, place))}] " if place else ""
                 found = stored.reshape(array.shape)[place]
                 raise group.error(f"{where}is {found}, but the recorded integers say {array[place]}", name)
-
-
-def _chunks(dataset: Any) -> int:
-    """In how many pieces the values are stored; 0 where they are stored in one, without an index."""
-    if dataset.chunks is None:
-        return 0
-    return math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
 
 
 def _kind(dtype: Any) -> str:

@@ -49,6 +49,7 @@ def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
     """
     _check_kinds(layers, count)
     found: list[Layer] = []
+    heard = 0  # how many layers stand before the last that is neither flatten nor average
     shape, before = source.shape, source.name
     for index in range(count):
         group = layers.group(str(index))
@@ -63,10 +64,10 @@ def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
         except NetworkError as error:
             raise group.error(str(error)) from None
         if kind not in ("flatten", "average"):
-            found = [_silent(one) for one in found]
+            heard = len(found)
         found.append(layer)
         before = name
-    return found
+    return [*(_silent(one) for one in found[:heard]), *found[heard:]]
 
 
 def _silent(layer: Layer) -> Layer:

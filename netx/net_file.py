@@ -83,12 +83,11 @@ def read_net(
 ) -> Network:
     """The network in a ``.net`` file: equal to the one ``write_net`` was given, or what lava-dl exported.
 
-    input_shape: (channel, height, width), for a file that begins with a ``conv``; what begins with a ``dense`` reads as
-    many channels of 1x1 as it has ``inFeatures``, unless it is told another shape of as many. A file with an ``input``
-    layer says it, and another is refused. input_range: for a file that does not record it; lava-dl's never do; None for
-    spikes, or for what the neurons of an input layer can take. layers: read only as many groups of a lava-dl file, for
-    one that goes on with layers which are not supported. Raises FormatError, with the file and the place in it, when it
-    is anything else.
+    input_shape: (channel, height, width), for a file that begins with a ``conv``. One with an ``input`` layer says it,
+    and what begins with a ``dense`` reads as many channels of 1x1 as it has ``inFeatures``; another shape is refused.
+    input_range: for a file that does not record it; lava-dl's never do; None for spikes, or for what the neurons of an
+    input layer can take. layers: read only as many groups of a lava-dl file, for one that goes on with layers which are
+    not supported. Raises FormatError, with the file and the place in it, when it is anything else.
     """
     path = Path(path)
     with opened(path) as root:
@@ -232,10 +231,13 @@ def _input_shape(first: Group, given: Shape | None) -> Shape:
     """What the file's first layer reads. Raises NetworkError where it does not say so and nothing is ``given``, or says
     another shape."""
     kind = first.text("type")
+    sizes: list[int] = []
     if kind in ("dense", "dense_rec"):
-        return given or Shape(positive(first, "inFeatures"), 1, 1)
-    if kind == "input" and 1 <= (sizes := first.integers("shape").ravel()).size <= 3:
-        stored = Shape(*sizes.tolist(), *([1] * (3 - sizes.size)))
+        sizes = [positive(first, "inFeatures")]
+    elif kind == "input":
+        sizes = first.integers("shape").ravel()[:4].tolist()
+    if 1 <= len(sizes) <= 3:
+        stored = Shape(*sizes, *([1] * (3 - len(sizes))))
         if given not in (None, stored):
             raise NetworkError(f"says that its input is {stored}, not {given}: leave --input-shape out")
         return stored

@@ -126,7 +126,7 @@ class Network:
 
     def consumers(self, name: str) -> tuple[Layer, ...]:
         """The layers that read the layer or input called ``name``."""
-        return tuple(layer for layer in self.layers if name in layer.inputs)
+        return self._readers.get(name, ())
 
     @property
     def memoryless(self) -> bool:
@@ -212,6 +212,14 @@ class Network:
     @cached_property
     def _by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def _readers(self) -> dict[str, tuple[Layer, ...]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self.layers:
+            for source in dict.fromkeys(layer.inputs):
+                found.setdefault(source, []).append(layer)
+        return {name: tuple(readers) for name, readers in found.items()}
 
 
 def has_synapse(layer: Layer) -> bool:

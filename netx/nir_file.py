@@ -129,7 +129,8 @@ def _graph(network: Network, neurons: NeuronKind) -> nir.NIRGraph:
         **({"neurons": neurons} if neurons != "LIF" else {}),
     }
     order = list(nodes)
-    return nir.NIRGraph(nodes, list(pairwise(order)), metadata=metadata)
+    # nir's check takes a time that grows with the square of the layers; all shapes are the network's own here.
+    return nir.NIRGraph(nodes, list(pairwise(order)), metadata=metadata, type_check=False)
 
 
 def _conv_node(link: Link) -> nir.Conv2d:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ PARAMETERS: Mapping[str, Kind] = {
     "Affine": Kind(("weight", "bias")),
     "Linear": Kind(("weight",)),
     "Scale": Kind(("scale",)),
-    "Conv1d": Kind(("weight", *_WINDOW), ("bias",), ("input_shape",)),
-    "Conv2d": Kind(("weight", *_WINDOW), ("bias",), ("input_shape",)),
+    "Conv1d": Kind(("weight", *_WINDOW), ("bias", "input_shape")),
+    "Conv2d": Kind(("weight", *_WINDOW), ("bias", "input_shape")),
     "SumPool2d": Kind(("kernel_size", "stride", "padding")),
     "AvgPool2d": Kind(("kernel_size", "stride", "padding")),
     "Flatten": Kind(("start_dim", "end_dim")),
@@ -145,7 +146,14 @@ class NirGraph:
 
     def before(self, name: str) -> list[str]:
         """The nodes that ``name`` reads."""
-        return [source for source, target in self.edges if target == name]
+        return self._sources.get(name, [])
+
+    @cached_property
+    def _sources(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for source, target in self.edges:
+            found.setdefault(target, []).append(source)
+        return found
 
 
 def read_graph(path: Path) -> NirGraph:

@@ -127,7 +127,7 @@ def _times_of_norses_step(mark: Mark, graph: NirGraph, neurons: Neurons) -> Iter
 
 def _gain_of_step(mark: Mark, graph: NirGraph, _: Neurons) -> Iterator[Recognised]:
     step, assumed = implied_step(graph), graph.dt or DEFAULT_STEP
-    if step is not None and not np.isclose(step, assumed, rtol=_CLOSE):
+    if step is not None and step < _LONG and not np.isclose(step, assumed, rtol=_CLOSE):
         names = tuple(name for name, node in graph.nodes.items() if node.kind in ("LIF", "LI"))
         said = "the file says" if graph.dt else "the default is"
         yield Recognised(mark, names, f"tau / r is {step:g} s in every LIF, and {said} {assumed:g} s", step)

@@ -147,7 +147,7 @@ def _conv_after_dense(layer: NetLayer) -> Iterator[Trouble]:
     "net-flatten-missing",
     Severity.ERROR,
     "A dense layer behind a convolution needs a flatten block between them.",
-    "Add slayer.block.cuba.Flatten().",
+    "Put `slayer.block.cuba.Flatten()` between them.",
     f"{_LOADER}, _create: connects ports of different shapes",
 )
 def _flatten_missing(layer: NetLayer) -> Iterator[Trouble]:

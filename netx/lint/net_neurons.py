@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from netx import limits
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.net_view import NetLayer
-from netx.lint.raw import Raw, at, first, fractions, not_finite
+from netx.lint.raw import Raw, first_of, fractions, not_finite
 
 LAYER: Family[NetLayer] = Family()
 
@@ -36,7 +36,7 @@ def _missing(layer: NetLayer) -> Iterator[Trouble]:
     "net-default-neuron-integrates",
     Severity.ERROR,
     "Dense weights without neurons get those of lava-dl's loader, which sum up over all frames and never forget.",
-    "Export with Affine(dynamics=True).",
+    "Export `slayer.block.cuba.Affine(neuron, ins, outs, dynamics=True)`.",
     f"{_LOADER}, create_dense: iDecay 0, so that du is -1, and vThMant 1 << 18 - 1, which is 131072",
 )
 def _default(layer: NetLayer) -> Iterator[Trouble]:
@@ -119,10 +119,9 @@ def _remembers(layer: NetLayer) -> Iterator[Trouble]:
     _LIF,
 )
 def _unreachable(layer: NetLayer) -> Iterator[Trouble]:
-    threshold = _threshold(layer)
-    read_out = layer.last and threshold == limits.READOUT_THRESHOLD
-    if threshold is not None and threshold > limits.THRESHOLD_MAX and not read_out:
-        yield "neuron/vThMant", f"is {threshold}, above {limits.THRESHOLD_MAX}"
+    most = limits.THRESHOLD_MAX
+    read_out = limits.READOUT_THRESHOLD if layer.last else None
+    return _threshold_where(layer, lambda threshold: threshold > most and threshold != read_out, f", above {most}")
 
 
 @LAYER.rule(
@@ -133,9 +132,7 @@ def _unreachable(layer: NetLayer) -> Iterator[Trouble]:
     "lava-dl 0.6.0 slayer/neuron/base.py: int(threshold * 64)",
 )
 def _not_positive(layer: NetLayer) -> Iterator[Trouble]:
-    threshold = _threshold(layer)
-    if threshold is not None and threshold <= 0:
-        yield "neuron/vThMant", f"is {threshold}"
+    return _threshold_where(layer, lambda threshold: threshold <= 0, "")
 
 
 @LAYER.rule(
@@ -146,9 +143,10 @@ def _not_positive(layer: NetLayer) -> Iterator[Trouble]:
     "lava-dl 0.6.0 slayer/neuron/cuba.py: threshold_eps is lost in float32",
 )
 def _tie(layer: NetLayer) -> Iterator[Trouble]:
-    threshold = _threshold(layer)
-    if threshold is not None and _TIES_FROM <= threshold <= limits.THRESHOLD_MAX and not _never_ties(layer, threshold):
-        yield "neuron/vThMant", f"is {threshold}, which a sum of the weights can equal"
+    def ties(threshold: int) -> bool:
+        return _TIES_FROM <= threshold <= limits.THRESHOLD_MAX and not _never_ties(layer, threshold)
+
+    return _threshold_where(layer, ties, ", which a sum of the weights can equal")
 
 
 @LAYER.rule(
@@ -172,9 +170,10 @@ def _bias_finite(layer: NetLayer) -> Iterator[Trouble]:
 )
 def _bias_fraction(layer: NetLayer) -> Iterator[Trouble]:
     bias = _bias(layer)
-    if bias is not None and (odd := fractions(bias)).any():
-        place = first(odd)
-        yield f"bias{at(place)}", f"is {bias[place]:g}, and is loaded as {int(bias[place])}"
+    if bias is not None:
+        yield from first_of(
+            "bias", fractions(bias), lambda place: f"is {bias[place]:g}, and is loaded as {int(bias[place])}"
+        )
 
 
 @LAYER.rule(
@@ -189,10 +188,9 @@ def _bias_wraps(layer: NetLayer) -> Iterator[Trouble]:
     if bias is None:
         return
     outside = np.isfinite(bias) & ((bias < limits.BIAS_MIN) | (bias > limits.BIAS_MAX))
-    if outside.any():
-        place = first(outside)
-        wrapped = (int(bias[place]) + 2**15) % 2**16 - 2**15
-        yield f"bias{at(place)}", f"is {bias[place]:g}, and becomes {wrapped}"
+    yield from first_of(
+        "bias", outside, lambda place: f"is {bias[place]:g}, and becomes {(int(bias[place]) + 2**15) % 2**16 - 2**15}"
+    )
 
 
 @LAYER.rule(
@@ -266,9 +264,12 @@ def _decays(layer: NetLayer) -> Iterator[tuple[str, int]]:
             yield name, value
 
 
-def _threshold(layer: NetLayer) -> int | None:
+def _threshold_where(layer: NetLayer, is_bad: Callable[[int], bool], what: str) -> Iterator[Trouble]:
+    """The threshold of binary neurons, where it is bad."""
     neuron: Raw | None = layer.neuron if layer.binary else None
-    return neuron.whole("vThMant") if neuron is not None else None
+    threshold = neuron.whole("vThMant") if neuron is not None else None
+    if threshold is not None and is_bad(threshold):
+        yield "neuron/vThMant", f"is {threshold}{what}"
 
 
 def _bias(layer: NetLayer) -> npt.NDArray | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from netx.errors import NetworkError
 from netx.lava_dl import loaded_dense, loaded_recurrent
 from netx.lint.finding import Family, Severity, Trouble
 from netx.lint.net_view import WEIGHTED, NetLayer
-from netx.lint.raw import at, first, fractions, nonzero, not_finite
+from netx.lint.raw import first_of, fractions, nonzero, not_finite
 from netx.synapses import Dense
 
 LAYER: Family[NetLayer] = Family()
@@ -58,10 +59,9 @@ def _not_finite(layer: NetLayer) -> Iterator[Trouble]:
 )
 def _fraction(layer: NetLayer) -> Iterator[Trouble]:
     for name, weight in _weights(layer):
-        odd = fractions(weight)
-        if odd.any():
-            place = first(odd)
-            yield f"{name}{at(place)}", f"is {weight[place]}, and is loaded as {int(weight[place])} ({_share(odd)})"
+        yield from _first_of(
+            name, fractions(weight), weight, lambda value, _: f"is {value}, and is loaded as {int(value)}"
+        )
 
 
 @LAYER.rule(
@@ -99,10 +99,7 @@ def _dense_range(layer: NetLayer) -> Iterator[Trouble]:
 def _loses_bits(layer: NetLayer) -> Iterator[Trouble]:
     for name, weight, loaded in _loaded(layer):
         ran = loaded.effective_weight * 2.0**loaded.weight_exponent
-        changed = ran != weight
-        if changed.any():
-            place = first(changed)
-            yield f"{name}{at(place)}", f"is {weight[place]:g}, and Lava runs {ran[place]:g} ({_share(changed)})"
+        yield from _first_of(name, ran != weight, weight, partial(_runs, ran))
 
 
 @LAYER.rule(
@@ -171,10 +168,19 @@ def _loaded(layer: NetLayer) -> Iterator[tuple[str, npt.NDArray, Dense]]:
 def _outside(name: str, weight: npt.NDArray, what: str) -> Iterator[Trouble]:
     with np.errstate(invalid="ignore"):
         outside = (weight < limits.WEIGHT_MIN) | (weight > limits.WEIGHT_MAX)
-    if outside.any():
-        place = first(outside)
-        yield f"{name}{at(place)}", f"is {weight[place]:g}, which {what} ({_share(outside)})"
+    return _first_of(name, outside, weight, lambda value, _: f"is {value:g}, which {what}")
 
 
-def _share(mask: npt.NDArray[np.bool_]) -> str:
-    return f"{int(mask.sum())} of {mask.size} weights"
+def _runs(ran: npt.NDArray, value: float, place: tuple[int, ...]) -> str:
+    return f"is {value:g}, and Lava runs {ran[place]:g}"
+
+
+def _first_of(
+    name: str,
+    mask: npt.NDArray[np.bool_],
+    weight: npt.NDArray,
+    say: Callable[[float, tuple[int, ...]], str],
+) -> Iterator[Trouble]:
+    """The first weight that ``mask`` marks, what ``say`` says of its value and place, and how many there are."""
+    share = f"{int(mask.sum())} of {mask.size} weights"
+    return first_of(name, mask, lambda place: f"{say(weight[place], place)} ({share})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -109,11 +109,18 @@ def nonzero(values: npt.NDArray) -> float:
     return float(values.flat[int(np.argmax(values.ravel() != 0))])
 
 
+def first_of(
+    name: str, mask: npt.NDArray[np.bool_], say: Callable[[tuple[int, ...]], str]
+) -> Iterator[tuple[str, str]]:
+    """Where the first value of ``name`` stands that ``mask`` marks, and what ``say`` says of that place, if any is."""
+    if mask.any():
+        place = first(mask)
+        yield f"{name}{at(place)}", say(place)
+
+
 def not_finite(name: str, values: npt.NDArray) -> Iterator[tuple[str, str]]:
     """Where the first of ``values`` stands that is infinite or not a number, and what it is; nothing where all are."""
-    bad = ~np.isfinite(values)
-    if bad.any():
-        yield f"{name}{at(first(bad))}", f"is {values[first(bad)]}"
+    return first_of(name, ~np.isfinite(values), lambda place: f"is {values[place]}")
 
 
 def fractions(values: npt.NDArray) -> npt.NDArray[np.bool_]:

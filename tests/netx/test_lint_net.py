@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from netx import FormatError, Shape
+from netx.bundle import load
 from netx.lint import Severity, lint, rules
 
 CUBA = {"type": "CUBA", "iDecay": 4096, "vDecay": 4096, "vThMant": 5, "refDelay": 1, "gradedSpike": False}
@@ -150,6 +151,7 @@ TRAPS = {
 OTHERS = {
     "sound": {"layers": SOUND, "frames": np.ones((4, 1, 2, 2))},
     "with-shape": {"layers": SOUND[1:], "options": {"input_shape": [1, 2, 2]}},
+    "dense-first": {"layers": (SECOND,)},
     "dense_comp": {"layers": (*SOUND[:3], dense([[2, 4, 6, -2]], "dense_comp"))},
     "pool": {"layers": (*SOUND[:2], {"type": "pool", "shape": [2, 1, 1]})},
     "whole-delay": {"layers": on_two(TWO, delay=[1.0]), "frames": ONES},
@@ -422,8 +424,22 @@ def test_neurons_that_only_lava_dl_runs_are_not_importable(tmp_path):
 
 
 def test_a_shape_that_is_given_lets_the_network_be_looked_at(files):
-    assert "chip-register" in {finding.rule.name for finding in lint(files["with-shape"], Shape(2, 2, 1))}
-    assert found_in(files["with-shape"]) == {"net-input-shape-missing"}
+    given = {finding.rule.name for finding in lint(files["with-shape"], Shape(2, 2, 1))}
+    assert given == {"net-input-shape-missing", "chip-register"}
+    [refused] = [finding for finding in lint(files["with-shape"]) if finding.rule.severity is Severity.ERROR]
+    assert refused.rule.name == "not-importable"
+    assert "pass --input-shape C,H,W (channel, height, width, of which C is 2)" in refused.message
+
+
+def test_a_dense_layer_at_the_beginning_says_what_it_reads(files):
+    assert found_in(files["dense-first"]) == {"chip-register"}
+    assert load(files["dense-first"]).inputs[0].shape == Shape(4, 1, 1)
+
+
+@pytest.mark.lava
+def test_lava_dls_loader_takes_a_dense_layer_at_the_beginning(outcomes):
+    assert outcomes["dense-first"]["raises"] is None
+    assert [layer["block"] for layer in outcomes["dense-first"]["layers"]] == ["Dense"]
 
 
 @pytest.mark.parametrize("size", [-1, 0])
@@ -452,3 +468,31 @@ def test_neurons_whose_current_wraps_to_a_spike_are_not_called_silent(tmp_path):
     found = found_in(write(tmp_path / "low.net", *low["layers"]))
     assert "headroom" in found
     assert "never-fires" not in found
+
+
+MENDS = [rule for rule in rules() if "`slayer." in rule.mend]
+
+
+def test_mends_that_are_code_of_slayer_are_known_as_such():
+    assert {rule.name for rule in MENDS} == {
+        "net-input-shape-missing",
+        "net-flatten-missing",
+        "net-default-neuron-integrates",
+    }
+    assert not [
+        rule.name for rule in rules() if "slayer.block" in rule.mend.replace("`slayer", "") and "(" in rule.mend
+    ]
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("rule", MENDS, ids=lambda rule: rule.name)
+def test_a_mend_that_is_code_runs_in_stock_lava_dl(rule):
+    """Over a batch of one with as many values, of spikes, in three steps."""
+    slayer = pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl is not installed")
+    torch = pytest.importorskip("torch")
+    neuron = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 1.0}
+    code = rule.mend.split("`")[1]
+    block = eval(code, {"slayer": slayer, "neuron": neuron, "ins": 8, "outs": 5})
+    shape = (1, 8, 3) if "Affine" in code else (1, 2, 2, 2, 3)
+    answer = block(torch.ones(shape))
+    assert answer.shape == {"Affine": (1, 5, 3), "Flatten": (1, 8, 3)}.get(code.split(".")[3].split("(")[0], shape)

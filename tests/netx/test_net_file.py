@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from netx import LIF, Accumulator, Conv2d, Correlation, Dense, Flatten, FormatError, Input, Layer, Network, Pool, Shape
+from netx.bundle import load, parts, save
 from netx.net_file import read_net, write_net
 
 KERNELS = np.arange(-36, 36).reshape(4, 1, 3, 6) * 2
@@ -264,7 +265,7 @@ def test_a_lif_that_never_spikes_and_a_read_out_that_remembers_are_no_accumulato
     assert read_net(file).layer("score").neuron == LIF(262143, [5, -6], voltage_decay=100)
 
 
-def test_a_file_without_an_input_layer_needs_its_shape(tmp_path: Path) -> None:
+def test_a_dense_layer_says_what_it_reads(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "n.net", "w") as content:
         layer = content.create_group("layer/0")
         layer["type"] = np.array([b"dense"])
@@ -272,14 +273,42 @@ def test_a_file_without_an_input_layer_needs_its_shape(tmp_path: Path) -> None:
         neuron = {"neuron/type": "CUBA", "neuron/vThMant": 80, "neuron/iDecay": 4096, "neuron/vDecay": 4096}
         for name, value in (values | neuron).items():
             layer[name] = value
-    with pytest.raises(FormatError, match=r"n\.net: layer: .*pass input_shape"):
-        read_net(tmp_path / "n.net")
-    network = read_net(tmp_path / "n.net", input_shape=Shape(3, 1, 1))
-    assert network == Network(
-        (Input("input", Shape(3, 1, 1)),),
-        (Layer("dense0", ("input",), Dense([[2, 4, 6], [8, 10, 12]]), LIF(80)),),
-        ("dense0",),
-    )
+    for given in (None, Shape(3, 1, 1)):
+        assert read_net(tmp_path / "n.net", input_shape=given) == Network(
+            (Input("input", Shape(3, 1, 1)),),
+            (Layer("dense0", ("input",), Dense([[2, 4, 6], [8, 10, 12]]), LIF(80)),),
+            ("dense0",),
+        )
+    with pytest.raises(FormatError, match=r"n\.net: layer: says that its input is 3x1x1, not 2x1x1"):
+        read_net(tmp_path / "n.net", input_shape=Shape(2, 1, 1))
+
+
+def test_a_convolution_at_the_beginning_has_to_be_told_what_it_reads(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "n.net", "w") as content:
+        layer = content.create_group("layer/0")
+        values = {"shape": [1, 2, 3], "inChannels": 2, "outChannels": 1, "kernelSize": [1, 1], "stride": [1, 1]}
+        values |= {"padding": [0, 0], "dilation": [1, 1], "groups": 1, "weight": np.array([[[[2.0]], [[4]]]])}
+        neuron = {"neuron/type": "CUBA", "neuron/vThMant": 5, "neuron/iDecay": 4096, "neuron/vDecay": 4096}
+        layer["type"] = np.array([b"conv"])
+        for name, value in (values | neuron).items():
+            layer[name] = value
+    with pytest.raises(FormatError, match=r"n\.net: layer: begins .*pass --input-shape C,H,W .* of which C is 2\)"):
+        load(tmp_path / "n.net")
+    network = load(tmp_path / "n.net", Shape(2, 2, 3))
+    assert network.inputs == (Input("input", Shape(2, 2, 3)),)
+    assert network.shape("conv0") == Shape(1, 2, 3)
+    assert [part.source for part in parts(tmp_path / "n.net", Shape(2, 2, 3))] == ["input"]
+    with pytest.raises(FormatError, match=r"layer/0/inChannels: is 2 in 1 groups, but its input has 3 channels"):
+        load(tmp_path / "n.net", Shape(3, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["n.net", "n.nir", "folder"])
+def test_a_shape_that_is_given_has_to_be_the_one_that_the_file_says(name: str, tmp_path: Path) -> None:
+    network = Network((Input("x", Shape(2, 1, 1)),), (Layer("y", ("x",), Dense([[2, 4]]), LIF(3)),), ("y",))
+    save(network, tmp_path / name)
+    assert load(tmp_path / name, Shape(2, 1, 1)) == network
+    with pytest.raises(FormatError, match="leave --input-shape out"):
+        load(tmp_path / name, Shape(1, 2, 1))
 
 
 def test_string_heaps_within_heaps_are_refused_before_each_of_them_is_walked_through_all_others(tmp_path: Path) -> None:
