@@ -44,6 +44,11 @@ def fingerprint(network: Network) -> str:
     )
 
 
+def stamp(network: Network) -> dict[str, str]:
+    """What every file of a network records: its fingerprint, and the tool and version that wrote it."""
+    return {"fingerprint": fingerprint(network), "tool": tool()}
+
+
 def tool() -> str:
     """Who writes files here: ``monospike`` and its version."""
     try:

@@ -17,6 +17,7 @@ from pipeline.commands.bench import bench
 from pipeline.commands.deploy import deploy, verify
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.export import export_command
+from pipeline.commands.graph import graph
 from pipeline.commands.import_nir import import_nir
 from pipeline.commands.lint import lint_command
 from pipeline.commands.map import map_network
@@ -71,6 +72,7 @@ app.command()(search)
 app.command("lint")(lint_command)
 app.command("import")(import_nir)
 app.command("export")(export_command)
+app.command()(graph)
 app.command()(track)
 app.command()(evaluate)
 app.command()(train)
