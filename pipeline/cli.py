@@ -15,6 +15,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from pipeline.commands.bench import bench
 from pipeline.commands.deploy import deploy, verify
+from pipeline.commands.diff import diff_command
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.export import export_command
 from pipeline.commands.graph import graph
@@ -73,6 +74,7 @@ app.command("lint")(lint_command)
 app.command("import")(import_nir)
 app.command("export")(export_command)
 app.command()(graph)
+app.command("diff")(diff_command)
 app.command()(track)
 app.command()(evaluate)
 app.command()(train)
