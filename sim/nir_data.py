@@ -1,8 +1,8 @@
 """Recordings as NIRData, the form of NIR 1.0.8 in which simulators exchange spikes and voltages, out and in.
 
 A file holds for each node of a graph its observables (``nir.data_ir``): on a grid of time steps, (sample, step,
-neuron), or as events, neurons and times. Nodes are called as in the ``.nir`` files of ``netx.nir_file``, neurons counted channel
-by channel, row by row.
+neuron), or as events, neurons and times. Nodes are called as in the ``.nir`` files of ``netx.nir_file``, and neurons
+counted channel by channel, row by row.
 """
 
 from __future__ import annotations

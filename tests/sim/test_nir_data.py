@@ -150,7 +150,7 @@ def test_events_beyond_the_recording_are_refused(index: int, time: float, end: f
 
 def test_two_spikes_in_a_step_are_refused(tmp_path: Path) -> None:
     events = nir.EventData(np.array([[1, 1]]), np.array([[0.1, 0.15]]), 4, 0.4)
-    with pytest.raises(FormatError, match="holds 2.0, expected spikes of 0 and 1, one a step"):
+    with pytest.raises(FormatError, match=r"holds 2\.0, expected spikes of 0 and 1, one a step"):
         read_nir_data(others(tmp_path / "a.h5", {"spikes": events}), network(), 4)
 
 
