@@ -16,6 +16,7 @@ from netx.nir_graph import NirGraph, is_ours, read_graph
 from netx.stamp import read_stamp
 from pipeline.simulate import programmed, read_input, read_network
 from quantize.nir_import import run_float
+from quantize.nir_import.errors import CannotError
 from quantize.nir_import.forms import NEURONS
 from sim import engine
 from sim.compare import compare
@@ -26,6 +27,9 @@ _IN_RUNS = ("quantize/network", "network.nir", "network.net")
 
 _DEFAULT_DT = 1e-4
 """Seconds; the time step of a NIR graph that does not say it, as ``import`` takes it."""
+
+_GRAPH_ERRORS = (CannotError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What running a graph raises whose nodes do not fit together: nobody has checked those of others."""
 
 _MOST_LINES = 40
 
@@ -201,7 +205,7 @@ def _graphs(expected: NirGraph, got: NirGraph, frames: Frames) -> Diff:
         found.say("the same nodes, parameters and edges")
     try:
         _float_spikes(found, expected, got, said, frames)
-    except (MonospikeError, ValueError, RuntimeError) as error:  # what a graph of anybody may hold
+    except (MonospikeError, *_GRAPH_ERRORS) as error:
         found.say(f"spikes cannot be compared: {error}")
     return found
 

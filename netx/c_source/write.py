@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,18 @@ def write_c(network: Network, path: Path, golden: Golden) -> None:
                 (temporary / name).write_text(text, encoding="ascii")
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error})") from None
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("netx.c_source", "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # what goes into C are names that a network has checked, numbers, and _comment
+    )
 
 
 def _own(path: Path) -> bool:
@@ -124,14 +137,7 @@ class _Source:
 
     def files(self) -> dict[str, str]:
         """The text of every file."""
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("netx.c_source", "."),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,  # what goes into C are names that a network has checked, numbers, and _comment
-        )
+        environment = _environment()
         named = {
             f"{self.prefix}.h": "network.h.j2",
             f"{self.prefix}.c": "network.c.j2",
