@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 from netx.chain import Chain, chain_network, chains, check_plain, glue
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
+from netx.fingerprint import stamp
+from netx.hdf5 import Group, opened
 from netx.net_file import read_net, write_net
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron
@@ -124,6 +126,35 @@ def parts(path: Path, input_shape: Shape | None = None) -> list[Part]:
     return [Part(path, network.inputs[0].name, _with_neurons(network))]
 
 
+def recorded(path: Path) -> dict[str, str]:
+    """What ``save`` recorded of a network in the file or folder ``path``: its ``fingerprint`` and the ``tool``.
+
+    Empty for a file of others, or of a monospike that did not record it. Raises FormatError for what is no such file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = _Manifest.read(path).texts()
+    else:
+        _reader(path)
+        with opened(path) as root:
+            found = _stamped(root, path.suffix)
+    return {key: found[key] for key in ("fingerprint", "tool") if isinstance(found.get(key), str)}
+
+
+def _stamped(root: Group, suffix: str) -> dict[str, Any]:
+    if suffix == ".net":
+        return dict(root.group("monospike").attributes()) if "monospike" in root else {}
+    graph = root.group("node")
+    if "metadata" not in graph:
+        return {}
+    metadata = graph.group("metadata")
+    return {name: metadata.text(name) for name in ("fingerprint", "tool") if _has_text(metadata, name)}
+
+
+def _has_text(group: Group, name: str) -> bool:
+    return name in group and group.holds_text(name)
+
+
 def _write(network: Network, path: Path, neurons: NeuronKind) -> None:
     if path.suffix == ".net":
         write_net(network, path)
@@ -157,6 +188,7 @@ def _manifest(network: Network, files: Mapping[str, Chain]) -> dict[str, Any]:
             for name, chain in files.items()
         ],
         "glue": [_glue_entry(layer) for layer in glue(network)],
+        **stamp(network),
     }
 
 
@@ -200,6 +232,10 @@ class _Manifest:
     def error(self, message: str) -> FormatError:
         """The error ``message`` about this manifest."""
         return FormatError(f"{self._folder / MANIFEST}: {message}")
+
+    def texts(self) -> dict[str, str]:
+        """What is text at its top."""
+        return {key: value for key, value in self._content.items() if isinstance(value, str)}
 
     def names(self, key: str) -> tuple[str, ...]:
         """The list of names called ``key``."""

@@ -13,6 +13,7 @@ from netx.errors import FormatError
 from netx.headroom import largest_sum
 from netx.network import Layer, Network
 from netx.neurons import GRADED, LIF
+from netx.nir_card import earlier_card, write_card
 from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
 
 Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs"]
@@ -36,10 +37,13 @@ def export(network: Network, path: Path, reader: Reader) -> None:
     problems = list(_problems(network, reader, path.suffix == suffix))
     if problems:
         raise FormatError(f"{path}: {reader} cannot run this network: {'; '.join(problems)}")
+    card = earlier_card(path) if reader != "lava" else {}
     try:
         save(network, path, "net" if reader == "lava" else "nir", "IF" if reader == "sinabs" else "LIF")
     except FormatError as error:
         raise FormatError(f"{error} (exported for {reader})") from None
+    if reader != "lava":
+        write_card(path, reader, card)
 
 
 def _problems(network: Network, reader: Reader, one_file: bool) -> Iterator[str]:

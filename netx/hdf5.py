@@ -196,6 +196,18 @@ class Group:
     def _listed(self) -> frozenset[str]:
         return frozenset(self.names())
 
+    def number_attribute(self, name: str) -> float:
+        """The attribute ``name``: one number."""
+        try:
+            if name not in self._handle.attrs:
+                raise self.error("is missing", f"@{name}")
+            kind = self._handle.attrs.get_id(name)
+            if kind.dtype.kind not in "biuf" or kind.shape not in ((), (1,)):
+                raise self.error("is not one number", f"@{name}")
+            return float(np.asarray(self._handle.attrs[name]).flat[0])
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be read ({error})", f"@{name}") from None
+
     def _member(self, name: str) -> Any:
         """The identifier of a group or dataset. h5py's own objects around them cost several times as much to make."""
         if _is_path(name):

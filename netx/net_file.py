@@ -20,6 +20,7 @@ from netx.arrays import IntArray
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
+from netx.fingerprint import stamp
 from netx.hdf5 import Group, check_agrees, opened
 from netx.lava_dl import DIRECT_RANGE, lava_dl_layers
 from netx.lowering import Plain, plain, raised, raised_bias
@@ -70,6 +71,7 @@ def write_net(network: Network, path: Path) -> None:
         with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
             own = file.create_group("monospike")
             _write_record(own, {"version": _VERSION, "input": source.name, "input_range": np.array(source.range)})
+            _write_record(own, stamp(network))
             for index, layer in enumerate(stock):
                 group = file.create_group(f"layer/{index}")
                 _write_datasets(group, layer.datasets)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
+from netx.fingerprint import stamp
 from netx.hdf5 import Group, check_agrees, opened
 from netx.lowering import plain, raised, squared
 from netx.network import Input, Layer, Network
@@ -72,6 +73,7 @@ def write_nir(network: Network, path: Path, neurons: NeuronKind = "LIF") -> None
     except NetworkError as error:
         raise FormatError(f"{path}: a .nir file cannot hold this network: {error}") from None
     try:
+        graph.metadata |= stamp(network)
         with write_whole(path) as temporary:
             nir.write(temporary, graph)
     except OSError as error:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from netx import limits
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
+from netx.fingerprint import stamp
 from netx.hdf5 import Group
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron, channel_bias
@@ -63,6 +64,7 @@ def write_nir_integers(network: Network, path: Path) -> None:
     except NetworkError as error:
         raise FormatError(f"{path}: a .nir file cannot hold this network: {error}") from None
     try:
+        graph.metadata |= stamp(network)
         with write_whole(path) as temporary:
             nir.write(temporary, graph)
     except OSError as error:

@@ -33,18 +33,27 @@ def likely_cause(
         if expected[place] == threshold:
             return f"threshold tie: the membrane equals the threshold {threshold}, and one engine fires at equality"
         return f"another threshold: the membranes agree, but {other.engine} decides differently (expected {threshold})"
-    if shift := _delay(expected, got):
-        return f"delay: {other.engine} gives what {reference.engine} gave {abs(shift)} frame(s) " + (
-            "before" if shift > 0 else "later"
-        )
-    if rearranged := _axes(expected[place[0]], got[place[0]]):
-        return f"axis order: {other.engine} agrees once {rearranged}"
+    if moved := rearranged(expected, got, place[0], (reference.engine, other.engine)):
+        return moved
     difference = got - expected
     if not (difference % _WRAP).any():
         return f"overflow: the membranes differ by a multiple of {_WRAP}, so one engine wrapped at 24 bits"
     if max(abs(int(expected[place])), abs(int(got[place]))) > limits.ACTIVATION_MAX:
         return f"overflow: the membrane is beyond {limits.ACTIVATION_MAX}, where 24-bit engines saturate"
     return _synaptic(network, frames, name, reference, difference, place)
+
+
+def rearranged(expected: npt.NDArray, got: npt.NDArray, frame: int, engines: tuple[str, str]) -> str:
+    """In words, how ``got`` is ``expected`` at other frames or in another order of axes; empty when it is neither.
+
+    Arrays of shape (frame, channel, row, column) with the first difference in ``frame``; engines: who gave them.
+    """
+    if shift := _delay(expected, got):
+        when = "before" if shift > 0 else "later"
+        return f"delay: {engines[1]} gives what {engines[0]} gave {abs(shift)} frame(s) {when}"
+    if turned := _axes(expected[frame], got[frame]):
+        return f"axis order: {engines[1]} agrees once {turned}"
+    return ""
 
 
 def _delay(expected: npt.NDArray[np.int64], got: npt.NDArray[np.int64]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,15 +74,16 @@ def compare(
     frames: Mapping[str, npt.ArrayLike],
     reference: Recording,
     others: Sequence[Recording],
+    only: Collection[str] | None = None,
 ) -> Comparison:
     """Compare every spike and membrane voltage of ``others`` with ``reference``, without tolerance.
 
-    frames: what the network was given, for naming the cause. Raises NetworkError when a recording lacks a layer or has
-    other shapes.
+    frames: what the network was given, for naming the cause. only: the layers to compare; None for all.
+    Raises NetworkError when a recording lacks a layer or has other shapes.
     """
     layers, first = [], None
     for layer in network.layers:
-        if layer.neuron is None:
+        if layer.neuron is None or (only is not None and layer.name not in only):
             continue
         expected = _values(reference, layer.name, reference)
         differing = np.zeros(expected[0].shape, dtype=bool)

@@ -16,8 +16,10 @@ from netx.errors import MonospikeError
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.deploy import deploy, verify
+from pipeline.cli.diff import diff_command
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
+from pipeline.cli.graph import graph
 from pipeline.cli.import_nir import import_nir
 from pipeline.cli.lint import lint_command
 from pipeline.cli.map import map_network
@@ -73,6 +75,8 @@ app.command()(search)
 app.command("lint")(lint_command)
 app.command("import")(import_nir)
 app.command("export")(export_command)
+app.command()(graph)
+app.command("diff")(diff_command)
 app.command()(track)
 app.command()(evaluate)
 app.command()(train)

@@ -82,8 +82,16 @@ def verify(
         float | None, typer.Option("--seconds", min=1, help="Time limit of each run of Lava.", show_default="1800")
     ] = None,
     config: ConfigOption = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="NIRData of another simulator, held against the network RUN.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", help="With --against: frames, where the file does not hold them.")
+    ] = None,
 ) -> None:
     """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
+
+    With --against a network's file, run in the exact engine, is held against what another simulator made of it.
 
     Ends with 0 when all are identical. Ends with 1 when not, and names the first layer, neuron and frame that differ.
     A check of a sequence that was stopped goes on from its last finished part.
@@ -93,6 +101,17 @@ def verify(
     from pipeline.deploy.verification import in_words
     from pipeline.model_zoo.names import checkpoint_path, packaged
 
+    if against is not None:
+        from pipeline.deploy.against import said, verify_against
+
+        result = verify_against(run, against, source, Progress())
+        for line in said(result, against):
+            typer.echo(line)
+        if not result.identical:
+            raise typer.Exit(1)
+        return
+    if source is not None:
+        raise MonospikeError("--input: is for a check with --against")
     if sequence is not None:
         model, out = checkpoint_path(str(run)), runs / "verify"
         verdict = verify_sequence(

@@ -9,19 +9,50 @@ from typing import Annotated
 import typer
 
 from netx.bundle import load
+from netx.errors import MonospikeError
 from netx.export import READERS, export
 
-Reader = Enum("Reader", {name: name for name in READERS}, type=str)  # type: ignore[misc]
+Reader = Enum("Reader", {name: name for name in (*READERS, "c", "sanafe")}, type=str)  # type: ignore[misc]
 
 
 def export_command(
     source: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .net or .nir file, or a folder for several chains.")],
     reader: Annotated[Reader, typer.Option("--for", help="Who is to read it.")],
+    frames: Annotated[
+        Path | None, typer.Option("--frames", help="With --for c or sanafe: frames, .npy or .npz; drawn otherwise.")
+    ] = None,
+    count: Annotated[int, typer.Option("--golden", min=1, help="With --for c or sanafe: frames at most.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    chip: Annotated[
+        str, typer.Option(help="With --for sanafe: a chip of the package, or a file NAME.yaml.")
+    ] = "loihi1_sanafe",
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="With --for sanafe: what map --out wrote; mapped anew otherwise.")
+    ] = None,
 ) -> None:
     """Write a network for lava-dl (.net), norse, snnTorch or sinabs (.nir), so that it gives the same spikes there.
 
+    --for c writes a folder of C11 that needs no library and checks itself on golden frames, --for sanafe a folder with
+    architecture, network, mapping and placement for SANA-FE, and a check.
     What the reader cannot run is refused, all at once and in its name; nothing is written then.
     """
-    export(load(source), target, reader.value)
+    if reader.value == "c":
+        # Imported here because it loads torch, for which --help should not wait.
+        from pipeline.deploy.export_c import export_c
+        from pipeline.model_zoo.networks import read_network
+
+        export_c(read_network(source), target, frames, count, seed)
+    elif reader.value == "sanafe":
+        from pipeline.deploy.export_sanafe import export_sanafe
+        from pipeline.model_zoo.networks import read_network
+
+        written = export_sanafe(read_network(source), target, chip, mapping, frames, count, seed)
+        if written.played:
+            typer.echo(f"their input is numbers, and their spikes are played back: {', '.join(written.played)}")
+        typer.echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
+    elif frames is not None:
+        raise MonospikeError("--frames: what is run is for --for c and sanafe")
+    else:
+        export(load(source), target, reader.value)
     typer.echo(f"{target}: for {reader.value}")

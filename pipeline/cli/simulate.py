@@ -38,6 +38,9 @@ def simulate(
         int | None, typer.Option(min=1, help="Steps to run; a single frame is held for all of them.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Recording to write (.npz).")] = None,
+    nirdata: Annotated[
+        Path | None, typer.Option("--nirdata", help="Inputs, spikes and voltages as NIRData (nir 1.0.8, HDF5).")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Refuse what only a simulator would let pass.")] = False,
     reset: Annotated[int | None, typer.Option(min=1, help="Frames after which LIF neurons forget all.")] = None,
     layers: LayersOption = None,
@@ -59,7 +62,7 @@ def simulate(
 
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise MonospikeError(f"--device {device}: expected cpu or cuda")
-    check_places(out)
+    check_places(out, nirdata)
     progress = Progress()
     network = read_network(net, layers, reset)
     how = running.How(strict, sums.value if sums else None, device)
@@ -72,5 +75,10 @@ def simulate(
     if out is not None and simulated.recording is not None:
         simulated.recording.save(out)
         progress.say(f"{simulated.done} of {simulated.frames} frames are in {out}")
+    if nirdata is not None and simulated.recording is not None:
+        from sim.nir_data import write_nir_data
+
+        write_nir_data(simulated.recording, network, frames, nirdata)
+        progress.say(f"{simulated.done} of {simulated.frames} frames are in {nirdata}")
     if simulated.done < simulated.frames:
         raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""``monospike diff``: two files' networks, held against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def diff_command(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A .net or .nir file, a folder, a run's folder or a model.")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="What is held against it.")],
+    frames: Annotated[
+        Path | None, typer.Option("--frames", help="Frames for both, .npy or .npz; drawn otherwise.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Frames to draw.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the frames that are drawn.")] = 0,
+) -> None:
+    """Say where two networks differ: layers, shapes, weights, thresholds, and the first spike on the same frames.
+
+    Ends with 0 when they hold the same integers, whatever their names, and with 1 when not.
+    """
+    # Imported here because it loads torch, for which --help should not wait.
+    from pipeline.deploy.network_diff import Frames, diff
+
+    found = diff(one, other, Frames(frames, count, seed))
+    for line in found.lines:
+        typer.echo(line)
+    if not found.same:
+        raise typer.Exit(1)

@@ -1,0 +1,287 @@
+"""Two networks, from whatever files, held against each other: what they are, and what they do on the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netx import FormatError, Input, Layer, MonospikeError, Network, Range
+from netx.bundle import MANIFEST, load
+from netx.difference import differences, graph_differences
+from netx.nir_graph import NirGraph, is_ours, read_graph
+from netx.stamp import read_stamp
+from pipeline.model_zoo.networks import read_network
+from quantize.nir_import import run_float
+from quantize.nir_import.errors import CannotError
+from quantize.nir_import.forms import NEURONS
+from sim import engine
+from sim.compare import compare
+from sim.drawn_frames import draw_frames
+from sim.frame_files import read_input
+from sim.programming import programmed
+
+_IN_RUNS = ("quantize/network", "network.nir", "network.net")
+"""Where the folder of a run has its network: of ``deploy``, and of ``import``."""
+
+_DEFAULT_DT = 1e-4
+"""Seconds; the time step of a NIR graph that does not say it, as ``import`` takes it."""
+
+_GRAPH_ERRORS = (CannotError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What running a graph raises whose nodes do not fit together: nobody has checked those of others."""
+
+_MOST_LINES = 40
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What both run on. file: as ``monospike simulate`` reads it; None draws ``count`` frames from ``seed``."""
+
+    file: Path | None = None
+    count: int = 4
+    seed: int = 0
+
+
+@dataclass
+class Diff:
+    """same: no difference in integers, connections or what comes of them. lines: what was found, in words."""
+
+    same: bool = True
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Something worth knowing that is no difference."""
+        self.lines.append(line)
+
+    def differs(self, line: str) -> None:
+        """A difference."""
+        self.same = False
+        self.lines.append(line)
+
+
+def diff(one: Path, other: Path, frames: Frames) -> Diff:
+    """Hold ``other`` against ``one``: ``.net`` or ``.nir`` files, folders of them, folders of runs, packaged models.
+
+    Raises MonospikeError for what cannot be read, and for a file of others against what is no NIR graph.
+    """
+    paths = [_network_in(path) for path in (one, other)]
+    foreign = [path.suffix == ".nir" and path.is_file() and not is_ours(path) for path in paths]
+    if not any(foreign):
+        return _networks(paths[0], paths[1], frames)
+    for path, name in zip(paths, (one, other), strict=True):
+        if path.suffix != ".nir" or not path.is_file():
+            raise FormatError(
+                f"{name}: is held against the NIR graph of others, and is none: import that with monospike import first"
+            )
+    return _graphs(read_graph(paths[0]), read_graph(paths[1]), frames)
+
+
+def _network_in(path: Path) -> Path:
+    """The file or folder of a network that ``path`` names: itself, or what is in the folder of a run."""
+    if path.is_dir() and not (path / MANIFEST).is_file():
+        for name in _IN_RUNS:
+            if (path / name).exists():
+                return path / name
+        raise FormatError(f"{path}: has no network: neither {MANIFEST} nor {', '.join(_IN_RUNS)}")
+    return path
+
+
+def _networks(one: Path, other: Path, frames: Frames) -> Diff:
+    found = Diff()
+    networks, prints = [], []
+    for path in (one, other):
+        if path.exists():
+            network = load(path)
+            stamp = read_stamp(path, network)
+            found.say(f"{path}: {stamp}")
+            prints.append(stamp.fingerprint)
+        else:
+            network = read_network(path)
+        networks.append(network)
+    expected, got = networks[0], _named_alike(networks[0], networks[1])
+    if got is not networks[1]:
+        found.say("names differ, and layers are taken in their order")
+    said = differences(expected, got)
+    if len(set(prints)) == 1 and len(prints) == 2:
+        said = {}  # what is left are names and an order that does nothing
+    for line in _listed(said):
+        found.differs(line)
+    if not said:
+        found.say("the same integers")
+    _spikes(found, expected, got, said, frames)
+    return found
+
+
+def _named_alike(expected: Network, got: Network) -> Network:
+    """``got`` with the names of ``expected`` where all shapes are the same in order, and the names are not."""
+    ones: list[Input | Layer] = [*expected.inputs, *expected.layers]
+    others: list[Input | Layer] = [*got.inputs, *got.layers]
+    alike = len(expected.inputs) == len(got.inputs) and len(ones) == len(others)
+    if not alike or {one.name for one in ones} == {one.name for one in others}:
+        return got
+    if any(expected.shape(one.name) != got.shape(two.name) for one, two in zip(ones, others, strict=True)):
+        return got
+    names = {two.name: one.name for one, two in zip(ones, others, strict=True)}
+    return Network(
+        tuple(replace(source, name=names[source.name]) for source in got.inputs),
+        tuple(
+            replace(layer, name=names[layer.name], inputs=tuple(names[name] for name in layer.inputs))
+            for layer in got.layers
+        ),
+        tuple(names[name] for name in got.outputs),
+    )
+
+
+def _spikes(found: Diff, expected: Network, got: Network, said: Mapping[str, list[str]], frames: Frames) -> None:
+    """What both do on the same frames, where they read the same."""
+    if [(one.name, one.shape) for one in expected.inputs] != [(one.name, one.shape) for one in got.inputs]:
+        found.say("their inputs differ: spikes cannot be compared")
+        return
+    narrow = _narrowed(expected, got)
+    if frames.file is None:
+        values: Mapping[str, npt.NDArray] = draw_frames(narrow, frames.count, frames.seed)
+        if narrow.correlations():
+            held = {source.name for source in narrow.template_network().inputs}
+            values = {name: np.repeat(one[:1], len(one), 0) if name in held else one for name, one in values.items()}
+    else:
+        values = read_input(frames.file, narrow, None, lava_order=False)
+    try:
+        _compared(found, (expected, got), values, said)
+    except MonospikeError as error:
+        if found.same:
+            raise
+        found.say(f"spikes cannot be compared: {error}")
+
+
+def _narrowed(expected: Network, got: Network) -> Network:
+    """``expected`` with inputs that both can read."""
+    inputs = []
+    for one, two in zip(expected.inputs, got.inputs, strict=True):
+        low, high = max(one.range.low, two.range.low), min(one.range.high, two.range.high)
+        inputs.append(Input(one.name, one.shape, Range(low, high) if low < high else one.range))
+    return Network(tuple(inputs), expected.layers, expected.outputs)
+
+
+def _compared(
+    found: Diff, pair: tuple[Network, Network], values: Mapping[str, npt.NDArray], said: Mapping[str, list[str]]
+) -> None:
+    """Template first, for networks that have one; then the rest."""
+    stages = [(pair, values)]
+    if pair[0].correlations() and pair[1].correlations():
+        templates = pair[0].template_network(), pair[1].template_network()
+        target = {source.name: values[source.name][:1] for source in templates[0].inputs}
+        programs = [programmed(network, values) for network in pair]
+        stages = [(templates, target), ((programs[0][0], programs[1][0]), programs[0][1])]
+    total = layers = 0
+    for networks, frames in stages:
+        one = replace(engine.run(networks[0], frames), engine="A")
+        other = replace(engine.run(networks[1], frames), engine="B")
+        shared = {
+            name
+            for name in one.membranes
+            if name in other.membranes
+            and one.membranes[name].shape == other.membranes[name].shape
+            and (name in one.spikes, name in one.messages) == (name in other.spikes, name in other.messages)
+        }
+        result = compare(networks[0], frames, one, [other], only=shared)
+        layers += len(result.layers)
+        total += one.frames
+        if result.first_divergence is not None:
+            first = result.first_divergence
+            own = said.get(first.layer)
+            cause = f"{'; '.join(own)}" if own else first.cause
+            found.differs(f"first divergence: {replace(first, cause=cause)}")
+            return
+    found.say(f"{'the same spikes' if found.same else 'no neuron shows it'}: {layers} layers, {total} frames")
+
+
+def _graphs(expected: NirGraph, got: NirGraph, frames: Frames) -> Diff:
+    found = Diff()
+    said = graph_differences(expected, got)
+    for line in _listed(said):
+        found.differs(line)
+    if not said:
+        found.say("the same nodes, parameters and edges")
+    try:
+        _float_spikes(found, expected, got, said, frames)
+    except (MonospikeError, *_GRAPH_ERRORS) as error:
+        found.say(f"spikes cannot be compared: {error}")
+    return found
+
+
+def _float_spikes(
+    found: Diff, expected: NirGraph, got: NirGraph, said: Mapping[str, list[str]], frames: Frames
+) -> None:
+    """Both graphs node by node in double precision."""
+    values = _graph_frames(expected, frames)
+    shared = tuple(
+        name
+        for name, node in expected.nodes.items()
+        if node.kind in NEURONS and name in got.nodes and got.nodes[name].kind == node.kind
+    )
+    if not shared:
+        found.say("they have no neurons in common: spikes cannot be compared")
+        return
+    runs = [run_float(graph, values, graph.dt or _DEFAULT_DT, shared) for graph in (expected, got)]
+    order = {name: index for index, name in enumerate(_downstream(expected))}
+    for name in sorted(shared, key=lambda name: order.get(name, 0)):
+        one, other = (run.values[name][0] for run in runs)
+        if one.shape != other.shape:
+            found.differs(f"{name}: spikes have shape {other.shape}, expected {one.shape}")
+            return
+        if not np.array_equal(one, other):
+            place = tuple(int(i) for i in np.argwhere(one != other)[0])
+            cause = "; ".join(said.get(name, [])) or "what it reads differs: " + ", ".join(said)
+            found.differs(
+                f"first divergence: node {name!r}, neuron {place[1:]}, frame {place[0]}: spikes: A {one[place]:g}, "
+                f"B {other[place]:g}. Likely cause: {cause}"
+            )
+            return
+    count = next(iter(values.values())).shape[1]
+    found.say(f"{'the same spikes' if found.same else 'no neuron shows it'}: {len(shared)} nodes, {count} frames")
+
+
+def _graph_frames(graph: NirGraph, frames: Frames) -> dict[str, npt.NDArray]:
+    """For every input node (1, frame, ...): drawn spikes, or those of the file."""
+    shapes = {
+        name: tuple(int(size) for size in np.ravel(node.values["shape"]))
+        for name, node in graph.nodes.items()
+        if node.kind == "Input" and "shape" in node.values
+    }
+    if not shapes:
+        raise FormatError("there is no input that says its shape")
+    if frames.file is None:
+        random = np.random.default_rng(frames.seed)
+        return {name: random.random((1, frames.count, *shape)) < 0.5 for name, shape in shapes.items()}
+    from pipeline.deploy.nir_import.run import read_frames
+
+    arrays = read_frames(frames.file)
+    if len(shapes) == 1 and len(arrays) == 1:
+        arrays = {next(iter(shapes)): next(iter(arrays.values()))}
+    found = {}
+    for name, shape in shapes.items():
+        if name not in arrays or arrays[name].size % max(int(np.prod(shape)), 1):
+            raise FormatError(f"{frames.file}: has no frames of shape {shape} for the input {name!r}")
+        found[name] = arrays[name].reshape(1, -1, *shape)
+    return found
+
+
+def _downstream(graph: NirGraph) -> list[str]:
+    """The nodes as they are reached from the inputs, breadth first."""
+    order = [name for name, node in graph.nodes.items() if node.kind == "Input"]
+    seen = set(order)
+    for name in order:
+        for source, target in graph.edges:
+            if source == name and target not in seen:
+                seen.add(target)
+                order.append(target)
+    return order
+
+
+def _listed(said: Mapping[str, list[str]]) -> list[str]:
+    lines = [f"{name}: {text}" if name else text for name, texts in said.items() for text in texts]
+    rest = len(lines) - _MOST_LINES
+    return lines if rest <= 0 else [*lines[:_MOST_LINES], f"... and {rest} more"]
