@@ -17,7 +17,7 @@ from netx.difference import differences
 from netx.nir_file import write_nir_integers
 from pipeline.cli import app
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "nir"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "nir"
 
 
 def network(weight: int = 3, threshold: int = 4, bias: int = 1, name: str = "conv") -> Network:
