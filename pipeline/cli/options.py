@@ -43,10 +43,16 @@ LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
     """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.checkpoint import load_processing
+    from pipeline.tasks.tracking.demo_config import DEMO_TRACKER
     from pipeline.tasks.tracking.settings import settings_for
     from pipeline.tasks.tracking.trackers import is_model
 
-    return settings_for(is_model(tracker), config, benchmark)
+    if is_model(tracker):
+        path = checkpoint_path(tracker)
+        return settings_for(load_processing(path), config, benchmark, str(path))
+    return settings_for(DEMO_TRACKER, config, None, tracker)
 
 
 def parsed_box(box: str | None) -> Box | None:

@@ -10,7 +10,7 @@ from netx.synapses import conv_output_size
 from pipeline.core.config import Section
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.models.config import Threshold
-from pipeline.tasks.tracking.config import PairConfig
+from pipeline.tasks.tracking.config import PairConfig, TrackerConfig
 
 
 class ConvConfig(Section):
@@ -82,3 +82,16 @@ class TrainConfig(Section):
     fresh_clips: int = Field(1, ge=0, description="clips that replace the oldest ones at each step")
     composition: CompositionSpec = CompositionSpec(frames=6, height=180, width=240)
     pairs: PairConfig = PairConfig()
+
+
+DEMO_TRACKER = TrackerConfig(
+    context=0.25,
+    window=0.25,
+    penalty=0.06,
+    size_rate=0.5,
+    smallest=4,
+    zero_rim=False,
+    border="frame",
+    whole_pixels=False,
+)
+"""The crops that the packaged student was trained with, and its post-processing."""

@@ -12,21 +12,18 @@ from safetensors.torch import save
 
 from netx.errors import FormatError
 from netx.files import write_whole
+from pipeline.core.task import Batch
 from pipeline.datasets.synthetic.stream import ClipStream
 from pipeline.models.safetensors_file import check_tensors, read_safetensors
-from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.config import LossConfig, TrackerConfig, TrackingTerm, TrainSettings
 from pipeline.tasks.tracking.demo_config import StudentConfig, TrainConfig
 from pipeline.tasks.tracking.demo_student import Student
-from pipeline.tasks.tracking.losses import LossConfig
 from pipeline.tasks.tracking.predictor import Geometry
-from pipeline.tasks.tracking.sampling import draw_crops
+from pipeline.tasks.tracking.sampling import as_batch, draw_crops
 from pipeline.tasks.tracking.terms import Tracking
-from pipeline.tasks.tracking.training_config import TrainSettings
-from pipeline.training.batches import CropBatch, as_batch
 from pipeline.training.config import OptimiserConfig
-from pipeline.training.distillation.config import TrackingTerm
-from pipeline.training.distributed import Place
-from pipeline.training.loop import Method, learner_of
+from pipeline.training.distributed import DistributedContext
+from pipeline.training.loop import Method, learners_of
 from pipeline.training.loop import train as train_models
 from pipeline.training.state import load_state, save_state
 
@@ -60,20 +57,20 @@ def train(
     term = TrackingTerm(kind="tracking", model=_NAME, loss=LossConfig())
     method = Method({_NAME: student}, {}, [Tracking(term, student_config.stride)])
     settings = _settings(config)
-    learner = learner_of(method, settings)
+    learners = learners_of(method, settings)
     fingerprint = _fingerprint(student_config, config, tracker, seed)
     saved = load_state(state_file, lambda stored: stored == fingerprint)
     if saved:
-        saved.restore(method.learning, learner.optimiser)
+        saved.restore(method, learners)
     first = saved.step if saved else 0
     stream = _batches(clips, config, geometry_of(student_config), tracker.context, seed, first)
 
-    def after_step(step: int, losses: Mapping[str, float], _: float) -> None:
+    def after_step(step: int, losses: Mapping[str, float], _: Mapping[str, float]) -> None:
         if step % config.save_every == 0:
-            save_state(state_file, method.learning, learner.optimiser, step, fingerprint)
+            save_state(state_file, method, learners, step, fingerprint)
         report(step, ", ".join(f"{name.partition('/')[2]} {value:.3f}" for name, value in losses.items()))
 
-    train_models(method, learner, settings, first, stream, Place(torch.device("cpu")), after_step)
+    train_models(method, learners, settings, first, stream, DistributedContext(torch.device("cpu")), after_step)
     return student.eval()
 
 
@@ -87,7 +84,7 @@ def _settings(config: TrainConfig) -> TrainSettings:
 
 def _batches(
     clips: ClipStream, config: TrainConfig, geometry: Geometry, context: float, seed: int, first: int
-) -> Iterator[CropBatch]:
+) -> Iterator[Batch]:
     for step in range(first, config.steps):
         window = clips.window(step)
         pick = lambda random: window[int(random.integers(len(window)))]  # noqa: B023, E731

@@ -11,24 +11,22 @@ from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.operations import LayerWork
 from pipeline.datasets.sequence import Sequence
-from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.checkpoint import load_with_processing
 from pipeline.tasks.tracking.deployable import TrainedModel
-from pipeline.tasks.tracking.model_tracker import CONTEXT
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.operations import Recorded, View, by_model, chip_input, on_host
 from pipeline.tasks.tracking.predictor import Pixels, Scorer
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import ModelScorer, crops_of
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.subject import Subject
 
 
 def open_model(checkpoint: Path) -> Subject:
     """Raises FormatError when the file holds no model, MonospikeError when it doesn't spike."""
-    model = load_model(checkpoint)
+    model, stored = load_with_processing(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
-    return ModelSubject(TrainedModel(model, settings_for(True, None).model_copy(update={"context": CONTEXT})))
+    return ModelSubject(TrainedModel(model, stored))
 
 
 class ModelSubject(Subject):
