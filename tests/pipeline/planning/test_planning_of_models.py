@@ -18,13 +18,13 @@ from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.sequence import Sequence
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
+from pipeline.tasks.tracking.demo_config import DEMO_TRACKER
 from pipeline.tasks.tracking.demo_convert import to_network
 from pipeline.tasks.tracking.demo_scorers import NetworkScorer
 from pipeline.tasks.tracking.demo_student import Student
 from pipeline.tasks.tracking.demo_tracker import stored_config
 from pipeline.tasks.tracking.demo_train import geometry_of, load_checkpoint
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
-from pipeline.tasks.tracking.settings import settings_for
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
     )
     assert result.exit_code == 1, result.output  # pixels are numbers, which Loihi 1 cannot send
 
-    geometry, settings = geometry_of(student.config), settings_for(False, None)
+    geometry, settings = geometry_of(student.config), DEMO_TRACKER
     scorer = NetworkScorer(to_network(student), student)
     boxes = track(scorer, sequence.frames[:4], sequence.boxes[0], geometry, settings)
     crops = [search_pixels(sequence.frames[i], boxes[i - 1], geometry, settings) for i in (1, 2, 3)]

@@ -455,39 +455,3 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
         load_model(tmp_path / "nothing.safetensors")
     save_model(load_model(path), tmp_path / "it.safetensors")
     assert_same_weights(tmp_path / "it.safetensors", path)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "complaint"),
-    [
-        (
-            "{kind: tracking, model: student}",
-            "{kind: tracking, model: pupil}",
-            r"there is no model 'pupil', only student",
-        ),
-        ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
-        ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
-        ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
-        ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
-        ("warm_up: 2", "freeze: [{pattern: '('}]", r"is no regular expression"),
-        ("kind: composed", "kind: videos", r"data.0.*videos"),
-        ("  sequences: 1", "  pictures: null", r"validation: .*has no sequences"),
-    ],
-)
-def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new, complaint):
-    with pytest.raises(ConfigError, match=rf"training.yaml: .*{complaint}"):
-        configuration(tmp_path, (old, new))
-
-
-CONFIGS = Path(__file__).parents[3] / "configs"
-TRAININGS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if "\nlosses:" in path.read_text()]
-
-
-def test_there_are_trainings_of_every_kind():
-    kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
-    assert {*kinds, "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
-
-
-@pytest.mark.parametrize("name", TRAININGS)
-def test_the_configurations_that_come_along_are_valid(name):
-    assert read_config(CONFIGS / f"{name}.yaml", TrainingConfig).name == name

@@ -23,12 +23,12 @@ from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.results import RESULTS
 from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
+from pipeline.tasks.tracking.demo_config import DEMO_TRACKER
 from pipeline.tasks.tracking.demo_convert import to_network
 from pipeline.tasks.tracking.demo_scorers import NetworkScorer
 from pipeline.tasks.tracking.demo_tracker import stored_config
 from pipeline.tasks.tracking.demo_train import geometry_of, load_checkpoint
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
-from pipeline.tasks.tracking.settings import settings_for
 from sim import engine
 from sim.activity import count
 
@@ -68,7 +68,7 @@ def test_every_combination_is_a_candidate(results):
 
 def test_what_is_not_varied_tracks_and_costs_as_the_student_does(results, config, checkpoint):
     student = load_checkpoint(checkpoint, stored_config(checkpoint))
-    network, geometry, settings = to_network(student), geometry_of(student.config), settings_for(False, None)
+    network, geometry, settings = to_network(student), geometry_of(student.config), DEMO_TRACKER
     overlaps, joules = [], []
     for sequence in make_sequences(config.data, config.seed):
         boxes = track(NetworkScorer(network, student), sequence.frames, sequence.boxes[0], geometry, settings)
