@@ -15,6 +15,7 @@ from rich.console import Console
 from netx.errors import MonospikeError
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
+from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
 from pipeline.cli.diff import diff_command
 from pipeline.cli.evaluate import evaluate
@@ -83,6 +84,7 @@ app.command()(train)
 app.command()(study)
 app.command()(configs)
 app.command()(models)
+app.command()(convert)
 app.command()(package)
 app.command()(selfcheck)
 app.command()(bench)

@@ -81,11 +81,21 @@ def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name. Raises ConfigError when the file is missing or wrong."""
+    """Crops and post-processing of a tracker, by name.
+
+    Raises ConfigError when the file is missing or wrong, FormatError where it has other crops than the
+    model was trained with.
+    """
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.checkpoint import load_processing
+    from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.settings import settings_for
     from pipeline.tasks.tracking.trackers import REFERENCES
 
-    return settings_for(tracker not in REFERENCES, config, benchmark)
+    if tracker in REFERENCES:
+        return TrackerConfig()
+    path = checkpoint_path(tracker)
+    return settings_for(load_processing(path), config, benchmark, str(path))
 
 
 def parsed_box(box: str | None) -> Box | None:

@@ -25,7 +25,7 @@ class FixedBox:
     def start(self, _: Image, box: Box) -> None:
         self._box = np.asarray(box, dtype=np.float64)
 
-    def follow(self, _: Image) -> Box:
+    def step(self, _: Image) -> Box:
         return self._box
 
     def search(self, _: Image, box: Box) -> Box:
@@ -53,7 +53,7 @@ class NanoTrack:
         x, y, width, height = (round(float(value)) for value in box)
         self._tracker.init(_bgr(frame), (x, y, max(width, 1), max(height, 1)))
 
-    def follow(self, frame: Image) -> Box:
+    def step(self, frame: Image) -> Box:
         _, box = self._tracker.update(_bgr(frame))
         return np.array(box, dtype=np.float64)
 

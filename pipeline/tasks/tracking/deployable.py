@@ -12,15 +12,14 @@ import torch
 from netx import Network
 from netx.errors import MonospikeError
 from pipeline.deploy.verification import Target
-from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.checkpoint import processed
+from pipeline.tasks.tracking.checkpoint import load_with_processing
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.model_tracker import CONTEXT
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, Scorer
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer, crops_of, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.slayer_recording import Answers, answer_searches, recording, slayer_twin
 from sim.recording import Recording
 
@@ -29,17 +28,19 @@ _PIXEL_BITS = 8
 
 
 def trained_model(checkpoint: Path, changes: TrackerConfig) -> TrainedModel:
-    """The student in a checkpoint. changes: post-processing that is other than published.
+    """The student in a checkpoint. changes: post-processing that is other than what was saved with it.
 
-    Raises FormatError when the file is no model's, MonospikeError when not all of it is on the chip at one time step.
+    Raises FormatError when the file is no model's, or was trained with other crops than ``changes`` asks for,
+    MonospikeError when not all of it is on the chip at one time step.
     """
-    model = load_model(checkpoint)
+    model, stored = load_with_processing(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{checkpoint}: holds no spiking network; deploy the student that learned from it")
     if model.config.head != "chip" or model.config.encoder != "chip":
         raise MonospikeError(f"{checkpoint}: has an encoder or a head on the host; deploy one that is all on the chip")
-    settings = settings_for(True, None).model_copy(update=changes.model_dump(exclude_unset=True))
-    return TrainedModel(model, settings.model_copy(update={"context": CONTEXT}))
+    settings = processed(stored, changes.model_dump(exclude_unset=True), str(checkpoint))
+    assert isinstance(settings, TrackerConfig), "a copy"
+    return TrainedModel(model, settings)
 
 
 @dataclass(frozen=True, eq=False)

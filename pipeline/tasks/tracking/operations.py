@@ -21,22 +21,21 @@ from pipeline.core.operations import LayerWork, Work
 from pipeline.datasets.annotations import has_box
 from pipeline.datasets.video import Video
 from pipeline.tasks.tracking.checkpoint import Model
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.cost_table import cost_table
-from pipeline.tasks.tracking.model_tracker import CONTEXT
 from pipeline.tasks.tracking.models.config import SiameseConfig, SiamFCppConfig, SpikingConfig
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import crops_of, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.validation import RATE_FRAMES
 from sim import engine
 from sim.activity import count
 from sim.recording import Recording
 
-_BACKBONE = ("search_conv", "search_pool", "backbone.")
-"""What names of backbone layers begin with; the others are the head's."""
+_TEACHER_BACKBONE = "backbone."
+"""The attribute of the teacher that holds its backbone, whose layers are called after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +46,12 @@ class View:
     search: Tensor
 
 
-def views(videos: Sequence[Video], config: SiameseConfig, benchmark: str) -> list[View]:
-    """For each sequence its target and some frames, spread evenly, each cropped around the true box as a model's crops
-    on the benchmark of that name are.
+def views(videos: Sequence[Video], config: SiameseConfig, settings: TrackerConfig) -> list[View]:
+    """For each sequence its target and some frames, spread evenly, each cropped around the true box.
 
-    Raises DataError or FormatError where a frame cannot be had.
+    settings: how crops are made, as saved with the model. Raises DataError or FormatError where a frame cannot be had.
     """
     geometry = geometry_of(config)
-    settings = settings_for(True, None, benchmark).model_copy(update={"context": CONTEXT})
     result = []
     for video in videos:
         known = np.flatnonzero(has_box(video.boxes))
@@ -151,12 +148,13 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     frames //= student.time_steps  # every frame came once a step
     host = on_host(student)
     encoder = {row.layer: row.macs for row in host if row.layer in sums}
+    roles = student.roles
     layers = []
     for name, total in sums.items():
         spikes, synops, macs = (float(value / frames) for value in total)
         if name in encoder:
             macs = encoder[name] * student.time_steps
-        layers.append(LayerWork(name, name.startswith(_BACKBONE), neurons[name], spikes, synops, macs))
+        layers.append(LayerWork(name, roles[name].part == "backbone", neurons[name], spikes, synops, macs))
     # Both branches correlate by the same module, in two rows of one name.
     layers += [row for row in host if row.layer not in encoder]
     return Work(student.time_steps, tuple(layers), layers[0].macs / student.time_steps)
@@ -181,7 +179,7 @@ def _macs(config: SiameseConfig, prefix: str) -> tuple[LayerWork, ...]:
     teacher = SiamFCppConfig(**{key: getattr(config, key) for key in SiameseConfig.model_fields})
     _, rows = cost_table(SiamFCpp(teacher))
     return tuple(
-        LayerWork(row.layer, row.layer.startswith(_BACKBONE), 0, 0.0, 0.0, float(row.macs))
+        LayerWork(row.layer, row.layer.startswith(_TEACHER_BACKBONE), 0, 0.0, 0.0, float(row.macs))
         for row in rows
         if row.layer.startswith(prefix)
     )

@@ -95,7 +95,7 @@ class Siamese:
             self._border = [int(mean) for mean in mean_colour(frame)]
         self._scorer.program(template_pixels(frame, self._box, self._geometry, self._settings, self._border))
 
-    def follow(self, frame: Image) -> Box:
+    def step(self, frame: Image) -> Box:
         """The target's box in the next frame."""
         assert self._box is not None, "start() comes first"
         self._box = self.search(frame, self._box)
@@ -121,7 +121,7 @@ def track(
     boxes = [np.asarray(first_box, dtype=np.float64)]
     progress()
     for frame in frames[1:]:
-        boxes.append(tracker.follow(frame))
+        boxes.append(tracker.step(frame))
         progress()
     return np.array(boxes)
 

@@ -88,7 +88,7 @@ def crops_of_sequence(
             check_box(box, frame.shape[1], frame.shape[0], where, video.origin)
             loop.start(frame, box)
             continue
-        box = loop.follow(frame)
+        box = loop.step(frame)
         if number % selection.every == 0:
             kept[number] = recorder.search
         if selection.reprogram is not None and number % selection.reprogram == 0:

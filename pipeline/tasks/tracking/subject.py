@@ -12,16 +12,14 @@ from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.operations import LayerWork
 from pipeline.datasets.clip import Clip
-from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.checkpoint import load_with_processing
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.deployable import TrainedModel
-from pipeline.tasks.tracking.model_tracker import CONTEXT
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.operations import Recorded, View, by_engine, by_model, chip_input, on_host
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, Scorer, search_pixels, template_pixels
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import ModelScorer, crops_of
-from pipeline.tasks.tracking.settings import settings_for
 
 
 class Subject:
@@ -88,7 +86,7 @@ class Subject:
 
 def open_subject(checkpoint: Path) -> Subject:
     """The student in a checkpoint. Raises FormatError when the file is none, MonospikeError when it doesn't spike."""
-    model = load_model(checkpoint)
+    model, processing = load_with_processing(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
-    return Subject(TrainedModel(model, settings_for(True, None).model_copy(update={"context": CONTEXT})))
+    return Subject(TrainedModel(model, processing))

@@ -85,7 +85,7 @@ def _answer(tracker: Tracker, frame: RGB, start: Box | None) -> tuple[Box, float
         tracker.start(frame, start)
         return start, 0.0
     began = time.perf_counter()
-    return tracker.follow(frame), time.perf_counter() - began
+    return tracker.step(frame), time.perf_counter() - began
 
 
 def _speed(frames: int, seconds: float) -> str:

@@ -17,7 +17,7 @@ class Tracker(Protocol):
         """Take what ``box`` marks in ``frame`` as the target. frame: uint8 RGB, (height, width, 3). box: x, y, width,
         height in pixels, float64."""
 
-    def follow(self, frame: Image) -> Box:
+    def step(self, frame: Image) -> Box:
         """The target's box in the next frame."""
 
     def search(self, frame: Image, box: Box) -> Box:

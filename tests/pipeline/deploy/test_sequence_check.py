@@ -21,14 +21,14 @@ from pipeline.datasets.video_source import open_video
 from pipeline.deploy.sequence_verification import CheckSettings, check_sequence, in_lava
 from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.model_tracker import CONTEXT, around
+from pipeline.tasks.tracking.model_tracker import around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig, Width
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
 from pipeline.tasks.tracking.recorded_crops import Selection, crops_of_sequence
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
-from pipeline.training.calibration import calibrate
 from sim import engine
 from sim.recording import Recording
 
@@ -212,10 +212,10 @@ def test_the_crops_are_those_around_the_trackers_own_boxes(sequence):
     model = student(sequence)
     video = open_video(sequence)
     frames, box = list(video.frames()), video.boxes[0]
-    settings = TrackerConfig(context=CONTEXT)
+    settings = TrackerConfig()
     tracker = around(IntegerScorer(model), model, settings)
     tracker.start(frames[0], box)
-    boxes = [box, *(tracker.follow(frame) for frame in frames[1:5])]
+    boxes = [box, *(tracker.step(frame) for frame in frames[1:5])]
     first, second = looked_at(model, sequence, Selection(most=6, every=2, reprogram=4))
     geometry = geometry_of(model.config)
     assert (first.taken, first.frames, second.taken, second.frames) == (0, (2, 4), 4, (6,))

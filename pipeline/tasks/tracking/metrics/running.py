@@ -30,7 +30,7 @@ def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictio
     a frame cannot be had; MonospikeError when the tracker cannot be told where to search.
     """
     recorder = _Recorder(tracker, video, tick)
-    answer = recorder.follow if video.near is None else recorder.search
+    answer = recorder.step if video.near is None else recorder.search
     for frame, picture in enumerate(video.frames()):
         if frame == 0:
             recorder.start(frame, picture)
@@ -55,7 +55,7 @@ def supervised(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predict
             recorder.start(frame, picture)
             recorder.record(frame, State.STARTED)
         else:
-            box = recorder.follow(frame, picture)
+            box = recorder.step(frame, picture)
             bound = picture.shape[1], picture.shape[0]
             if polygon_overlap(corners_of(box[None])[0], video.polygons[frame], bound) > 0:
                 recorder.record(frame, State.TRACKED, box)
@@ -81,8 +81,8 @@ class _Recorder:
         self._tracker.start(picture, self._video.boxes[frame])
         self._took(frame, time.perf_counter() - began)
 
-    def follow(self, frame: int, picture: Image) -> Box:
-        return self._timed(frame, lambda: self._tracker.follow(picture))
+    def step(self, frame: int, picture: Image) -> Box:
+        return self._timed(frame, lambda: self._tracker.step(picture))
 
     def search(self, frame: int, picture: Image) -> Box:
         assert self._video.near is not None

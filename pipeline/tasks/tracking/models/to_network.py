@@ -5,10 +5,8 @@ from __future__ import annotations
 from netx import LIF, Accumulator, Correlation, Input, Layer, Network, Pool, Shape, prove_headroom
 from pipeline.tasks.tracking.crop import pixel_range
 from pipeline.tasks.tracking.models.siamfcpp import BRANCHES, KERNELS, POOLED
-from pipeline.tasks.tracking.models.spiking import READOUTS, SpikingSiamFCpp
+from pipeline.tasks.tracking.models.spiking import READOUTS, SIDES, SpikingSiamFCpp
 from quantize.slayer import QuantizeError, read_accumulator, read_conv, read_lif
-
-ROLES = ("template", "search")
 
 
 def to_network(student: SpikingSiamFCpp) -> Network:
@@ -23,8 +21,8 @@ def to_network(student: SpikingSiamFCpp) -> Network:
         raise QuantizeError(
             f"the student runs {student.time_steps} time steps, and only one becomes a network: prune it to T = 1"
         )
-    inputs = tuple(_input(student, role) for role in ROLES)
-    layers = [layer for role in ROLES for layer in _backbone(student, role)]
+    inputs = tuple(_input(student, role) for role in SIDES)
+    layers = [layer for role in SIDES for layer in _backbone(student, role)]
     outputs: tuple[str, ...] = ("template_conv5", "search_conv5")
     if student.config.head == "chip":
         layers += [layer for branch in BRANCHES for layer in _branch(student, branch)]

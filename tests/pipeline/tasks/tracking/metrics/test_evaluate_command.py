@@ -16,9 +16,9 @@ from PIL import Image
 import pipeline.tasks.tracking.metrics.results
 from pipeline.cli import app as cli
 from pipeline.datasets.catalog import find_benchmark
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.metrics.evaluate import open_runs
 from pipeline.tasks.tracking.metrics.page import render
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.trackers import open_tracker
 
 SCHEMA = json.loads((Path(pipeline.tasks.tracking.metrics.__file__).parent / "schema.json").read_text())
@@ -146,7 +146,7 @@ def test_a_frame_is_searched_as_if_none_had_been_before(evaluate, root: Path, tm
     runs = open_runs(find_benchmark("folder"), root, single_frame=3)
     run = next(run for run in runs if run.name == "Moved")
     first, *_, last = run.frames()
-    tracker = open_tracker(str(checkpoint), "integer", settings_for(True, None))
+    tracker = open_tracker(str(checkpoint), "integer", TrackerConfig())
     tracker.start(first, run.boxes[0])
     # Files count pixels from 1, as the ground truth does.
     np.testing.assert_allclose(tracker.search(last, run.near[-1]), written[-1] - [1, 1, 0, 0], atol=1e-4)

@@ -112,13 +112,13 @@ class Drifter:
     """Moves its box by the same step each frame, whatever it sees."""
 
     def __init__(self, step: tuple[float, float]) -> None:
-        self.step = np.array([*step, 0, 0], dtype=float)
+        self.move = np.array([*step, 0, 0], dtype=float)
 
     def start(self, _: np.ndarray, box: np.ndarray) -> None:
         self.box = np.array(box, dtype=float)
 
-    def follow(self, _: np.ndarray) -> np.ndarray:
-        self.box = self.box + self.step
+    def step(self, _: np.ndarray) -> np.ndarray:
+        self.box = self.box + self.move
         return self.box
 
 
@@ -131,7 +131,7 @@ class DrifterOfToolkit(Tracker):
         self._drifter.start(np.asarray(image), box)
 
     def update(self, image: Image.Image) -> np.ndarray:
-        return self._drifter.follow(np.asarray(image))
+        return self._drifter.step(np.asarray(image))
 
 
 FRAMES = 60
