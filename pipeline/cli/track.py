@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netx.files import check_places, write_whole
-from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, parsed_box, tracker_settings
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.tracker import Tracker
@@ -39,7 +39,7 @@ def track(
     from pipeline.core.progress import Progress
     from pipeline.datasets.video_source import open_footage
     from pipeline.report.animation import Animation
-    from pipeline.tasks.tracking.following import first_box, follow
+    from pipeline.tasks.tracking.following import first_box, follow, parsed_box
 
     footage, progress, animation = open_footage(source), Progress(), Animation()
     start = first_box(footage, parsed_box(box))

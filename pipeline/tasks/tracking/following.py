@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netx.errors import MonospikeError
 from pipeline.core.progress import Progress
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.images import RGB
@@ -51,6 +52,19 @@ def first_box(footage: Footage, given: Box | None) -> Box:
             "the folder the path of the groundtruth_rect file that is meant"
         )
     return footage.truth[0]
+
+
+def parsed_box(box: str | None) -> Box | None:
+    """``x,y,width,height`` as numbers. Raises MonospikeError."""
+    if box is None:
+        return None
+    try:
+        values = np.array([float(word) for word in box.split(",")])
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (4,):
+        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
+    return values
 
 
 def follow(

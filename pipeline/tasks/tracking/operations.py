@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from netx import Network
-from pipeline.core.operations import LayerWork, Work
+from pipeline.core.operations import LayerWork, Recorded, Work
 from pipeline.datasets.sequence import has_box
 from pipeline.datasets.video import Entry
 from pipeline.tasks.tracking.checkpoint import Model
@@ -85,18 +85,6 @@ def work(model: Model, shown: Sequence[View]) -> Work:
     return _work(student, recorded)
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What one view did in one time step, on the search branch.
-
-    inputs: what entered the chip, (frame, channel, row, column).
-    """
-
-    network: Network
-    inputs: npt.NDArray[np.int32]
-    recording: Recording
-
-
 def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32]) -> Recorded:
     """One time step of the search branch on the exact engine.
 
@@ -108,7 +96,7 @@ def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.
         spikes = engine.run(templates, {"template": template}).spikes
         kernels = {name: spikes[name][0] for name in templates.outputs}
     programmed = _search_network(network, kernels)
-    return Recorded(programmed, search, engine.run(programmed, {"search": search}))
+    return Recorded(programmed, search, engine.run(programmed, {"search": search}), _backbone(programmed))
 
 
 def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
@@ -132,7 +120,7 @@ def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Record
                 inputs = spikes["search_conv1"].astype(np.int32)
             kernels = {name: spikes[name][0] for name in spikes if name.endswith("_kernel")}
             search = _search_network(network, kernels)
-            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
+            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)), _backbone(search))
 
 
 def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
@@ -141,7 +129,7 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     neurons: dict[str, int] = {}
     frames = 0
     for one in recorded:
-        activity = count(one.network, {"search": one.inputs}, one.recording)
+        activity = count(one.network, one.frames, one.recording)
         frames += activity.frames
         if student.config.encoder == "host":  # its spikes are the network's input
             _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0))
@@ -194,6 +182,11 @@ def _single_step(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
     single = SpikingSiamFCpp(config)
     single.load_state_dict(student.state_dict())
     return single.eval()
+
+
+def _backbone(searching: Network) -> tuple[str, ...]:
+    """Names of the search network's own layers, before they meet the template."""
+    return tuple(layer.name for layer in searching.layers if layer.name.startswith(_BACKBONE))
 
 
 def _search_network(network: Network, kernels: Mapping[str, npt.NDArray[np.uint8]]) -> Network:
