@@ -36,7 +36,7 @@ def deploy(
     """
     # Imported here because they load torch and SLAYER, for which --help should not wait.
     from pipeline.deploy.config import load_config
-    from pipeline.deploy.run import Run
+    from pipeline.deploy.run import open_run
     from pipeline.deploy.stages import is_outdated, run_step, select
     from pipeline.deploy.steps import STAGES, STEPS, found_identical
     from pipeline.deploy.student import training_of
@@ -45,7 +45,7 @@ def deploy(
     settings, progress = load_config(config), Progress()
     chosen = select(STAGES, first, last)
     training = training_of(settings.training, find_task(settings.task)) if retrain else None
-    run = Run(settings, runs / settings.name, progress, training)
+    run = open_run(settings, runs / settings.name, progress, training)
     _write_config(settings, run.folder / CONFIG_FILE)
     for step in STEPS:
         if step.name not in chosen:
@@ -124,7 +124,7 @@ def verify(
 def _verify_run(where: Path, runs: Path) -> bool:
     """Whether all engines are identical, run anew on the files of a run: its folder, or its configuration."""
     from pipeline.deploy.config import load_config
-    from pipeline.deploy.run import Run
+    from pipeline.deploy.run import open_run
     from pipeline.deploy.steps import verify_again
 
     progress = Progress()
@@ -136,7 +136,7 @@ def _verify_run(where: Path, runs: Path) -> bool:
         raise ConfigError(
             f"{error}\n{where}: is the run of another release; run monospike deploy again with its configuration"
         ) from None
-    verdict = verify_again(Run(settings, where if where.is_dir() else runs / settings.name, progress))
+    verdict = verify_again(open_run(settings, where if where.is_dir() else runs / settings.name, progress))
     progress.say(verdict.message())
     return verdict.identical
 

@@ -75,33 +75,38 @@ def import_closure(*modules: str) -> frozenset[str]:
 @cache
 def _imported(module: str) -> tuple[str, ...]:
     result = [module.rpartition(".")[0]] if "." in module else []
-    for node in ast.walk(ast.parse(source_of(module).read_text(encoding="utf-8"))):
+    source = source_of(module)
+    for node in ast.walk(ast.parse("" if source is None else source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             result += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             result += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and names_a_module(node.value):
             result.append(node.value)
-    return tuple(name for name in result if name.partition(".")[0] in PROGRAM and source_of(name).is_file())
+    return tuple(name for name in result if source_of(name) is not None)
 
 
 def names_a_module(text: str) -> bool:
     """Whether ``text`` is the dotted name of a module in one of this program's packages."""
-    return bool(_DOTTED.fullmatch(text)) and text.partition(".")[0] in PROGRAM and source_of(text).is_file()
+    return bool(_DOTTED.fullmatch(text)) and source_of(text) is not None
 
 
-def source_of(module: str) -> Path:
-    """Where a module of this program lies, if there is one of that dotted name."""
+@cache
+def source_of(module: str) -> Path | None:
+    """The file of the module of that dotted name; None where there is none in this program."""
+    if module.partition(".")[0] not in PROGRAM:
+        return None
     path = _ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() else None
 
 
 def _files(module: str) -> list[tuple[str, Path]]:
     """A module's file and the data files beside it, each with the name by which it is known wherever it lies."""
-    if module.partition(".")[0] not in PROGRAM:
+    source = source_of(module)
+    if source is None:
         file = sys.modules[module].__file__
         return [] if file is None else [(module, Path(file))]
-    source = source_of(module)
     files = [source, *(path for path in source.parent.iterdir() if path.suffix in _DATA)]
     return [(path.relative_to(_ROOT).as_posix(), path) for path in files]
 

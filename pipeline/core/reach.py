@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline.core.provenance import PROGRAM, import_closure, names_a_module, source_of
+from pipeline.core.provenance import import_closure, names_a_module, source_of
 
 _CALLED_BY_TORCH = frozenset({"forward", "backward"})
 _BY_NAME = frozenset({"property", "cached_property", "staticmethod", "classmethod", "abstractmethod", "contextmanager"})
@@ -81,8 +81,11 @@ class _Search:
 
     def _take_methods(self) -> bool:
         """Read the methods of classes reached whose names have come up since; whether there were any."""
-        called = [one for one in self._methods if getattr(one[1], "name", "") in self._attributes]
-        self._methods = [one for one in self._methods if one not in called]
+        called: list[tuple[str, ast.stmt]] = []
+        others: list[tuple[str, ast.stmt]] = []
+        for one in self._methods:
+            (called if getattr(one[1], "name", "") in self._attributes else others).append(one)
+        self._methods = others
         for module, method in called:
             self._read(module, method)
         return bool(called)
@@ -128,23 +131,18 @@ class _Search:
                 self._read(module, statement)
 
     def _read(self, module: str, node: ast.AST) -> None:
-        source = self._open(module)
-        local = {name: found for part in ast.walk(node) for name, found in _imports_of(part)}
-        imports = {**source.imports, **local}
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name):
-                if part.id in local:
-                    self._import(*local[part.id])
-                elif part.id in source.definitions or part.id in imports:
-                    self._add((module, part.id))
-            elif isinstance(part, ast.Attribute):
-                self._attributes.add(part.attr)
-                if isinstance(part.value, ast.Name) and part.value.id in imports:
-                    self._of_a_module(*imports[part.value.id], part.attr)
-            elif isinstance(part, ast.Call) and getattr(part.func, "id", "") == "getattr":
-                self._attributes |= {str(word.value) for word in part.args[1:] if isinstance(word, ast.Constant)}
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str) and names_a_module(part.value):
-                self.whole.add(part.value)  # a program that is started by its name
+        source, said = self._open(module), _mentions(node)
+        imports = {**source.imports, **said.imports}
+        for name in said.names:
+            if name in said.imports:
+                self._import(*said.imports[name])
+            elif name in source.definitions or name in imports:
+                self._add((module, name))
+        for name, attribute in said.dotted:
+            if name in imports:
+                self._of_a_module(*imports[name], attribute)
+        self._attributes |= said.attributes
+        self.whole |= said.programs
 
     def _of_a_module(self, module: str, name: str | None, attribute: str) -> None:
         """``attribute`` of what an import has brought, where that is a module."""
@@ -154,12 +152,11 @@ class _Search:
 
     def _file(self, module: str) -> Path | None:
         """Of a module of this program, or of the package that a user's task stands in; None of any other."""
-        top = module.partition(".")[0]
-        if top in PROGRAM:
-            path = source_of(module)
-            return path if path.is_file() else None
-        loaded = sys.modules.get(module) if top in self._packages else None
-        return None if loaded is None or loaded.__file__ is None else Path(loaded.__file__)
+        if (path := source_of(module)) is not None:
+            return path
+        loaded = sys.modules.get(module) if module.partition(".")[0] in self._packages else None
+        file = getattr(loaded, "__file__", None)
+        return None if file is None else Path(file)
 
 
 def _is_called_by_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -170,6 +167,37 @@ def _is_called_by_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+@dataclass
+class _Mentions:
+    """What a piece of code says. imports: its own, as of a ``_Module``. dotted: NAME.ATTRIBUTE. attributes: all behind
+    a dot. programs: modules named in a string, to be started by it."""
+
+    names: set[str] = field(default_factory=set)
+    imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    dotted: set[tuple[str, str]] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+
+
+@cache
+def _mentions(node: ast.AST) -> _Mentions:
+    result = _Mentions()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            result.names.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            result.attributes.add(part.attr)
+            if isinstance(part.value, ast.Name):
+                result.dotted.add((part.value.id, part.attr))
+        elif isinstance(part, ast.Call) and getattr(part.func, "id", "") == "getattr":
+            result.attributes |= {str(word.value) for word in part.args[1:] if isinstance(word, ast.Constant)}
+        elif isinstance(part, (ast.Import, ast.ImportFrom)):
+            result.imports |= dict(_imports_of(part))
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str) and names_a_module(part.value):
+            result.programs.add(part.value)
+    return result
 
 
 @cache

@@ -74,8 +74,8 @@ def parse_run(values: dict[str, Any], where: str) -> RunConfig:
     """Check the values of a run's configuration. Raises ConfigError that says ``where`` and names every wrong key."""
     if old := [key for key in _OLD if key in values]:
         raise ConfigError(
-            f"{where}: {' and '.join(old)}: no longer belong here. Name a trained model with 'model'; what trains it is "
-            "a configuration of monospike train, which 'training' names for --retrain"
+            f"{where}: {' and '.join(old)}: no longer belong here. Name a trained model with 'model'; what trains it "
+            "is a configuration of monospike train, which 'training' names for --retrain"
         )
     name = values.get("task", DEFAULT)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,17 +28,43 @@ from sim.recording import Recording
 FORMATS: tuple[Literal["net"], Literal["nir"]] = ("net", "nir")
 
 
+def open_run(config: RunConfig, folder: Path, progress: Progress, training: Section | None = None) -> Run:
+    """The run of a configuration. training: of the student, where it is not to be taken as it is.
+
+    Raises MonospikeError where a file that the configuration names is missing or wrong.
+    """
+    task = find_task(config.task)
+    searched = None if config.search is None else read_results(config.search)
+    values: dict[str, Any] = config.model_dump(mode="json")
+    priced = {*config.profile.chips, *config.profile.energy}
+    values["data"] = [values["data"], task.data_stamp(config.data)]
+    values["processing"] = values.pop(task.processing_key)
+    values["search"] = searched
+    values["profile"]["read"] = {name: load_chip(name).model_dump(mode="json") for name in priced}
+    if training is None:
+        values["model"] = [values["model"], file_digest(checkpoint_path(config.model))]
+        values["training"] = None
+    else:
+        values["training"] = training.model_dump(mode="json")
+    return Run(config, folder, progress, task, training, values, searched)
+
+
+@dataclass(eq=False)
 class Run:
     """One run. Its stages read from here what those before them have left.
 
-    task: what the model does. training: the task's configuration by which it is trained again; None where it is taken
-    as it is.
+    training: the task's configuration by which the student is trained again; None where it is taken as it is.
+    settings: what stages depend on, by name: the configuration, and what of it stands in files. searched: what the
+    search found whose folder the configuration names.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, progress: Progress, training: Section | None = None) -> None:
-        self.config, self.folder, self.progress = config, folder, progress
-        self.training: Any = training
-        self.task: Task = find_task(config.task)
+    config: RunConfig
+    folder: Path
+    progress: Progress
+    task: Task
+    training: Any
+    settings: Mapping[str, Any]
+    searched: dict[str, Any] | None
 
     @property
     def checkpoint(self) -> Path:
@@ -93,27 +120,6 @@ class Run:
     def written(self, file: str) -> Any:
         """The JSON values that a stage has left in a file of the run's folder."""
         return json.loads((self.folder / file).read_text(encoding="utf-8"))
-
-    @cached_property
-    def searched(self) -> dict[str, Any] | None:
-        """What the search found whose folder the configuration names."""
-        return None if self.config.search is None else read_results(self.config.search)
-
-    @cached_property
-    def settings(self) -> Mapping[str, Any]:
-        """What stages depend on, by name: the configuration, and what of it stands in files."""
-        values: dict[str, Any] = self.config.model_dump(mode="json")
-        priced = {*self.config.profile.chips, *self.config.profile.energy}
-        values["data"] = [values["data"], self.task.data_stamp(self.config.data)]
-        values["processing"] = values.pop(self.task.processing_key)
-        values["search"] = self.searched
-        values["profile"]["read"] = {name: load_chip(name).model_dump(mode="json") for name in priced}
-        if self.training is None:
-            values["model"] = [values["model"], file_digest(checkpoint_path(self.config.model))]
-            values["training"] = None
-        else:
-            values["training"] = self.training.model_dump(mode="json")
-        return values
 
     def code(self, function: Callable[..., Any]) -> str:
         """Digest of the code that a step's function reaches in this run's task."""

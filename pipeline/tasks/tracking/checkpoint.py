@@ -54,7 +54,10 @@ def load_model(path: Path, time_steps: int | None = None) -> Model:
 def parse_architecture(text: str | None, path: Path) -> SiamFCppConfig | SpikingConfig:
     """The architecture in a file's metadata. Raises FormatError naming ``path``."""
     if text is None:
-        raise FormatError(f"{path}: does not say which model it holds (its metadata has no {KEY!r})")
+        raise FormatError(
+            f"{path}: does not say which model it holds (its metadata has no {KEY!r}): it is not of monospike "
+            "train, or a student of an older release, which has to be trained again"
+        )
     try:
         return _ARCHITECTURE.validate_json(text)
     except ValidationError as error:

@@ -13,7 +13,7 @@ from pipeline.core.config import Section
 
 
 class LossConfig(Section):
-    """Weights of the three terms, and the published code's peculiarities. Defaults are the demo's.
+    """Weights of the three terms, and the published code's peculiarities. Defaults are ours.
 
     ``PUBLISHED`` has siamfcpp_alexnet-trn.yaml's values.
     """

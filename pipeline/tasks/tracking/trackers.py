@@ -1,4 +1,4 @@
-"""The trackers by name: the student, and what it is compared with."""
+"""The trackers by name: models, and what they are compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.tasks.tracking.tracker import Tracker, check_box
 Engine = Literal["float", "integer"]
 
 REFERENCES = ("fixed", "nanotrack")
-"""Trackers that are no students."""
+"""Trackers that are no models."""
 
 NANOTRACK = SHARED / "weights" / "nanotrack"
 """Where NanoTrack's weights lie beside a checkout, on some machines."""
@@ -29,7 +29,6 @@ __all__ = [
     "check_box",
     "engine_called",
     "identity",
-    "is_model",
     "open_tracker",
 ]
 
@@ -46,12 +45,12 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
     """A tracker by name.
 
     name: ``fixed``, ``nanotrack``, a packaged checkpoint's name, or the path of a checkpoint. engine: which form of a
-    student runs; a box that never moves is the same in both, NanoTrack has the float form only. settings: a student's
-    post-processing. weights: folder of NanoTrack's ONNX files.
+    student runs; a box that never moves is the same in both, NanoTrack and teachers have the float form only. settings:
+    a model's post-processing. weights: folder of NanoTrack's ONNX files.
 
     Raises MonospikeError when there is no such tracker, or it lacks that engine, or its files are missing or bad.
     """
-    # Each is imported when it is asked for: a student brings torch and SLAYER with it.
+    # Each is imported when it is asked for: a model brings torch with it.
     if name == "fixed":
         return FixedBox()
     if name == "nanotrack":
@@ -61,25 +60,9 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
 
         return NanoTrack(weights or NANOTRACK)
     from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.model_tracker import model_tracker
 
-    path = checkpoint_path(name)
-    if is_model(name):
-        from pipeline.tasks.tracking.model_tracker import model_tracker
-
-        return model_tracker(path, engine, settings)
-    from pipeline.tasks.tracking.demo_tracker import student_tracker
-
-    return student_tracker(path, engine, settings)
-
-
-def is_model(name: str) -> bool:
-    """Whether a tracker is a model of ``monospike train``. Raises MonospikeError when there is no such tracker."""
-    if name in REFERENCES:
-        return False
-    from pipeline.model_zoo.names import checkpoint_path
-    from pipeline.models.safetensors_file import read_metadata
-
-    return "model" in read_metadata(checkpoint_path(name))
+    return model_tracker(checkpoint_path(name), engine, settings)
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:

@@ -108,6 +108,14 @@ def test_a_training_leaves_model_metrics_and_log(unbroken):
     assert "monospike" in read_safetensors(unbroken / "student.safetensors")[1]["versions"]
 
 
+def test_training_changes_every_parameter_that_learns(unbroken):
+    trained = load_model(unbroken / "student.safetensors")
+    torch.manual_seed(3)
+    start = dict(SpikingSiamFCpp(trained.config).named_parameters())
+    for name, parameter in trained.named_parameters():
+        assert torch.equal(parameter, start[name]) != parameter.requires_grad, name
+
+
 def test_a_finished_training_is_not_done_again(unbroken):
     before = (unbroken / "student.safetensors").stat().st_mtime_ns
     assert run(configuration(unbroken), unbroken) == json.loads((unbroken / "metrics.json").read_text())
@@ -440,8 +448,9 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
         FormatError, match=r"student.safetensors: its model has pixel_bits = 5, the configuration says 4"
     ):
         start_from(path, config.model_copy(update={"pixel_bits": 4}))
-    with pytest.raises(FormatError, match=r"demo.safetensors: does not say which model it holds"):
-        load_model(Path(__file__).parents[3] / "pipeline" / "model_zoo" / "weights" / "demo.safetensors")
+    save_file(load_file(path), tmp_path / "mute.safetensors")
+    with pytest.raises(FormatError, match=r"mute.safetensors: does not say which model it holds"):
+        load_model(tmp_path / "mute.safetensors")
     save_model(load_model(path), tmp_path / "it.safetensors", {})
     assert_same_weights(tmp_path / "it.safetensors", path)
 
@@ -455,6 +464,11 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
             r"there is no model 'pupil', only student",
         ),
         ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
+        ("search: 143, box_shift", "search: 143, thresholds: {conv2: 160}, box_shift", r"thresholds.conv2: is even"),
+        ("search: 143, box", "search: 143, thresholds: {conv2: 131073}, box", r"conv2: .*less than or equal to 131071"),
+        ("search: 143, box_shift", "search: 143, pixel_bits: 9, box_shift", r"pixel_bits: .*less than or equal to 8"),
+        ("search: 143, box_shift", "search: 143, correlation: {gain: 33}, box_shift", r"gain: .* multiple of 2"),
+        ("template: 103", "template: 127", r"the score map has 1 rows: make the search crop larger"),
         ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
         ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
         ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
