@@ -38,8 +38,15 @@ LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name. Raises ConfigError when the file is missing or wrong."""
+    """Crops and post-processing of a tracker, by name: a model's as saved with it. Raises MonospikeError when there is
+    no such tracker or file."""
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.checkpoint import load_processing
+    from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.settings import settings_for
     from pipeline.tasks.tracking.trackers import REFERENCES
 
-    return settings_for(tracker not in REFERENCES, config, benchmark)
+    if tracker in REFERENCES:
+        return TrackerConfig()
+    path = checkpoint_path(tracker)
+    return settings_for(load_processing(path), config, benchmark, str(path))

@@ -1,7 +1,7 @@
 """The protocols that make several tasks one: what the pipeline asks of a task, and what it hands to it.
 
 A task is everything that tells tracking from detection: its models, what is drawn from its data, its losses, how its
-models are judged, which networks of them run on a chip, and what a report shows of them. Rooms above ``pipeline.tasks``
+models are scored, which networks of them run on a chip, and what a report shows of them. Rooms above ``pipeline.tasks``
 know these protocols and no task; the task itself is looked up once, by its name, in ``pipeline.tasks``.
 """
 
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy.typing as npt
 import torch
@@ -55,6 +55,10 @@ class Batch:
         """The batch on another device."""
         return Batch({name: value.to(device, non_blocking=True) for name, value in self.tensors.items()}, self.inputs)
 
+    def pin_memory(self) -> Batch:
+        """The batch in memory from which a GPU reads while others compute; torch's data loader asks for it."""
+        return Batch({name: value.pin_memory() for name, value in self.tensors.items()}, self.inputs)
+
     def through(self, model: nn.Module) -> dict[str, Tensor]:
         """What ``model`` answers to the inputs, by name."""
         answers: dict[str, Tensor] = model(*(self[name] for name in self.inputs))
@@ -70,12 +74,22 @@ class Batches(Protocol):
         """Raises DataError or FormatError where what it is drawn from is missing or bad."""
 
 
-class Validator(Protocol):
-    """Judges models on samples that they are not trained on."""
+class Processing(Section):
+    """What a task does around its models, before and after them; saved with the weights."""
 
-    def judge(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
-        """JSON values, of which ``score`` is what the training's log shows (higher is better). The model's mode is left
-        as it was."""
+    trained_with: ClassVar[frozenset[str]] = frozenset()
+    """Keys of pre-processing: what the weights were trained with, which no later configuration may change."""
+
+
+class Validator(Protocol):
+    """Scores models on samples that they are not trained on."""
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """Keys of ``validate``'s numbers that the training's log shows, where a model has them."""
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
+        """Scores as JSON values. The model's mode is left as it was."""
 
     def rounding(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
         """What rounding to integers changes, as JSON values; nothing of a model that does not spike."""
@@ -196,7 +210,7 @@ class Deployable(Protocol):
         """Name of the target that runs at every frame: the one that is counted, mapped and priced."""
 
     @property
-    def processing(self) -> Section:
+    def processing(self) -> Processing:
         """Pre- and post-processing on the host, as saved with the weights."""
 
     def network(self) -> Network:
@@ -227,14 +241,19 @@ class Deployable(Protocol):
 class Task(ABC):
     """A task, whose parts live in one room: ``pipeline.tasks.NAME``.
 
-    training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold.
-    processing_key: by which a deployment's configuration may say what pre- and post-processing it expects.
+    training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold; the
+    first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
+    post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
+    not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
+    and whose value counts.
     """
 
     name: ClassVar[str]
     training_config: ClassVar[type[Section]]
     data_config: ClassVar[type[Section]]
     processing_key: ClassVar[str] = "processing"
+    processing_type: ClassVar[type[Processing]] = Processing
+    not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
 
     @abstractmethod
     def build_model(self, architecture: Section) -> nn.Module:
@@ -244,9 +263,15 @@ class Task(ABC):
     def parse_architecture(self, text: str) -> Section:
         """The architecture of a checkpoint's metadata. Raises pydantic's ValidationError."""
 
-    @abstractmethod
-    def processing(self, config: Any) -> Section:
+    def processing(self, config: Any) -> Processing:
         """Pre- and post-processing of a training, which are saved with its weights."""
+        del config
+        return self.processing_type()
+
+    def processing_of_older(self, training: Mapping[str, Any]) -> Processing:
+        """The processing of a checkpoint that doesn't say it, from the configuration that it was trained with."""
+        del training
+        return self.processing_type()
 
     @abstractmethod
     def build_terms(self, config: Any, answers: Mapping[str, Tensor]) -> list[Any]:
@@ -264,15 +289,22 @@ class Task(ABC):
     def batches(self, config: Any, rank: int) -> Batches:
         """What a training draws from its data. rank: of several processes, each of which draws its own."""
 
-    def initialised(self, name: str, model: nn.Module, config: Any, first: Iterator[Batch]) -> nn.Module:
+    def initialised(
+        self, name: str, model: nn.Module, config: Any, first: Callable[[int], Sequence[Batch]]
+    ) -> nn.Module:
         """``model``, which starts afresh as ``models.NAME``, with weights and thresholds from the first batches; as it
-        is where the task has no such thing."""
+        is where the task has no such thing. first: as many batches of the training's first steps as are asked for; they
+        are the same in every process."""
         del name, config, first
         return model
 
     @abstractmethod
     def validator(self, config: Any) -> Validator:
-        """What judges the models of a training. Raises DataError where its samples are missing."""
+        """What scores the models of a training. Raises DataError where its samples are missing."""
+
+    def headline(self, scores: Mapping[str, Any]) -> str:
+        """A model's scores in a line, for people."""
+        return ", ".join(f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float))
 
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
+
+
+class Clip(Protocol):
+    """Frames of one target, RGB, uint8 (height, width, 3) each, and its boxes (frame, 4)."""
+
+    @property
+    def frames(self) -> Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]: ...
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float64]: ...
+
 
 SMALLEST_SIDE = 8.0
 

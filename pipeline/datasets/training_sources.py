@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
-from pipeline.datasets.clip import _usable
+from pipeline.datasets.clip import Clip, _usable
 from pipeline.datasets.config import (
     CocoSource,
     ComposedSource,
@@ -29,8 +29,8 @@ from pipeline.datasets.errors import DataError
 from pipeline.datasets.images import read_frame
 from pipeline.datasets.pictures import Pictures, open_pictures
 from pipeline.datasets.synthetic.stream import ClipStream
-from pipeline.tasks.tracking.crop import Image
-from pipeline.tasks.tracking.sampling import Clip
+
+Image = npt.NDArray[np.uint8]
 
 CACHED = 192
 """Pictures kept decoded by each process, about a megabyte each."""

@@ -9,15 +9,16 @@ from typing import Any
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from pipeline.core.config import ConfigError, Section, read_config
+from pipeline.core.config import ConfigError
 from pipeline.core.task import Deployable, Task
 from pipeline.deploy.run import Run
 from pipeline.deploy.stages import StageError
 from pipeline.model_zoo.names import checkpoint_path
 from pipeline.models.safetensors_file import read_metadata
-from pipeline.tasks import DEFAULT
+from pipeline.tasks.checkpoint import TASK
+from pipeline.tasks.config import TrainingConfig, read_training
 from pipeline.tasks.train import run_training
-from pipeline.training.distributed import this_place
+from pipeline.training.distributed import distributed_context
 
 
 def train(run: Run) -> str:
@@ -27,8 +28,8 @@ def train(run: Run) -> str:
         again = "; --retrain trains it again" if run.config.training is not None else ""
         summary = f"taken from {source.name}{again}"
     else:
-        with this_place("auto") as place:
-            metrics = run_training(run.training, run.checkpoint.parent, place, run.progress)
+        with distributed_context("auto") as context:
+            metrics = run_training(run.task, run.training, run.checkpoint.parent, context, run.progress)
         source = _trained(run, list(metrics))
         summary = f"trained by {run.config.training}"
     check_task(source, run.task)
@@ -53,7 +54,7 @@ def _trained(run: Run, names: list[str]) -> Path:
 
 def check_task(checkpoint: Path, task: Task) -> None:
     """Raises FormatError where ``checkpoint`` says that it is another task's."""
-    said = read_metadata(checkpoint).get("task", DEFAULT)
+    said = read_metadata(checkpoint).get(TASK, task.name)  # one without is of an older format, and is refused as such
     if said != task.name:
         raise FormatError(
             f"{checkpoint}: is a checkpoint of the task {said!r}, and the configuration says {task.name!r}: "
@@ -75,7 +76,7 @@ def check_processing(run: Run, deployable: Deployable, checkpoint: Path) -> None
             )
 
 
-def training_of(file: str | None, task: Task) -> Section:
+def training_of(file: str | None, task: Task) -> TrainingConfig:
     """The configuration that --retrain trains by. Raises StageError where a run names none, ConfigError where it is
     wrong."""
     if file is None:
@@ -83,8 +84,10 @@ def training_of(file: str | None, task: Task) -> Section:
             "--retrain: the configuration names no training; give it 'training: FILE', a configuration of monospike "
             "train, or train the model with monospike train"
         )
-    training = read_config(Path(file), task.training_config)
-    if getattr(training, "pruning", None) is not None:
+    trained, training = read_training(Path(file))
+    if trained.name != task.name:
+        raise StageError(f"--retrain: {file} is for the task {trained.name!r}, and the configuration for {task.name!r}")
+    if training.pruning is not None:
         raise StageError(
             f"--retrain: {file} prunes time steps in several trainings; run monospike train, and name the last "
             "one's checkpoint with 'model'"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from netx import limits
 from pipeline.core.config import Section
-from pipeline.models.config import EXPECTED_RATE, INITIAL_DEVIATION, NeuronConfig, SurrogateConfig
+from pipeline.models.config import EXPECTED_RATE, INITIAL_DEVIATION, LayerRole, NeuronConfig, Part, SurrogateConfig
 from pipeline.models.quantisation import ChannelBias, QuantisedModule
 from pipeline.models.spiking_layers import PlainBlocks
 from quantize.slayer import WEIGHT_SCALE
@@ -32,13 +32,13 @@ class Blocks(Protocol):
 
 
 class LayerConfig(Section):
-    """One convolution without padding. role: what it is there for, such as backbone or head; data for whoever asks."""
+    """One convolution without padding. part: of the model, to which it belongs."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     channels: int = Field(ge=1, le=512)
     kernel: int = Field(ge=1, le=15)
     stride: int = Field(1, ge=1, le=8)
-    role: str = "backbone"
+    part: Part = "backbone"
 
 
 class ChainConfig(Section):
@@ -77,7 +77,9 @@ class SpikingChain(QuantisedModule):
         """blocks: plain ones where not given; SLAYER's make a model of the same bits with the same state."""
         super().__init__()
         self.config, self.time_steps = config, 1
-        self.roles = {layer.name: layer.role for layer in config.layers}
+        self.roles = {
+            layer.name: LayerRole(layer.part, layer.name, first=index == 0) for index, layer in enumerate(config.layers)
+        }
         self.synapses, self.neurons = nn.ModuleDict(), nn.ModuleDict()
         blocks = blocks or PlainBlocks(config.neurons, config.surrogate)
         inputs = config.shape[0]

@@ -12,7 +12,7 @@ from pipeline.core.config import ConfigError
 from pipeline.datasets.catalog import find_benchmark
 from pipeline.experiments.study.config import BenchmarkEntry
 from pipeline.experiments.study.plan import Training
-from pipeline.tasks.tracking.training_config import TrainingConfig
+from pipeline.tasks.tracking.config import TrainingConfig
 
 
 def refuse_test_data(trainings: Sequence[Training], benchmark: BenchmarkEntry) -> None:

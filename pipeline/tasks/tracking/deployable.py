@@ -15,15 +15,13 @@ from pipeline.core.task import Evaluation, PageSection, Target
 from pipeline.datasets.sequence import Sequence as Video
 from pipeline.models.feed_forward import with_probes
 from pipeline.models.recorder import recording, slayer_twin
-from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.checkpoint import load_with_processing
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.model_tracker import CONTEXT
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-from pipeline.tasks.tracking.models.to_network import ROLES, to_network
+from pipeline.tasks.tracking.models.spiking import SIDES, SpikingSiamFCpp
+from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, Scorer, search_pixels, template_pixels
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.slayer_recording import answer_searches, answer_template
 from sim.programming import programmed
 from sim.recording import Recording
@@ -31,7 +29,7 @@ from sim.recording import Recording
 _PIXEL_BITS = 8
 """Of the crops that the tracking loop makes; the chip takes the upper ones."""
 
-TEMPLATE, SEARCH = ROLES
+TEMPLATE, SEARCH = SIDES
 """The two networks that make a tracker: the one that turns a template into spikes, and the one they program."""
 
 
@@ -40,18 +38,19 @@ def trained_model(checkpoint: Path) -> TrainedModel:
 
     Raises FormatError when the file is no model's, MonospikeError when not all of it is on the chip at one time step.
     """
-    model = spiking_model(checkpoint)
+    model, settings = spiking_model(checkpoint)
     if model.config.head != "chip" or model.config.encoder != "chip":
         raise MonospikeError(f"{checkpoint}: has an encoder or a head on the host; deploy one that is all on the chip")
-    return TrainedModel(model, settings_for(True, None).model_copy(update={"context": CONTEXT}))
+    return TrainedModel(model, settings)
 
 
-def spiking_model(checkpoint: Path) -> SpikingSiamFCpp:
-    """Raises FormatError when the file is no model's, MonospikeError when it doesn't spike."""
-    model = load_model(checkpoint)
+def spiking_model(checkpoint: Path) -> tuple[SpikingSiamFCpp, TrackerConfig]:
+    """A student, and the crops and post-processing that were saved with it. Raises FormatError when the file is no
+    model's, MonospikeError when it doesn't spike."""
+    model, settings = load_with_processing(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
         raise MonospikeError(f"{checkpoint}: holds no spiking network; take the student that learned from it")
-    return model
+    return model, settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,12 @@ from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import crops_of
-from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143, "box_shift": 1.4}
 RUN = {

@@ -25,13 +25,13 @@ from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.model_tracker import CONTEXT, around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig, Width
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
 from pipeline.tasks.tracking.recorded_crops import Passages, Programming, Selection, crops_of_sequence
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
-from pipeline.training.calibration import calibrate
 from sim import engine
 from sim.recording import Recording
 

@@ -6,10 +6,8 @@ from netx import LIF, Correlation, Input, Layer, Network, Pool, Shape, prove_hea
 from pipeline.models.to_network import check_single_step, readout_layer, spiking_layer
 from pipeline.tasks.tracking.crop import pixel_range
 from pipeline.tasks.tracking.models.siamfcpp import BRANCHES, KERNELS, POOLED
-from pipeline.tasks.tracking.models.spiking import READOUTS, SpikingSiamFCpp
+from pipeline.tasks.tracking.models.spiking import READOUTS, SIDES, SpikingSiamFCpp
 from quantize.slayer import read_lif
-
-ROLES = ("template", "search")
 
 
 def to_network(student: SpikingSiamFCpp) -> Network:
@@ -21,8 +19,8 @@ def to_network(student: SpikingSiamFCpp) -> Network:
     HeadroomError where an input could take an accumulator out of its range.
     """
     check_single_step(student.time_steps)
-    inputs = tuple(_input(student, role) for role in ROLES)
-    layers = [layer for role in ROLES for layer in _backbone(student, role)]
+    inputs = tuple(_input(student, role) for role in SIDES)
+    layers = [layer for role in SIDES for layer in _backbone(student, role)]
     outputs: tuple[str, ...] = ("template_conv5", "search_conv5")
     if student.config.head == "chip":
         layers += [layer for branch in BRANCHES for layer in _branch(student, branch)]
