@@ -68,7 +68,10 @@ def check_processing(run: Run, deployable: Deployable, checkpoint: Path) -> None
     expected: Mapping[str, Any] = getattr(run.config, key)
     for name, value in expected.items():
         if name not in saved:
-            raise ConfigError(f"{key}.{name}: is none of {', '.join(saved)}")
+            raise ConfigError(
+                f"{key}.{name}: is not saved with the weights of {checkpoint}, which say "
+                f"{', '.join(saved) or 'nothing of pre- and post-processing'}: leave it out"
+            )
         if saved[name] != value:
             raise ConfigError(
                 f"{key}.{name}: is {value} in the configuration, and {saved[name]} comes with the weights of "
