@@ -9,15 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import numpy as np
 import typer
 
-from netx.errors import MonospikeError
 from pipeline.core.config import find_config
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.config import TrackerConfig
-    from pipeline.tasks.tracking.crop import Box
 
 ConfigArgument = Annotated[
     Path,
@@ -80,13 +77,23 @@ def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
     return run
 
 
-def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name.
+def tracker_called(name: str) -> str:
+    """What ``open_tracker`` takes for a tracker of the user's: a reference's name, or a checkpoint's path.
 
-    Raises ConfigError when the file is missing or wrong, FormatError where it has other crops than the
-    model was trained with.
+    Raises MonospikeError when there is no such tracker.
     """
     from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.trackers import REFERENCES
+
+    return name if name in REFERENCES else str(checkpoint_path(name))
+
+
+def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
+    """Crops and post-processing of a tracker as ``tracker_called`` says it.
+
+    Raises ConfigError when the file is missing or wrong, FormatError where it has other crops than the model was
+    trained with.
+    """
     from pipeline.tasks.tracking.checkpoint import load_processing
     from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.settings import settings_for
@@ -94,18 +101,4 @@ def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = 
 
     if tracker in REFERENCES:
         return TrackerConfig()
-    path = checkpoint_path(tracker)
-    return settings_for(load_processing(path), config, benchmark, str(path))
-
-
-def parsed_box(box: str | None) -> Box | None:
-    """``x,y,width,height`` as numbers. Raises MonospikeError."""
-    if box is None:
-        return None
-    try:
-        values = np.array([float(word) for word in box.split(",")])
-    except ValueError:
-        values = np.empty(0)
-    if values.shape != (4,):
-        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
-    return values
+    return settings_for(load_processing(Path(tracker)), config, benchmark, tracker)

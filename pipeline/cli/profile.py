@@ -18,7 +18,6 @@ from pipeline.cli.options import (
     PlaceOption,
     PlaceSeedOption,
     SvgOption,
-    parsed_box,
 )
 
 if TYPE_CHECKING:
@@ -70,10 +69,13 @@ def profile(options: ProfileOptions) -> None:
     # Imported here because they load torch or scipy, for which --help should not wait.
     from pipeline.core.files import json_text, write_text
     from pipeline.core.progress import Progress
+    from pipeline.core.task import SequenceRequest
+    from pipeline.model_zoo.names import checkpoint_path
     from pipeline.planning.files import plan_svg
+    from pipeline.planning.frames import watched
     from pipeline.planning.plan import Question, chip_name, make_plan
-    from pipeline.planning.tracked import recorded_on
     from pipeline.planning.values import csv_text, plan_values, summary_lines
+    from pipeline.tasks import task_of
     from sim.hardware import load_chip
     from sim.mapping.placement import TRIED
 
@@ -88,8 +90,10 @@ def profile(options: ProfileOptions) -> None:
     elif options.sequence is not None and options.frames is None:
         if options.layers is not None:
             raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
-        followed = recorded_on(str(options.net), options.sequence, parsed_box(options.box), options.most, progress)
-        network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
+        checkpoint = checkpoint_path(str(options.net))
+        request = SequenceRequest(options.sequence, options.box, options.most)
+        followed = task_of(checkpoint).follow(checkpoint, request, progress)
+        network, values, recording = watched(followed)
     else:
         raise MonospikeError("give real frames with --frames or, of a tracker, a sequence to follow with --sequence")
     seconds = None if options.step_time is None else options.step_time * 1e-6
@@ -116,14 +120,14 @@ def _run(
     net: Path, layers: int | None, frames: Path, progress: Progress
 ) -> tuple[Network, Mapping[str, npt.NDArray], Recording]:
     """The network of a file, programmed where it needs to be; its frames; and what it did with them."""
-    from pipeline.cli.running import How, simulate
+    from pipeline.deploy.simulation import Mode, simulate
     from pipeline.model_zoo.networks import read_network
     from pipeline.planning.frames import read_frames
     from sim.programming import programmed
 
     network = read_network(net, layers)
     network, values = programmed(network, read_frames(frames, network))
-    simulated = simulate(network, values, How(), progress)
+    simulated = simulate(network, values, Mode(), progress)
     if simulated.recording is None or simulated.done < simulated.frames:
         raise MonospikeError("stopped before all frames were run; nothing was written")
     return network, values, simulated.recording

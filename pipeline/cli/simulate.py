@@ -55,7 +55,7 @@ def simulate(
     Interrupted, it still writes what it has finished, and ends with 1.
     """
     # Imported here because it loads torch, for which --help should not wait.
-    from pipeline.cli import running
+    from pipeline.deploy import simulation as running
     from pipeline.model_zoo.networks import read_network
     from sim.frame_files import read_input
     from sim.programming import programmed
@@ -65,7 +65,7 @@ def simulate(
     check_places(out, nirdata)
     progress = Progress()
     network = read_network(net, layers, reset)
-    how = running.How(strict, sums.value if sums else None, device)
+    how = running.Mode(strict, sums.value if sums else None, device)
     network, frames = programmed(network, read_input(source, network, steps, lava_order))
     for line in running.sums(network, how):
         progress.say(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -123,21 +123,83 @@ class Evaluation:
     """How well the float reference and the integers do on a run's samples.
 
     scores: JSON values, the ``accuracy`` of report.json: ``float`` and ``integer``, and baselines beside them, each
-    with the task's metrics. predictions: arrays to keep. headline: scores in a line, for people.
+    with the task's metrics. predictions: arrays to keep. headline: scores in a line, for people. figures: the most
+    important of them at the head of the report's page, text by label.
     """
 
     scores: Mapping[str, Any]
     predictions: Mapping[str, npt.NDArray]
     headline: str
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PageSection:
-    """A section that a task adds to a report. html: safe markup; text from files in it is escaped already."""
+    """A section that a task adds to a report.
+
+    anchor: its identifier on the page, a word. title: its heading, and with ``navigation`` set that alone in the page's
+    list of sections. html: what comes below the heading: safe markup, in which text from files is escaped already.
+    files: that stand beside the page, by name.
+    """
 
     anchor: str
     title: str
     html: str
+    navigation: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SequenceRequest:
+    """A sequence that a model is at work on while its networks are watched.
+
+    source: folder or file. prompt: what is meant in its first frame, as the user gives it; None for what the sequence
+    itself says. most: frames after the first, None for all. every: one in so many is kept. reprogram: frames after
+    which what was programmed is programmed anew; None for never. config: file that changes what the host does.
+    """
+
+    source: Path
+    prompt: str | None = None
+    most: int | None = None
+    every: int = 1
+    reprogram: int | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """Frames of a sequence that one network ran on, programmed as it was for them.
+
+    target: which of the deployable's targets it is. name: of the passage, a file's name. frames: their numbers in the
+    sequence. inputs: what enters the chip in a slice of the frames, integers by input, (frame, channel, height, width).
+    references: what the student's own modules do there, SLAYER's first.
+    """
+
+    target: str
+    name: str
+    network: Network
+    frames: tuple[int, ...]
+    inputs: Callable[[slice], Mapping[str, npt.NDArray]]
+    references: Callable[[slice], tuple[Recording, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceRun:
+    """A model at work on a sequence.
+
+    name: the sequence's. network: all of the model's integers. priced: as of a ``Deployable``. passages: every network
+    that ran, in the order in which one programs the next.
+    """
+
+    name: str
+    network: Network
+    priced: str
+    passages: tuple[Passage, ...]
+
+    @property
+    def at_every_frame(self) -> tuple[Passage, ...]:
+        """The passages of the network that is priced: one for each time that it was programmed."""
+        return tuple(passage for passage in self.passages if passage.target == self.priced)
 
 
 class Deployable(Protocol):
@@ -181,18 +243,20 @@ class Task(ABC):
 
     training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold; the
     first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
-    post-processing. not_compared: keys of an architecture in which a checkpoint may differ from the configuration that
-    starts from it, and whose value counts.
+    post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
+    not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
+    and whose value counts.
     """
 
     name: ClassVar[str]
     training_config: ClassVar[type[Section]]
     data_config: ClassVar[type[Section]]
+    processing_key: ClassVar[str] = "processing"
     processing_type: ClassVar[type[Processing]] = Processing
     not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
 
     @abstractmethod
-    def build_model(self, architecture: Section) -> nn.Module:
+    def build_model(self, architecture: Any) -> nn.Module:
         """A model with weights at random, which keeps ``architecture`` as its ``config``."""
 
     @abstractmethod
@@ -248,12 +312,23 @@ class Task(ABC):
 
     @abstractmethod
     def read_samples(self, folder: Path) -> Sequence[Any]:
-        """What ``write_samples`` left."""
+        """What ``write_samples`` left. Raises FormatError where a file is damaged."""
+
+    def data_stamp(self, config: Any) -> Any:
+        """JSON values that change with the user's files that a deployment's data are made from."""
+        del config
+        return None
 
     @abstractmethod
     def deployable(self, checkpoint: Path) -> Deployable:
         """The student in a checkpoint. Raises FormatError where the file holds none, MonospikeError where not all of it
         runs on the chip."""
+
+    def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
+        """The integers of the student in a checkpoint at work on a sequence. Raises MonospikeError where the checkpoint
+        or the sequence is no such thing, or the task has none."""
+        del checkpoint, request, progress
+        raise MonospikeError(f"the task {self.name!r} has no sequences")
 
     @abstractmethod
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import MonospikeError
-from pipeline.cli.running import How, simulate
 from pipeline.core.progress import Progress
+from pipeline.deploy.simulation import Mode, simulate
 from pipeline.model_zoo.networks import read_network
 from sim.against import Against, compare_with
 from sim.frame_files import read_input
@@ -37,7 +37,7 @@ def verify_against(path: Path, file: Path, source: Path | None, progress: Progre
     network, frames = programmed(network, frames)
     data = read_nir_data(file, network, len(np.asarray(next(iter(frames.values())))))
     check_data(file, data)
-    result = simulate(network, frames, How(), progress)
+    result = simulate(network, frames, Mode(), progress)
     if result.recording is None or result.done < result.frames:
         raise SystemExit(130)
     return compare_with(network, result.recording, data)

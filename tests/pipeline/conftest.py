@@ -42,8 +42,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline.datasets.synthetic.composition import CompositionSpec
     from pipeline.tasks.tracking.checkpoint import save_model
     from pipeline.tasks.tracking.config import TrackerConfig
+    from pipeline.tasks.tracking.initialisation import calibrate
     from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
-    from pipeline.tasks.tracking.models.initialisation import calibrate
     from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
     from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
     from pipeline.tasks.tracking.scorer import crops_of, geometry_of

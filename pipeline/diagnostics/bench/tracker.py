@@ -17,9 +17,9 @@ from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.diagnostics.bench.measure import Measure, alternate, seconds
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.crop import Box, Image
+from pipeline.tasks.tracking.initialisation import calibrate
 from pipeline.tasks.tracking.model_tracker import around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import ConvNorm, SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Pixels, ScoreMap, Scorer, Siamese, search_pixels, template_pixels

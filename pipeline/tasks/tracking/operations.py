@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from netx import Network
-from pipeline.core.operations import LayerWork, Work
+from pipeline.core.operations import LayerWork, Recorded, Work
 from pipeline.datasets.annotations import has_box
 from pipeline.datasets.video import Video
+from pipeline.models.config import LayerRole
 from pipeline.tasks.tracking.checkpoint import Model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.cost_table import cost_table
@@ -81,22 +82,13 @@ def work(model: Model, shown: Sequence[View]) -> Work:
     return _work(student, recorded)
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What one view did in one time step, on the search branch.
-
-    inputs: what entered the chip, (frame, channel, row, column).
-    """
-
-    network: Network
-    inputs: npt.NDArray[np.int32]
-    recording: Recording
-
-
-def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32]) -> Recorded:
+def by_engine(
+    network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32], roles: Mapping[str, LayerRole]
+) -> Recorded:
     """One time step of the search branch on the exact engine.
 
     network: both branches, of one time step. template, search: what enters the chip, (frame, channel, row, column).
+    roles: of the layers, by name.
     """
     kernels: dict[str, npt.NDArray[np.uint8]] = {}
     if network.correlations():
@@ -104,14 +96,14 @@ def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.
         spikes = engine.run(templates, {"template": template}).spikes
         kernels = {name: spikes[name][0] for name in templates.outputs}
     programmed = _search_network(network, kernels)
-    return Recorded(programmed, search, engine.run(programmed, {"search": search}))
+    return Recorded(programmed, search, engine.run(programmed, {"search": search}), _backbone(programmed, roles))
 
 
 def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
     """The one time step of each view."""
     network = to_network(student)
     for view in shown:
-        yield by_engine(network, chip_input(student, view.template), chip_input(student, view.search))
+        yield by_engine(network, chip_input(student, view.template), chip_input(student, view.search), student.roles)
 
 
 def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
@@ -128,7 +120,7 @@ def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Record
                 inputs = spikes["search_conv1"].astype(np.int32)
             kernels = {name: spikes[name][0] for name in spikes if name.endswith("_kernel")}
             search = _search_network(network, kernels)
-            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
+            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)), _backbone(search, student.roles))
 
 
 def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
@@ -137,7 +129,7 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     neurons: dict[str, int] = {}
     frames = 0
     for one in recorded:
-        activity = count(one.network, {"search": one.inputs}, one.recording)
+        activity = count(one.network, one.frames, one.recording)
         frames += activity.frames
         if student.config.encoder == "host":  # its spikes are the network's input
             _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0))
@@ -191,6 +183,10 @@ def _single_step(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
     single = SpikingSiamFCpp(config)
     single.load_state_dict(student.state_dict())
     return single.eval()
+
+
+def _backbone(network: Network, roles: Mapping[str, LayerRole]) -> tuple[str, ...]:
+    return tuple(layer.name for layer in network.layers if roles[layer.name].part == "backbone")
 
 
 def _search_network(network: Network, kernels: Mapping[str, npt.NDArray[np.uint8]]) -> Network:

@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import Network
-from netx.errors import MonospikeError
-from pipeline.core.operations import LayerWork
+from pipeline.core.operations import LayerWork, Recorded
 from pipeline.datasets.clip import Clip
-from pipeline.tasks.tracking.checkpoint import load_with_processing
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.deployable import TrainedModel
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-from pipeline.tasks.tracking.operations import Recorded, View, by_engine, by_model, chip_input, on_host
+from pipeline.tasks.tracking.deployable import TrainedModel, spiking_model
+from pipeline.tasks.tracking.operations import View, by_engine, by_model, chip_input, on_host
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, Scorer, search_pixels, template_pixels
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import ModelScorer, crops_of
@@ -70,7 +67,7 @@ class Subject:
     def looked(self, network: Network, template: Pixels, search: Pixels) -> Recorded:
         """What the search branch does with ``search`` once it is programmed for ``template``; pixels of the crops that
         the tracking loop makes, (frame, 3, side, side)."""
-        return by_engine(network, self._entering(template), self._entering(search))
+        return by_engine(network, self._entering(template), self._entering(search), self._model.roles)
 
     def _entering(self, pixels: Pixels) -> npt.NDArray[np.int32]:
         """What enters the chip of the tracking loop's crops."""
@@ -86,7 +83,4 @@ class Subject:
 
 def open_subject(checkpoint: Path) -> Subject:
     """The student in a checkpoint. Raises FormatError when the file is none, MonospikeError when it doesn't spike."""
-    model, processing = load_with_processing(checkpoint)
-    if not isinstance(model, SpikingSiamFCpp):
-        raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
-    return Subject(TrainedModel(model, processing))
+    return Subject(TrainedModel(*spiking_model(checkpoint)))

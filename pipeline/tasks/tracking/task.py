@@ -9,27 +9,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netx.errors import MonospikeError
+from pipeline.core.files import files_stamp
 from pipeline.core.progress import Progress
-from pipeline.core.task import Batch, Deployable, Predictor, Processing, Task
+from pipeline.core.task import Batch, Predictor, Processing, SequenceRequest, SequenceRun, Task
 from pipeline.datasets.clip import Clip
 from pipeline.datasets.config import DataConfig
 from pipeline.datasets.dataset import make_sequences
 from pipeline.datasets.errors import DataError
+from pipeline.datasets.pictures import BUILTIN
+from pipeline.datasets.video_source import open_video
 from pipeline.tasks.tracking.checkpoint import SiameseFamily, load_processing, start_from
 from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig, ValidationConfig
-from pipeline.tasks.tracking.model_tracker import model_tracker
-from pipeline.tasks.tracking.models.initialisation import (
-    FITTED_BATCHES,
-    INITIAL_RATE,
-    calibrate,
-    initialise_from,
-)
+from pipeline.tasks.tracking.deployable import SEARCH, TrainedModel, spiking_model, trained_model
+from pipeline.tasks.tracking.initialisation import FITTED_BATCHES, INITIAL_RATE, calibrate, initialise_from
+from pipeline.tasks.tracking.model_tracker import around, model_tracker
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.recorded_crops import Passages, Selection, crops_of_sequence
 from pipeline.tasks.tracking.rounding import rounding_difference
 from pipeline.tasks.tracking.sampling import PairBatches, empty_batch
+from pipeline.tasks.tracking.scorer import IntegerScorer
+from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.terms import build_terms
+from pipeline.tasks.tracking.track_video import first_box, parsed_box
 from pipeline.tasks.tracking.trackers import engine_called
 from pipeline.tasks.tracking.validation import validate, validation_tracks
 from pipeline.training.calibration import RATE
@@ -62,6 +64,7 @@ class Tracking(SiameseFamily, Task):
     name = "tracking"
     training_config = TrainingConfig
     data_config = DataConfig
+    processing_key = "tracker"
 
     # Training.
 
@@ -108,6 +111,7 @@ class Tracking(SiameseFamily, Task):
     # Deployment.
 
     def write_samples(self, config: DataConfig, seed: int, folder: Path, progress: Progress) -> str:
+        """Sequences composed from pictures, or read from a dataset. Raises DataError where one has a single frame."""
         frames = 0
         with progress.task("sequences", config.sequences) as bar:
             for index, sequence in enumerate(make_sequences(config, seed)):
@@ -123,8 +127,30 @@ class Tracking(SiameseFamily, Task):
     def read_samples(self, folder: Path) -> Sequence[Clip]:
         return [Clip.load(file) for file in sorted(folder.glob("*.npz"))]
 
-    def deployable(self, checkpoint: Path) -> Deployable:
-        raise MonospikeError(f"{checkpoint}: deploy it with a configuration of 'monospike deploy'")
+    def data_stamp(self, config: DataConfig) -> list[str]:
+        """What tells the user's pictures and sequences, where there are any, from those that were there before."""
+        pictures = [] if config.pictures == BUILTIN else [files_stamp(Path(config.pictures), "**/*")]
+        dataset = [] if config.dataset is None else [files_stamp(config.dataset, "*/groundtruth_rect*.txt", "*/img/*")]
+        return pictures + dataset
+
+    def deployable(self, checkpoint: Path) -> TrainedModel:
+        return trained_model(checkpoint)
+
+    def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
+        """The tracker on its way; what of the student is on the chip is watched, the rest may be on the host."""
+        model, stored = spiking_model(checkpoint)
+        settings = settings_for(stored, request.config, None, str(checkpoint))
+        video, scorer = open_video(request.source), IntegerScorer(model)
+        box = first_box(video, parsed_box(request.prompt))
+        selection = Selection(request.most, request.every, request.reprogram)
+        length = max(len(video) - 1, 1)
+        with progress.task(f"track {video.name}", min(length, request.most or length)) as bar:
+            programmings = crops_of_sequence(
+                lambda s: around(s, model, settings), scorer, video, box, selection, bar.reach
+            )
+        passages = Passages(model, scorer.network)
+        all_of_them = [one for number, given in enumerate(programmings) for one in passages.of(number, given)]
+        return SequenceRun(video.name, scorer.network, SEARCH, tuple(all_of_them))
 
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:
         return model_tracker(checkpoint, engine_called(engine), load_processing(checkpoint))

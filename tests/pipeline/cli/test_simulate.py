@@ -9,8 +9,8 @@ import pytest
 from netx import LIF, Accumulator, Conv2d, Dense, Flatten, FormatError, Input, Layer, Network, NetworkError, Range
 from netx.bundle import save
 from pipeline.cli import app as cli
-from pipeline.cli.running import How, simulate, summary
 from pipeline.core.progress import Progress
+from pipeline.deploy.simulation import Mode, simulate, summary
 from sim import engine
 from sim.frame_files import read_input
 from sim.recording import Recording
@@ -127,7 +127,7 @@ def test_what_is_not_finished_at_all_is_not_written(files, monkeypatch):
     monkeypatch.setattr(engine, "run_in_parts", interrupted)
     assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy", "--out", files / "r.npz") == 1
     assert not (files / "r.npz").exists()
-    assert summary(simulate(NETWORK, {"image": FRAMES}, How(), Progress(quiet=True))) == []
+    assert summary(simulate(NETWORK, {"image": FRAMES}, Mode(), Progress(quiet=True))) == []
 
 
 @pytest.mark.parametrize(

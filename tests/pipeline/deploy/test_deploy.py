@@ -24,8 +24,9 @@ from pipeline.core.config import read_config
 from pipeline.core.progress import Progress
 from pipeline.datasets.errors import DataError
 from pipeline.deploy.config import load_config
-from pipeline.deploy.deployment import Deployment
-from pipeline.deploy.stages import STAGES, run_stage
+from pipeline.deploy.run import Run, open_run
+from pipeline.deploy.stages import run_step
+from pipeline.deploy.steps import STAGES, STEPS
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
@@ -121,6 +122,10 @@ def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(r
     assert '<section id="search">' not in (run / "report.html").read_text()
 
 
+def opened(config: Path, folder: Path) -> Run:
+    return open_run(load_config(config), folder, Progress(quiet=True))
+
+
 def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
     photos, chip = tmp_path / "photos", tmp_path / "mine.yaml"
     photos.mkdir()
@@ -129,8 +134,8 @@ def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
     (tmp_path / "mine.run.yaml").write_text(f"{text}profile: {{chips: [{chip}]}}\n")
 
     def settings() -> dict[str, str]:
-        deployment = Deployment(load_config(tmp_path / "mine.run.yaml"), tmp_path / "run", Progress(quiet=True))
-        return {stage.name: json.dumps(stage.settings, sort_keys=True) for stage in deployment.stages()}
+        values = opened(tmp_path / "mine.run.yaml", tmp_path / "run").settings
+        return {step.name: json.dumps([values[key] for key in step.settings], sort_keys=True) for step in STEPS}
 
     def changed(before: dict[str, str]) -> set[str]:
         return {name for name, value in settings().items() if value != before[name]}
@@ -154,8 +159,7 @@ def test_a_dataset_is_read_anew_when_one_of_its_files_has_changed_and_needs_two_
     (tmp_path / "set.yaml").write_text(text)
 
     def data() -> bool:
-        deployment = Deployment(load_config(tmp_path / "set.yaml"), tmp_path / "run", Progress(quiet=True))
-        return run_stage(deployment.stages()[0], deployment.folder, False).skipped
+        return run_step(STEPS[0], opened(tmp_path / "set.yaml", tmp_path / "run")).skipped
 
     assert [data(), data()] == [False, True]
     (walk / "groundtruth_rect.txt").write_text("9,9,30,30\n12,9,30,30\n")
@@ -184,7 +188,7 @@ def test_verify_runs_everything_anew_and_ends_with_0(run):
 
 
 def test_a_run_that_has_not_been_made_is_not_verified(tiny_run, tmp_path):
-    assert "tiny/data: holds no sequences; run monospike deploy first" in refused(
+    assert "tiny/data: holds no samples; run monospike deploy first" in refused(
         monospike("verify", tiny_run, cwd=tmp_path)
     )
     assert "nowhere: cannot be read" in refused(monospike("verify", "nowhere", cwd=tmp_path))

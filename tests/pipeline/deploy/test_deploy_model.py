@@ -17,8 +17,8 @@ from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
 from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.initialisation import calibrate
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network

@@ -14,8 +14,8 @@ from pipeline.core.seeds import derived_seed
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
 from pipeline.tasks.tracking.config import TrackerConfig, ValidationConfig
+from pipeline.tasks.tracking.initialisation import calibrate
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Geometry, track

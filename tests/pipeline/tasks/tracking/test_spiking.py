@@ -15,8 +15,8 @@ from pipeline.models.config import NeuronConfig, SurrogateConfig
 from pipeline.models.quantisation import ChannelBias, quantise_even
 from pipeline.models.slayer_layers import SlayerBlocks
 from pipeline.models.spiking_layers import Neuron, derivative
+from pipeline.tasks.tracking.initialisation import calibrate
 from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer

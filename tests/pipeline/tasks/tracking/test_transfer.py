@@ -13,8 +13,8 @@ from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.initialisation import INITIAL_RATE, calibrate, initialise_from
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import INITIAL_RATE, calibrate, initialise_from
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import HostEncoder, SpikingSiamFCpp
 from pipeline.training.calibration import NECK_RATE

@@ -33,15 +33,15 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class How:
-    """How to run. strict: refuse what only a simulator lets pass. types, device: as ``sim.fused.compile`` says."""
+class Mode:
+    """Mode to run. strict: refuse what only a simulator lets pass. types, device: as ``sim.fused.compile`` says."""
 
     strict: bool = False
     types: ExactType | None = None
     device: str = "cpu"
 
 
-def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], how: How, progress: Progress) -> Simulated:
+def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], how: Mode, progress: Progress) -> Simulated:
     """Run the engine, part by part, until the frames are done or the user interrupts it.
 
     Raises NetworkError when the frames do not fit or, where ``strict``, the chip's ranges are left.
@@ -62,7 +62,7 @@ def simulate(network: Network, frames: Mapping[str, npt.ArrayLike], how: How, pr
     return Simulated(network, Recording.joined(parts) if parts else None, total)
 
 
-def sums(network: Network, how: How) -> list[str]:
+def sums(network: Network, how: Mode) -> list[str]:
     """What the sums of every layer are computed in, and why, a line each."""
     chosen = () if how.strict else engine.choices(network, types=how.types, device=how.device)
     if not chosen:
