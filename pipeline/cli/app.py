@@ -14,6 +14,7 @@ from rich.console import Console
 
 from netx.errors import MonospikeError
 from pipeline.cli.bench import bench
+from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
@@ -76,6 +77,7 @@ app.command()(evaluate)
 app.command()(train)
 app.command()(study)
 app.command()(models)
+app.command()(convert)
 app.command()(package)
 app.command()(selfcheck)
 app.command()(bench)

@@ -11,12 +11,11 @@ import yaml
 from netx.errors import MonospikeError
 from netx.files import write_whole
 from pipeline.cli.options import ConfigOption
+from pipeline.core.config import ConfigError
 from pipeline.core.progress import Progress
-from pipeline.deploy.config import RunConfig, load_config
-from pipeline.deploy.stages import STAGES, is_outdated, run_stage, select
 
 if TYPE_CHECKING:
-    from pipeline.deploy.deployment import Deployment
+    from pipeline.deploy.config import RunConfig
 
 CONFIG_FILE = "config.yaml"
 """In a run's folder: the whole configuration, defaults included."""
@@ -35,23 +34,31 @@ def deploy(
 
     A stage whose inputs have not changed is skipped. Ends with 1 when the engines are not identical.
     """
-    settings = load_config(config)
+    # Imported here because they load torch and SLAYER, for which --help should not wait.
+    from pipeline.deploy.config import load_config
+    from pipeline.deploy.run import open_run
+    from pipeline.deploy.stages import is_outdated, run_step, select
+    from pipeline.deploy.steps import STAGES, STEPS, found_identical
+    from pipeline.deploy.student import training_of
+    from pipeline.tasks import find_task
+
+    settings, progress = load_config(config), Progress()
     chosen = select(STAGES, first, last)
-    progress = Progress()
-    deployment = _deployment(settings, runs / settings.name, progress, retrain)
-    _write_config(settings, deployment.folder / CONFIG_FILE)
-    for stage in deployment.stages():
-        if stage.name not in chosen:
-            if STAGES.index(stage.name) < STAGES.index(chosen[0]) and is_outdated(stage, deployment.folder):
+    training = training_of(settings.training, find_task(settings.task)) if retrain else None
+    run = open_run(settings, runs / settings.name, progress, training)
+    _write_config(settings, run.folder / CONFIG_FILE)
+    for step in STEPS:
+        if step.name not in chosen:
+            if STAGES.index(step.name) < STAGES.index(chosen[0]) and is_outdated(step, run):
                 progress.say(
-                    f"{stage.name:8} left as it is, though settings, inputs or program are not what it came from"
+                    f"{step.name:8} left as it is, though settings, inputs or program are not what it came from"
                 )
             continue
-        progress.say(f"{stage.name:8} ...")
-        outcome = run_stage(stage, deployment.folder, force=stage.name == first)
-        when = "unchanged, skipped" if outcome.skipped else f"{outcome.seconds:.1f} s"
-        progress.say(f"{stage.name:8} {when}: {outcome.summary}")
-        if stage.name in ("verify", "report") and not deployment.identical():
+        progress.say(f"{step.name:8} ...")
+        result = run_step(step, run, force=step.name == first)
+        when = "unchanged, skipped" if result.skipped else f"{result.seconds:.1f} s"
+        progress.say(f"{step.name:8} {when}: {result.summary}")
+        if step.name in ("verify", "report") and not found_identical(run):
             raise typer.Exit(1)
 
 
@@ -89,26 +96,16 @@ def verify(
     A check of a sequence that was stopped goes on from its last finished part.
     """
     # Imported here because it loads torch, for which --help should not wait.
-    from pipeline.cli.verify_sequence import Wanted, verify_sequence
-    from pipeline.deploy.verification import in_words
+    from pipeline.cli.verify_sequence import CheckRequest, verify_sequence
+    from pipeline.core.task import SequenceRequest
     from pipeline.model_zoo.names import checkpoint_path, packaged
 
     if sequence is not None:
-        model, out = checkpoint_path(str(run)), runs / "verify"
-        verdict = verify_sequence(
-            Wanted(
-                model,
-                sequence,
-                box,
-                frames,
-                every or 1,
-                reprogram,
-                convolution or "stock",
-                seconds or 1800,
-                config,
-                out,
-            )
+        request = SequenceRequest(sequence, box, frames, every or 1, reprogram, config)
+        check = CheckRequest(
+            checkpoint_path(str(run)), request, convolution or "stock", seconds or 1800, runs / "verify"
         )
+        identical = verify_sequence(check).identical
     elif run.suffix == ".safetensors" or (str(run) in packaged() and not run.exists()):
         raise MonospikeError(f"{run}: a model is verified on a sequence; name its folder with --sequence")
     else:
@@ -119,19 +116,29 @@ def verify(
                 raise MonospikeError(
                     f"--{name}: is for a check with --sequence; a run has its own in its configuration"
                 )
-        settings = load_config(run / CONFIG_FILE if run.is_dir() else run)
-        progress = Progress()
-        verdict = _deployment(settings, run if run.is_dir() else runs / settings.name, progress).verify_again()
-        progress.say(in_words(verdict))
-    if not verdict["identical"]:
+        identical = _verify_run(run, runs)
+    if not identical:
         raise typer.Exit(1)
 
 
-def _deployment(config: RunConfig, folder: Path, progress: Progress, retrain: bool = False) -> Deployment:
-    # Imported here because it loads torch and SLAYER, for which --help should not wait.
-    from pipeline.deploy.deployment import Deployment
+def _verify_run(where: Path, runs: Path) -> bool:
+    """Whether all engines are identical, run anew on the files of a run: its folder, or its configuration."""
+    from pipeline.deploy.config import load_config
+    from pipeline.deploy.run import open_run
+    from pipeline.deploy.steps import verify_again
 
-    return Deployment(config, folder, progress, retrain)
+    progress = Progress()
+    try:
+        settings = load_config(where / CONFIG_FILE if where.is_dir() else where)
+    except ConfigError as error:
+        if not where.is_dir() or not (where / CONFIG_FILE).is_file():
+            raise
+        raise ConfigError(
+            f"{error}\n{where}: is the run of another release; run monospike deploy again with its configuration"
+        ) from None
+    verdict = verify_again(open_run(settings, where if where.is_dir() else runs / settings.name, progress))
+    progress.say(verdict.message())
+    return verdict.identical
 
 
 def _write_config(config: RunConfig, path: Path) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-
-from netx.errors import MonospikeError
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.config import TrackerConfig
-    from pipeline.tasks.tracking.crop import Box
 
 TrackerOption = Annotated[
-    str, typer.Option("--tracker", help="fixed, nanotrack, a packaged student such as demo, or a .safetensors file.")
+    str, typer.Option("--tracker", help="fixed, nanotrack, a packaged model such as demo, or a .safetensors file.")
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", help="Folder of NanoTrack v2's ONNX files.", show_default=False)
@@ -42,21 +38,15 @@ LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name. Raises MonospikeError when there is no such tracker or file."""
+    """Crops and post-processing of a tracker, by name: a model's as saved with it. Raises MonospikeError when there is
+    no such tracker or file."""
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.checkpoint import load_processing
+    from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.settings import settings_for
-    from pipeline.tasks.tracking.trackers import is_model
+    from pipeline.tasks.tracking.trackers import REFERENCES
 
-    return settings_for(is_model(tracker), config, benchmark)
-
-
-def parsed_box(box: str | None) -> Box | None:
-    """``x,y,width,height`` as numbers. Raises MonospikeError."""
-    if box is None:
-        return None
-    try:
-        values = np.array([float(word) for word in box.split(",")])
-    except ValueError:
-        values = np.empty(0)
-    if values.shape != (4,):
-        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
-    return values
+    if tracker in REFERENCES:
+        return TrackerConfig()
+    path = checkpoint_path(tracker)
+    return settings_for(load_processing(path), config, benchmark, str(path))

@@ -37,9 +37,6 @@ def models() -> None:
     console = Console(soft_wrap=True, highlight=False)
     for name in packaged():
         said = card(name)
-        if said is None:
-            console.print(f"{name}: the demo's student, spiking, 1 time step; see its run's report")
-            continue
         steps = said["time_steps"]
         kind = "not spiking" if steps is None else f"spiking, {steps} time step{'s' * (steps > 1)}"
         console.print(f"{name}: {kind}, {said['parameters']:,} parameters")

@@ -17,7 +17,6 @@ from pipeline.cli.options import (
     PlaceOption,
     PlaceSeedOption,
     SvgOption,
-    parsed_box,
 )
 
 if TYPE_CHECKING:
@@ -64,10 +63,13 @@ def profile(
     # Imported here because they load torch or scipy, for which --help should not wait.
     from pipeline.core.files import json_text, write_text
     from pipeline.core.progress import Progress
+    from pipeline.core.task import SequenceRequest
+    from pipeline.model_zoo.names import checkpoint_path
     from pipeline.planning.files import plan_svg
+    from pipeline.planning.frames import watched
     from pipeline.planning.plan import Question, chip_name, make_plan
-    from pipeline.planning.tracked import recorded_on
     from pipeline.planning.values import csv_text, plan_values, summary_lines
+    from pipeline.tasks import task_of
     from sim.hardware import load_chip
     from sim.mapping.placement import TRIED
 
@@ -82,8 +84,9 @@ def profile(
     elif sequence is not None and frames is None:
         if layers is not None:
             raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
-        followed = recorded_on(str(net), sequence, parsed_box(box), most, progress)
-        network, values, recording = followed.network, {"search": followed.inputs}, followed.recording
+        checkpoint = checkpoint_path(str(net))
+        followed = task_of(checkpoint).follow(checkpoint, SequenceRequest(sequence, box, most), progress)
+        network, values, recording = watched(followed)
     else:
         raise MonospikeError("give real frames with --frames or, of a tracker, a sequence to follow with --sequence")
     seconds = None if step_time is None else step_time * 1e-6

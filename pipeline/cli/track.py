@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netx.files import check_places, write_whole
-from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, parsed_box, tracker_settings
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.tracker import Tracker
@@ -41,7 +41,7 @@ def track(
     from pipeline.datasets.annotations import moved
     from pipeline.datasets.video_source import open_video
     from pipeline.report.animation import Animation
-    from pipeline.tasks.tracking.track_video import first_box, mean_iou, track_video
+    from pipeline.tasks.tracking.track_video import first_box, mean_iou, parsed_box, track_video
 
     video, progress, animation = open_video(source), Progress(), Animation()
     start = first_box(video, parsed_box(box))

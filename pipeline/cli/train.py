@@ -21,27 +21,25 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m pipeline train CONFIG.
     """
-    from pipeline.core.config import ConfigError, read_config
+    from pipeline.core.config import ConfigError
     from pipeline.core.progress import Progress
+    from pipeline.tasks.config import read_training
     from pipeline.tasks.temporal_pruning import prune
-    from pipeline.tasks.tracking.training_config import TrainingConfig
     from pipeline.tasks.train import run_training
-    from pipeline.training.distributed import this_place
+    from pipeline.training.distributed import distributed_context
 
-    settings = read_config(config, TrainingConfig)
+    task, settings = read_training(config)
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
     folder = runs / settings.name
-    with this_place(device) as place, alone_in(folder) if place.leads else nullcontext():
-        progress = Progress(quiet=not place.leads)
-        if place.leads:
+    with distributed_context(device) as context, alone_in(folder) if context.leads else nullcontext():
+        progress = Progress(quiet=not context.leads)
+        if context.leads:
             with write_whole(folder / "config.yaml") as temporary:
                 text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
                 temporary.write_text(text, encoding="utf-8")
         if settings.pruning is not None:
-            prune(settings, settings.pruning, folder, place, progress)
+            prune(task, settings, settings.pruning, folder, context, progress)
             return
-        for name, judged in run_training(settings, folder, place, progress).items():
-            spikes = f", spike rate {judged['spike_rate']:.3f}" if "spike_rate" in judged else ""
-            still = f"(a box that never moves: {judged['fixed_box']:.3f})"
-            progress.say(f"{name}: mean IoU {judged['mean_iou']:.3f} {still}{spikes}")
+        for name, scores in run_training(task, settings, folder, context, progress).items():
+            progress.say(f"{name}: {task.headline(scores)}")

@@ -6,6 +6,31 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from netx import Network
+from sim.recording import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What the network that runs at every frame did in one time step.
+
+    inputs: what entered the chip, (frame, channel, row, column). backbone: names of its layers that are the backbone's,
+    in order; the others are the head's.
+    """
+
+    network: Network
+    inputs: npt.NDArray[np.int32]
+    recording: Recording
+    backbone: tuple[str, ...]
+
+    @property
+    def frames(self) -> dict[str, npt.NDArray[np.int32]]:
+        """``inputs`` by the input's name."""
+        return {self.network.inputs[0].name: self.inputs}
+
 
 @dataclass(frozen=True)
 class LayerWork:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import platform
+import re
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +35,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _DATA = (".yaml", ".json", ".j2", ".css", ".js")
 """Files beside a module that it may read."""
 
+_DOTTED = re.compile(r"\w+(\.\w+)+")
+
 
 @cache
 def code_digest(*modules: str) -> str:
@@ -41,15 +45,23 @@ def code_digest(*modules: str) -> str:
     modules: what the results come from, by dotted names; they, all of ours that they import, also within functions, and
     the data files beside these are digested. None for the whole program.
     """
+    return modules_digest(*import_closure(*(modules or _all_modules())))
+
+
+@cache
+def modules_digest(*modules: str) -> str:
+    """SHA-256 of these modules alone, by dotted names, and of the data files beside them. One that is none of this
+    program's, such as a user's task, has to be imported already."""
     digest = hashlib.sha256()
-    for path in sorted({file for module in import_closure(*(modules or _all_modules())) for file in _files(module)}):
-        digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
+    for name, path in sorted({(name, path) for module in modules for name, path in _files(module)}):
+        digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 @cache
 def import_closure(*modules: str) -> frozenset[str]:
-    """``modules`` and every module of this program that they import, directly or not, also within functions."""
+    """``modules`` and every module of this program that they import, directly or not, also within functions, or start
+    as a program by its name."""
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -63,22 +75,40 @@ def import_closure(*modules: str) -> frozenset[str]:
 @cache
 def _imported(module: str) -> tuple[str, ...]:
     result = [module.rpartition(".")[0]] if "." in module else []
-    for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):
+    source = source_of(module)
+    for node in ast.walk(ast.parse("" if source is None else source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             result += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             result += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in result if name.partition(".")[0] in PROGRAM and _source(name).is_file())
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and names_a_module(node.value):
+            result.append(node.value)
+    return tuple(name for name in result if source_of(name) is not None)
 
 
-def _source(module: str) -> Path:
+def names_a_module(text: str) -> bool:
+    """Whether ``text`` is the dotted name of a module in one of this program's packages."""
+    return bool(_DOTTED.fullmatch(text)) and source_of(text) is not None
+
+
+@cache
+def source_of(module: str) -> Path | None:
+    """The file of the module of that dotted name; None where there is none in this program."""
+    if module.partition(".")[0] not in PROGRAM:
+        return None
     path = _ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.is_file() else None
 
 
-def _files(module: str) -> list[Path]:
-    source = _source(module)
-    return [source, *(path for path in source.parent.iterdir() if path.suffix in _DATA)]
+def _files(module: str) -> list[tuple[str, Path]]:
+    """A module's file and the data files beside it, each with the name by which it is known wherever it lies."""
+    source = source_of(module)
+    if source is None:
+        file = sys.modules[module].__file__
+        return [] if file is None else [(module, Path(file))]
+    files = [source, *(path for path in source.parent.iterdir() if path.suffix in _DATA)]
+    return [(path.relative_to(_ROOT).as_posix(), path) for path in files]
 
 
 def _all_modules() -> list[str]:

@@ -1,17 +1,17 @@
 """The protocols that make several tasks one: what the pipeline asks of a task, and what it hands to it.
 
 A task is everything that tells tracking from detection: its models, what is drawn from its data, its losses, how its
-models are judged, which networks of them run on a chip, and what a report shows of them. Rooms above ``pipeline.tasks``
+models are scored, which networks of them run on a chip, and what a report shows of them. Rooms above ``pipeline.tasks``
 know these protocols and no task; the task itself is looked up once, by its name, in ``pipeline.tasks``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy.typing as npt
 import torch
@@ -55,6 +55,10 @@ class Batch:
         """The batch on another device."""
         return Batch({name: value.to(device, non_blocking=True) for name, value in self.tensors.items()}, self.inputs)
 
+    def pin_memory(self) -> Batch:
+        """The batch in memory from which a GPU reads while others compute; torch's data loader asks for it."""
+        return Batch({name: value.pin_memory() for name, value in self.tensors.items()}, self.inputs)
+
     def through(self, model: nn.Module) -> dict[str, Tensor]:
         """What ``model`` answers to the inputs, by name."""
         answers: dict[str, Tensor] = model(*(self[name] for name in self.inputs))
@@ -70,12 +74,22 @@ class Batches(Protocol):
         """Raises DataError or FormatError where what it is drawn from is missing or bad."""
 
 
-class Validator(Protocol):
-    """Judges models on samples that they are not trained on."""
+class Processing(Section):
+    """What a task does around its models, before and after them; saved with the weights."""
 
-    def judge(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
-        """JSON values, of which ``score`` is what the training's log shows (higher is better). The model's mode is left
-        as it was."""
+    trained_with: ClassVar[frozenset[str]] = frozenset()
+    """Keys of pre-processing: what the weights were trained with, which no later configuration may change."""
+
+
+class Validator(Protocol):
+    """Scores models on samples that they are not trained on."""
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """Keys of ``validate``'s numbers that the training's log shows, where a model has them."""
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
+        """Scores as JSON values. The model's mode is left as it was."""
 
     def rounding(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
         """What rounding to integers changes, as JSON values; nothing of a model that does not spike."""
@@ -109,21 +123,83 @@ class Evaluation:
     """How well the float reference and the integers do on a run's samples.
 
     scores: JSON values, the ``accuracy`` of report.json: ``float`` and ``integer``, and baselines beside them, each
-    with the task's metrics. predictions: arrays to keep. headline: scores in a line, for people.
+    with the task's metrics. predictions: arrays to keep. headline: scores in a line, for people. figures: the most
+    important of them at the head of the report's page, text by label.
     """
 
     scores: Mapping[str, Any]
     predictions: Mapping[str, npt.NDArray]
     headline: str
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PageSection:
-    """A section that a task adds to a report. html: safe markup; text from files in it is escaped already."""
+    """A section that a task adds to a report.
+
+    anchor: its identifier on the page, a word. title: its heading, and with ``navigation`` set that alone in the page's
+    list of sections. html: what comes below the heading: safe markup, in which text from files is escaped already.
+    files: that stand beside the page, by name.
+    """
 
     anchor: str
     title: str
     html: str
+    navigation: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SequenceRequest:
+    """A sequence that a model is at work on while its networks are watched.
+
+    source: folder or file. prompt: what is meant in its first frame, as the user gives it; None for what the sequence
+    itself says. most: frames after the first, None for all. every: one in so many is kept. reprogram: frames after
+    which what was programmed is programmed anew; None for never. config: file that changes what the host does.
+    """
+
+    source: Path
+    prompt: str | None = None
+    most: int | None = None
+    every: int = 1
+    reprogram: int | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """Frames of a sequence that one network ran on, programmed as it was for them.
+
+    target: which of the deployable's targets it is. name: of the passage, a file's name. frames: their numbers in the
+    sequence. inputs: what enters the chip in a slice of the frames, integers by input, (frame, channel, height, width).
+    references: what the student's own modules do there, SLAYER's first.
+    """
+
+    target: str
+    name: str
+    network: Network
+    frames: tuple[int, ...]
+    inputs: Callable[[slice], Mapping[str, npt.NDArray]]
+    references: Callable[[slice], tuple[Recording, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceRun:
+    """A model at work on a sequence.
+
+    name: the sequence's. network: all of the model's integers. priced: as of a ``Deployable``. passages: every network
+    that ran, in the order in which one programs the next.
+    """
+
+    name: str
+    network: Network
+    priced: str
+    passages: tuple[Passage, ...]
+
+    @property
+    def at_every_frame(self) -> tuple[Passage, ...]:
+        """The passages of the network that is priced: one for each time that it was programmed."""
+        return tuple(passage for passage in self.passages if passage.target == self.priced)
 
 
 class Deployable(Protocol):
@@ -134,7 +210,7 @@ class Deployable(Protocol):
         """Name of the target that runs at every frame: the one that is counted, mapped and priced."""
 
     @property
-    def processing(self) -> Section:
+    def processing(self) -> Processing:
         """Pre- and post-processing on the host, as saved with the weights."""
 
     def network(self) -> Network:
@@ -165,12 +241,19 @@ class Deployable(Protocol):
 class Task(ABC):
     """A task, whose parts live in one room: ``pipeline.tasks.NAME``.
 
-    training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold.
+    training_config, data_config: what the ``monospike train`` file and the ``data`` section of a deployment hold; the
+    first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
+    post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
+    not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
+    and whose value counts.
     """
 
     name: ClassVar[str]
     training_config: ClassVar[type[Section]]
     data_config: ClassVar[type[Section]]
+    processing_key: ClassVar[str] = "processing"
+    processing_type: ClassVar[type[Processing]] = Processing
+    not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
 
     @abstractmethod
     def build_model(self, architecture: Section) -> nn.Module:
@@ -180,9 +263,15 @@ class Task(ABC):
     def parse_architecture(self, text: str) -> Section:
         """The architecture of a checkpoint's metadata. Raises pydantic's ValidationError."""
 
-    @abstractmethod
-    def processing(self, config: Any) -> Section:
+    def processing(self, config: Any) -> Processing:
         """Pre- and post-processing of a training, which are saved with its weights."""
+        del config
+        return self.processing_type()
+
+    def processing_of_older(self, training: Mapping[str, Any]) -> Processing:
+        """The processing of a checkpoint that doesn't say it, from the configuration that it was trained with."""
+        del training
+        return self.processing_type()
 
     @abstractmethod
     def build_terms(self, config: Any, answers: Mapping[str, Tensor]) -> list[Any]:
@@ -200,15 +289,22 @@ class Task(ABC):
     def batches(self, config: Any, rank: int) -> Batches:
         """What a training draws from its data. rank: of several processes, each of which draws its own."""
 
-    def initialised(self, name: str, model: nn.Module, config: Any, first: Iterator[Batch]) -> nn.Module:
+    def initialised(
+        self, name: str, model: nn.Module, config: Any, first: Callable[[int], Sequence[Batch]]
+    ) -> nn.Module:
         """``model``, which starts afresh as ``models.NAME``, with weights and thresholds from the first batches; as it
-        is where the task has no such thing."""
+        is where the task has no such thing. first: as many batches of the training's first steps as are asked for; they
+        are the same in every process."""
         del name, config, first
         return model
 
     @abstractmethod
     def validator(self, config: Any) -> Validator:
-        """What judges the models of a training. Raises DataError where its samples are missing."""
+        """What scores the models of a training. Raises DataError where its samples are missing."""
+
+    def headline(self, scores: Mapping[str, Any]) -> str:
+        """A model's scores in a line, for people."""
+        return ", ".join(f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float))
 
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:
@@ -216,12 +312,23 @@ class Task(ABC):
 
     @abstractmethod
     def read_samples(self, folder: Path) -> Sequence[Any]:
-        """What ``write_samples`` left."""
+        """What ``write_samples`` left. Raises FormatError where a file is damaged."""
+
+    def data_stamp(self, config: Any) -> Any:
+        """JSON values that change with the user's files that a deployment's data are made from."""
+        del config
+        return None
 
     @abstractmethod
     def deployable(self, checkpoint: Path) -> Deployable:
         """The student in a checkpoint. Raises FormatError where the file holds none, MonospikeError where not all of it
         runs on the chip."""
+
+    def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
+        """The integers of the student in a checkpoint at work on a sequence. Raises MonospikeError where the checkpoint
+        or the sequence is no such thing, or the task has none."""
+        del checkpoint, request, progress
+        raise MonospikeError(f"the task {self.name!r} has no sequences")
 
     @abstractmethod
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:

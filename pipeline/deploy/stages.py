@@ -1,4 +1,4 @@
-"""Stages of a run: each leaves its folder, and is skipped while what it came from has not changed."""
+"""Stages of a run: each leaves its files in the run's folder, and is skipped while what it came from is the same."""
 
 from __future__ import annotations
 
@@ -8,39 +8,58 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from netx.errors import MonospikeError
 from pipeline.core.files import file_digest, write_json
-from pipeline.core.provenance import code_digest
-
-STAGES = ("data", "train", "quantize", "export", "simulate", "verify", "profile", "report")
-"""The stages of a deployment, in order."""
 
 
 class StageError(MonospikeError):
     """A stage that cannot start."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One named step of a run.
+class Context(Protocol):
+    """What the steps of a run share."""
 
-    work: does the stage, writing files into the run's folder; returns what came of it, in a line.
-    settings: what of the configuration it depends on, as JSON values.
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What results depend on beside files of other stages and code, as JSON values by name."""
+
+    def code(self, function: Callable[..., Any]) -> str:
+        """Digest of the code that a step's function reaches."""
+
+
+ContextT = TypeVar("ContextT", bound=Context)
+
+
+@dataclass(frozen=True)
+class Step(Generic[ContextT]):
+    """One stage of a run.
+
+    function: does the work, writing files into the run's folder; returns what came of it, in a line.
     needs: names of the stages whose files it reads.
-    outputs: patterns of the files it writes, relative to the run's folder.
+    settings: names of what it depends on among the context's.
+    outputs: patterns of the files it writes, relative to the run's folder; all in its own folder where none is given.
     """
 
     name: str
-    work: Callable[[], str]
-    settings: Any
-    needs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    function: Callable[[ContextT], str]
+    needs: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Of all files that it writes."""
+        return self.outputs or (f"{self.name}/**/*",)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """What became of a stage. seconds, summary: of its work, now or when it was done."""
 
     name: str
@@ -61,41 +80,37 @@ def select(names: Sequence[str], first: str | None, last: str | None) -> list[st
     return list(names[start : end + 1])
 
 
-def run_stage(stage: Stage, folder: Path, force: bool) -> Outcome:
-    """Do the stage's work, unless its record says that this has been done with these settings and inputs.
+def run_step(step: Step[ContextT], context: ContextT, force: bool = False) -> StepResult:
+    """Do the step's work, unless its record says that this has been done with these settings and inputs by this code.
 
     ``force`` does it anyway. Raises StageError when a stage it needs has not been done.
     """
-    fingerprint = _fingerprint(stage, folder)
-    record = read_record(folder, stage.name)
+    folder, fingerprint = context.folder, _fingerprint(step, context)
+    record = read_record(folder, step.name)
     if not force and record and _is_of(record, fingerprint, folder):
-        return Outcome(stage.name, True, record["seconds"], record["summary"])
-    _record_path(folder, stage.name).unlink(missing_ok=True)
+        return StepResult(step.name, True, record["seconds"], record["summary"])
+    _record_path(folder, step.name).unlink(missing_ok=True)
     started = time.monotonic()
-    summary = stage.work()
+    summary = step.function(context)
     seconds = round(time.monotonic() - started, 3)
     record = {
         "fingerprint": fingerprint,
-        "outputs": stage.outputs,
-        "files": _digests(folder, stage.outputs),
+        "outputs": step.patterns,
+        "files": _digests(folder, step.patterns),
         "seconds": seconds,
         "summary": summary,
     }
-    write_json(_record_path(folder, stage.name), record)
-    return Outcome(stage.name, False, seconds, summary)
+    write_json(_record_path(folder, step.name), record)
+    return StepResult(step.name, False, seconds, summary)
 
 
-def is_outdated(stage: Stage, folder: Path) -> bool:
-    """Whether the stage has been done with other settings or inputs, by another program, or its files were changed.
+def is_outdated(step: Step[ContextT], context: ContextT) -> bool:
+    """Whether the step has been done with other settings or inputs, by other code, or its files were changed.
 
     Raises StageError when a stage it needs has not been done.
     """
-    record = read_record(folder, stage.name)
-    return record is not None and not _is_of(record, _fingerprint(stage, folder), folder)
-
-
-def _is_of(record: Mapping[str, Any], fingerprint: str, folder: Path) -> bool:
-    return bool(record["fingerprint"] == fingerprint and _unchanged(folder, record["files"]))
+    record = read_record(context.folder, step.name)
+    return record is not None and not _is_of(record, _fingerprint(step, context), context.folder)
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:
@@ -108,21 +123,26 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and keys <= record.keys() else None
 
 
+def _is_of(record: Mapping[str, Any], fingerprint: str, folder: Path) -> bool:
+    return bool(record["fingerprint"] == fingerprint and _unchanged(folder, record["files"]))
+
+
 def _record_path(folder: Path, name: str) -> Path:
     return folder / "stages" / f"{name}.json"
 
 
-def _fingerprint(stage: Stage, folder: Path) -> str:
+def _fingerprint(step: Step[ContextT], context: ContextT) -> str:
     inputs = {}
-    for name in stage.needs:
-        record = read_record(folder, name)
+    for name in step.needs:
+        record = read_record(context.folder, name)
         if record is None:
             raise StageError(
-                f"stage {stage.name!r} needs stage {name!r}, which has not been finished in {folder}: "
+                f"stage {step.name!r} needs stage {name!r}, which has not been finished in {context.folder}: "
                 f"run again with --from {name}"
             )
-        inputs[name] = _digests(folder, record["outputs"])
-    text = json.dumps([stage.name, stage.settings, inputs, code_digest()], sort_keys=True)
+        inputs[name] = _digests(context.folder, record["outputs"])
+    settings = {name: context.settings[name] for name in step.settings}
+    text = json.dumps([step.name, settings, inputs, context.code(step.function)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

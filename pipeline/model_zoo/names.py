@@ -1,7 +1,7 @@
 """Trained models that come with the package, by name.
 
-A model made by ``monospike package`` has a folder: ``NAME.safetensors``, its card as README.md and card.json, and
-where it has integers ``net`` and ``nir``, its network in both formats. The demo's student is a single file.
+Each is a folder that ``monospike package`` made: ``NAME.safetensors``, its card as README.md and card.json, and where
+it has integers ``net`` and ``nir``, its network in both formats.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ CHECKPOINT = ".safetensors"
 
 def packaged() -> dict[str, Path]:
     """The checkpoint of every packaged model, by name."""
-    files = [*FOLDER.glob(f"*{CHECKPOINT}"), *FOLDER.glob(f"*/*{CHECKPOINT}")]
-    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
+    return {file.stem: file for file in sorted(FOLDER.glob(f"*/*{CHECKPOINT}"), key=lambda file: file.stem)}
 
 
 def checkpoint_path(name: str) -> Path:
@@ -55,15 +54,13 @@ def network_path(name: str, format_: Format = "net") -> Path:
 
 def has_network(name: str, format_: Format = "net") -> bool:
     """Whether the packaged model called ``name`` comes with its network of integers in files."""
-    folder = _network_folder(name, format_)
-    return folder.is_dir() and folder.parent != FOLDER
+    return _network_folder(name, format_).is_dir()
 
 
 def _network_folder(name: str, format_: Format) -> Path:
     return checkpoint_path(name).parent / format_
 
 
-def card(name: str) -> dict[str, Any] | None:
-    """What the card of a packaged model says; None of one without."""
-    path = packaged()[name].parent / CARD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.parent != FOLDER else None
+def card(name: str) -> dict[str, Any]:
+    """What the card of a packaged model says."""
+    return dict(json.loads((packaged()[name].parent / CARD).read_text(encoding="utf-8")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -53,3 +54,23 @@ INITIAL_DEVIATION = 0.6
 
 EXPECTED_RATE = 0.15
 """Share of inputs that spike, about 1 - Phi(1): what a threshold of one standard deviation lets through."""
+
+
+Part = Literal["backbone", "neck", "correlation", "tower", "readout"]
+
+
+@dataclass(frozen=True)
+class LayerRole:
+    """What a layer is for, as data: nothing is to be read off its name.
+
+    part: of the model. module: the layer's name among its model's synapses and neurons; several layers share it where
+    the same weights run on several inputs. side: the input that it belongs to, where the model has several. branch: of
+    the head. first: it reads the model's input. pooling: it has no weights, and its spikes are others' spikes.
+    """
+
+    part: Part
+    module: str
+    side: str | None = None
+    branch: str | None = None
+    first: bool = False
+    pooling: bool = False

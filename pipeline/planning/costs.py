@@ -1,7 +1,6 @@
-"""What a tracker is made of, does and costs, as JSON values for the report.
+"""What a model is made of, does and costs, as JSON values for the report.
 
-Size and head-room are those of both branches. Activity and energy are those of the search branch, which runs at every
-frame; the template branch runs once a target.
+Size and head-room are those of all its networks. Activity and energy are those of the one that runs at every frame.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ def cost_summary(
 ) -> dict[str, Any]:
     """The report's network, headroom, activity and energy.
 
-    network: the Siamese network. activity: of its search branch, on real frames. observed: recordings to take the
-    largest membrane voltages from.
+    network: all of its integers. activity: of the part that runs at every frame, on real frames. observed: recordings
+    to take the largest membrane voltages from.
     """
     return {
         "network": asdict(describe(network)),

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Input, Network
+from pipeline.core.task import SequenceRun
 from pipeline.datasets.images import SUFFIXES, in_order, read_frame
+from sim import engine
 from sim.frame_files import read_input
+from sim.recording import Recording
 
 _ARRAYS = (".npy", ".npz")
 
@@ -43,6 +46,13 @@ def read_frames(path: Path, network: Network) -> dict[str, npt.NDArray]:
         )
     [source] = network.inputs
     return {source.name: np.stack([_as_input(file, source) for file in files])}
+
+
+def watched(run: SequenceRun) -> tuple[Network, dict[str, npt.NDArray], Recording]:
+    """The network that ran at every frame of a sequence, what entered it, and what it did, on the exact engine."""
+    [passage] = run.at_every_frame
+    inputs = dict(passage.inputs(slice(None)))
+    return passage.network, inputs, engine.run(passage.network, inputs)
 
 
 def _not_empty(frames: dict[str, npt.NDArray], path: Path) -> dict[str, npt.NDArray]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy.typing as npt
 
 from netx import Input, Network
 from netx.errors import MonospikeError
 from netx.types import SPIKES
-from pipeline.experiments.dse.config import Part
-from pipeline.tasks.tracking.operations import Recorded
+from pipeline.core.operations import Recorded
 from sim.activity import Activity, count
 from sim.recording import Recording
 
-_BACKBONE = "search_"
-"""What names of the search branch's own layers begin with; the others are the head's."""
+Part: TypeAlias = Literal["chip", "host"]
+"""Where a part of the model runs."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def split(recorded: Recorded, place: Place) -> Split:
     the chip.
     """
     whole = recorded.network
-    on_chip = _chip_part(whole, place)
-    values: dict[str, npt.NDArray] = {"search": recorded.inputs, **recorded.recording.spikes}
+    on_chip = _chip_part(whole, recorded.backbone, place)
+    values: dict[str, npt.NDArray] = {**recorded.frames, **recorded.recording.spikes}
     frames = {source.name: values[source.name] for source in on_chip.inputs}
-    everything = count(whole, {"search": recorded.inputs}, recorded.recording)
+    everything = count(whole, recorded.frames, recorded.recording)
     kept = {layer.name for layer in on_chip.layers}
     chip = tuple(layer for layer in everything.layers if layer.layer in kept)
     host = tuple(layer for layer in everything.layers if layer.layer not in kept)
@@ -56,15 +56,14 @@ def split(recorded: Recorded, place: Place) -> Split:
     return Split(on_chip, frames, recorded.recording, chip_activity, host_activity)
 
 
-def _chip_part(network: Network, place: Place) -> Network:
-    backbone = [layer for layer in network.layers if layer.name.startswith(_BACKBONE)]
-    has_head = any(layer.name not in {one.name for one in backbone} for layer in network.layers)
+def _chip_part(network: Network, backbone: tuple[str, ...], place: Place) -> Network:
+    has_head = any(layer.name not in backbone for layer in network.layers)
     if place.head == "chip" and not has_head:
         raise MonospikeError("the head was trained in real values for the host: train a student with head: chip")
     if place.encoder == "chip" and network.inputs[0].range.binary:
         raise MonospikeError("the encoder was trained in real values for the host: train one with encoder: chip")
     if place.head == "host" and has_head:
-        network = network.subnetwork([backbone[-1].name])
+        network = network.subnetwork([backbone[-1]])
     if place.encoder == "host":
         network = _without_encoder(network)
     return network

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.datasets.images import RGB
 from pipeline.report.drawing import INK, PAPER, colour_of, gif, legend, outline
-from pipeline.tasks.tracking.crop import Box
 
 LARGEST = 320
 """Longer side of the pictures, in pixels."""
@@ -27,7 +28,7 @@ class Animation:
         self._pictures: list[Image.Image] = []
         self._step, self._seen = 1, 0
 
-    def add(self, frame: RGB, boxes: Mapping[str, Box]) -> None:
+    def add(self, frame: RGB, boxes: Mapping[str, npt.NDArray[np.float64]]) -> None:
         """One frame, (height, width, 3), and the boxes x, y, width, height on it by label; one of NaN is left out."""
         number, self._seen = self._seen, self._seen + 1
         if number % self._step:
@@ -42,7 +43,7 @@ class Animation:
         return gif(self._pictures, _MILLISECONDS * self._step)
 
 
-def _annotated(frame: RGB, boxes: Mapping[str, Box], number: int) -> Image.Image:
+def _annotated(frame: RGB, boxes: Mapping[str, npt.NDArray[np.float64]], number: int) -> Image.Image:
     height, width = frame.shape[:2]
     scale = min(LARGEST / max(height, width), 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)

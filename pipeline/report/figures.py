@@ -4,52 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from netx import MonospikeError
+from netx import MonospikeError, Network, Range
+from sim.recording import Recording
+
+if TYPE_CHECKING:
+    from pipeline.core.task import PageSection
 
 
 class ReportError(MonospikeError):
     """A report that cannot be written because what it should hold is incomplete or does not fit together."""
-
-
-@dataclass(frozen=True)
-class TrackedSequence:
-    """One sequence and where the trackers saw the object.
-
-    frames: uint8, shape (frame, height, width, 3), RGB.
-    truth, float_boxes, integer_boxes: shape (frame, 4): left, top, width, height in pixels.
-    float_iou, integer_iou, fixed_iou: intersection over union with the true box, 0..1, shape (frame,); the last for a
-        box that never moves.
-    Raises ReportError when shapes do not fit together.
-    """
-
-    name: str
-    frames: npt.NDArray[np.uint8]
-    truth: npt.NDArray[np.float64]
-    float_boxes: npt.NDArray[np.float64]
-    integer_boxes: npt.NDArray[np.float64]
-    float_iou: npt.NDArray[np.float64]
-    integer_iou: npt.NDArray[np.float64]
-    fixed_iou: npt.NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8 or not len(self.frames):
-            shape, kind = self.frames.shape, self.frames.dtype
-            raise ReportError(
-                f"sequence {self.name!r}: frames are {kind} of shape {shape}, expected uint8 (F, H, W, 3)"
-            )
-        count = len(self.frames)
-        wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("truth", "float_boxes", "integer_boxes"), (count, 4))
-        wanted |= {"float_iou": (count,), "integer_iou": (count,), "fixed_iou": (count,)}
-        for name, shape in wanted.items():
-            if np.shape(getattr(self, name)) != shape:
-                got = np.shape(getattr(self, name))
-                raise ReportError(f"sequence {self.name!r}: {name} has shape {got}, expected {shape}")
-            if not np.isfinite(getattr(self, name)).all():
-                raise ReportError(f"sequence {self.name!r}: {name} holds a value that is not finite")
 
 
 @dataclass(frozen=True)
@@ -71,26 +39,50 @@ class ChipFront:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Pictures of a run.
+class SpikeFrame:
+    """What a network did on one frame.
 
-    sequences: at least one. spikes: for each layer 0 or 1, uint8, shape (channel, height, width), of one frame.
-    template, search: the crops that these spikes belong to, uint8, shape (height, width, 3), RGB.
-    chips: for each chip that is planned for its picture, an SVG element.
-    fronts: of a search, chip by chip; none where the report has no search.
+    pictures: of what went in, uint8, shape (height, width, 3), RGB, by input; those that make a picture. spikes: for
+    each layer 0 or 1, uint8, shape (channel, height, width).
     """
 
-    sequences: tuple[TrackedSequence, ...]
+    pictures: Mapping[str, npt.NDArray[np.uint8]]
     spikes: Mapping[str, npt.NDArray[np.uint8]]
-    template: npt.NDArray[np.uint8]
-    search: npt.NDArray[np.uint8]
-    chips: Mapping[str, str] = field(default_factory=dict)
-    fronts: tuple[ChipFront, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sequences", tuple(self.sequences))
-        if not self.sequences:
-            raise ReportError("a report needs at least one tracked sequence")
         for name, spikes in self.spikes.items():
             if spikes.ndim != 3 or spikes.size == 0:
                 raise ReportError(f"spikes of layer {name!r}: shape {spikes.shape}, expected (channel, height, width)")
+
+    @staticmethod
+    def of(network: Network, frames: Mapping[str, npt.NDArray], recording: Recording, number: int) -> SpikeFrame:
+        """Frame ``number`` of a recording of ``network``, and the same one of ``frames``."""
+        pictures = {
+            name: as_picture(values[number], network.range(name))
+            for name, values in frames.items()
+            if values.shape[1] in (1, 3)
+        }
+        return SpikeFrame(pictures, {name: values[number] for name, values in recording.spikes.items()})
+
+
+def as_picture(values: npt.NDArray, values_range: Range) -> npt.NDArray[np.uint8]:
+    """Integers of ``values_range``, (1 or 3, height, width), as a picture (height, width, 3) of 256 levels."""
+    levels = values_range.high - values_range.low + 1
+    scaled = (values.astype(np.int64) - values_range.low) * 256 // levels
+    return np.repeat(scaled.transpose(1, 2, 0), 3 // len(values), axis=2).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the page of a run shows beside the numbers of its report.
+
+    headline: the task's most important figures, text by label. sections: the task's. spikes: of every network of the
+    run, on one frame. chips: for each chip that is planned for its picture, an SVG element. fronts: of a search, chip
+    by chip; none where the report has no search.
+    """
+
+    headline: Mapping[str, str] = field(default_factory=dict)
+    sections: tuple[PageSection, ...] = ()
+    spikes: tuple[SpikeFrame, ...] = ()
+    chips: Mapping[str, str] = field(default_factory=dict)
+    fronts: tuple[ChipFront, ...] = ()

@@ -14,7 +14,6 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from pipeline.report.figures import TrackedSequence
 from pipeline.report.template import printable
 
 BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
@@ -38,27 +37,6 @@ _STYLE = {
     "axes.facecolor": "none",
     "legend.frameon": False,
 }
-MAX_SEQUENCES = 6
-"""Sequences that the plot of overlap shows."""
-
-
-def overlap(sequences: Sequence[TrackedSequence]) -> str:
-    """Intersection over union of every frame of the first six sequences."""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-        for ax, sequence in zip(axes, shown, strict=True):
-            ax.plot(sequence.fixed_iou, color=GREY, linestyle=":", label="box that never moves")
-            ax.plot(sequence.float_iou, color=BLUE, linewidth=2.4, label="float")
-            ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
-            ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
-            ax.set_title(printable(sequence.name), loc="left", fontsize=10, parse_math=False)
-            ax.grid(axis="y", color=INK, alpha=0.15)
-        axes[-1].set_xlabel("frame")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-
-    shown = sequences[:MAX_SEQUENCES]
-    return svg("overlap", 0.7 + 1.35 * len(shown), draw)
 
 
 def headroom(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+from jsonschema.exceptions import best_match
 
 from netx.files import write_whole
 from pipeline.report.figures import Figures, ReportError
 from pipeline.report.page import render
-from pipeline.report.pictures import tracking_gif
+from pipeline.report.schema import FILE
 from pipeline.report.template import printable
 
-_SCHEMA = Path(__file__).parent / "schema.json"
+SECTION_FILES = ("*.gif", "*.png", "*.svg", "*.csv")
+"""What the files of a task's sections may be called; they stand beside the page."""
 
 
 def write_report(folder: Path, report: Mapping[str, Any], figures: Figures) -> None:
-    """Write report.json, report.html and tracking.gif into ``folder``, which is made where it is missing.
+    """Write report.json, report.html and the files of its sections into ``folder``, which is made where it is missing.
 
     report: as ``schema.json`` describes it. report.html holds all it shows and loads nothing.
-    Raises ReportError, naming the place, when ``report`` does not fit the schema; then nothing is written.
+    Raises ReportError, naming the place, when ``report`` does not fit the schema, or a section's file is called what
+    none may be called; then nothing is written.
     """
     text = validate(report)
-    gif = tracking_gif(figures.sequences)
-    page = render(report, figures, gif)
-    for name, content in (
-        ("tracking.gif", gif),
-        ("report.html", page.encode()),
-        ("report.json", printable(text).encode()),
-    ):
+    beside = {name: content for section in figures.sections for name, content in section.files.items()}
+    for name in beside:
+        if not any(fnmatchcase(name, pattern) for pattern in SECTION_FILES) or "/" in name:
+            raise ReportError(f"{name!r}: a section's file has to be called {' or '.join(SECTION_FILES)}")
+    page = render(report, figures)
+    for name, content in {**beside, "report.html": page.encode(), "report.json": printable(text).encode()}.items():
         with write_whole(folder / name) as path:
             path.write_bytes(content)
 
@@ -54,12 +57,14 @@ def validate_part(name: str, value: Any, where: str) -> None:
 
 
 def _schema() -> dict[str, Any]:
-    return dict(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    return dict(json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def _check(value: Any, schema: Mapping[str, Any], complaint: str) -> None:
     validator = jsonschema.Draft202012Validator(schema)
     problems = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     if problems:
-        lines = [f"{problem.json_path}: {problem.message}" for problem in problems]
+        # Where one of several forms would do, what is wrong with the one that comes closest.
+        closest = [best_match([problem]) for problem in problems]
+        lines = [f"{problem.json_path}: {problem.message}" for problem in closest if problem is not None]
         raise ReportError(f"{complaint}:\n  " + "\n  ".join(lines))

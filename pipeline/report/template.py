@@ -16,19 +16,36 @@ _STYLE = _SHARED / "page.css"
 def filled(folder: Path, filters: Mapping[str, Callable[..., Any]], values: Mapping[str, Any]) -> str:
     """``page.html.j2`` of ``folder`` as HTML, filled with ``values`` and, as ``css``, the style of all pages.
 
-    The page may import what several show, from this package's folder. Text is escaped unless it is Markup. Raises
-    jinja2.UndefinedError when the page uses a value that is not there.
+    The page may import what several show, from this package's folder, and has the filter ``number``. Text is escaped
+    unless it is Markup. Raises jinja2.UndefinedError when the page uses a value that is not there.
     """
+    css = Markup(_STYLE.read_text(encoding="utf-8"))
+    page = _environment([folder, _SHARED], filters).get_template("page.html.j2")
+    return printable(page.render(values, css=css))
+
+
+def fragment(source: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., Any]] | None = None) -> str:
+    """A part of a page as HTML, from a template's text; all as for ``filled``."""
+    return printable(_environment([_SHARED], filters or {}).from_string(source).render(values))
+
+
+def _environment(folders: list[Path], filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, _SHARED]),
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(filters)
-    css = Markup(_STYLE.read_text(encoding="utf-8"))
-    return printable(environment.get_template("page.html.j2").render(values, css=css))
+    environment.filters.update({"number": number, **filters})
+    return environment
+
+
+def number(value: float) -> str:
+    """A count for people: ``1,234,567``; fractions with as many digits as tell something."""
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:,.3g}"
 
 
 def printable(text: str) -> str:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from netx.errors import MonospikeError
 from pipeline.core.task import Task
 
 ENTRY_POINTS = "monospike.tasks"
 """Group of entry points by which an installed package brings a task of its own: NAME = module:CLASS."""
+
+
+DEFAULT = "tracking"
+"""The task of configurations and checkpoints that name none: those from before there were several."""
 
 
 def _tracking() -> Task:
@@ -50,3 +55,15 @@ def find_task(name: str) -> Task:
     if name not in _ROOMS:
         raise MonospikeError(f"there is no task {name!r}; the tasks are {', '.join(task_names())}")
     return _ROOMS[name]()
+
+
+def task_of(checkpoint: Path) -> Task:
+    """The task that a checkpoint says its model is for. Raises FormatError where the file is none, MonospikeError where
+    there is no such task."""
+    from pipeline.models.safetensors_file import read_metadata  # here, as it loads torch
+
+    name = read_metadata(checkpoint).get("task", DEFAULT)
+    try:
+        return find_task(name)
+    except MonospikeError as error:
+        raise MonospikeError(f"{checkpoint}: {error}") from None

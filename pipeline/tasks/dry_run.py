@@ -1,4 +1,5 @@
-"""A training is tried on one empty pair before it begins: what a loss names exists, and what it compares fits."""
+"""A dry run: models and terms are tried on one empty sample before a training begins, so that what a loss names
+exists, what it compares fits, and what learns is taught."""
 
 from __future__ import annotations
 
@@ -8,46 +9,41 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pipeline.tasks.tracking.checkpoint import build
-from pipeline.tasks.tracking.models.config import SiamFCppConfig, SpikingConfig
-from pipeline.training.batches import CropBatch
+from pipeline.core.config import Section
+from pipeline.core.task import Batch, Task
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
-def rehearsed_answers(architectures: Mapping[str, SiamFCppConfig | SpikingConfig]) -> NamedTensors:
-    """What models of these architectures answer to one pair: only shapes mean anything, values don't."""
+def dry_answers(task: Task, architectures: Mapping[str, Section], example: Batch) -> NamedTensors:
+    """What models of these architectures answer to a sample: only shapes mean anything, values don't."""
     answers: dict[str, Tensor] = {}
     for name, architecture in architectures.items():
-        pair = _empty_pair(architecture)
         with torch.no_grad():
-            answered = build(architecture).eval()(pair.template, pair.search)
+            answered = example.through(task.build_model(architecture).eval())
         answers |= {f"{name}/{key}": value for key, value in answered.items()}
     return NamedTensors(answers)
 
 
-def rehearse(terms: Sequence[Term], answers: NamedTensors, architecture: SiamFCppConfig | SpikingConfig) -> set[str]:
-    """Ask each term for its losses of ``rehearsed_answers``; returns the names of the models that they look at.
+def dry_run(terms: Sequence[Term], answers: NamedTensors, example: Batch) -> set[str]:
+    """Ask each term for its losses of ``dry_answers``; returns the names of the models that they look at.
 
-    architecture: of any of the models, which all see the same crops. Raises TrainingError where a loss names what isn't
-    there, or two losses have one name.
+    Raises TrainingError where a loss names what isn't there, two losses have one name, or none teaches what a term has
+    of its own.
     """
-    context = Context(answers, _empty_pair(architecture), 0)
+    context = Context(answers, example, 0)
     names: Counter[str] = Counter()
+    taught: set[str] = set()
     for term in terms:
         try:
             with torch.no_grad():
-                names.update(term(context).keys())
+                losses = list(term(context))
         except TrainingError as error:
             raise TrainingError(f"the loss {term.name!r}: {error}") from None
+        names.update(losses)
+        taught |= {member for loss in losses for member in term.teaches(loss)}
     if twice := [name for name, count in names.items() if count > 1]:
         raise TrainingError(f"losses: two of them are called {twice[0]!r}; give one of the terms another 'name'")
+    for term in terms:
+        if term.member not in taught and any(True for _ in term.parameters()):
+            raise TrainingError(f"the loss {term.name!r} has parameters that none of its losses teaches")
     return {name.split("/")[0] for name in answers.read}
-
-
-def _empty_pair(architecture: SiamFCppConfig | SpikingConfig) -> CropBatch:
-    """One pair of black crops, with a box in the middle."""
-    template, search = (
-        torch.zeros(1, 3, side, side, dtype=torch.uint8) for side in (architecture.template, architecture.search)
-    )
-    middle = architecture.search / 2
-    return CropBatch(template, search, torch.tensor([[middle - 16, middle - 16, 32.0, 32.0]]), torch.tensor([True]))

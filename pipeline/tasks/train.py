@@ -11,26 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from netx.files import write_whole
 from pipeline.core.config import ConfigError, parse_config
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import versions
+from pipeline.core.task import Batch, Task, Validator
 from pipeline.models.parameters import parameter_count
-from pipeline.tasks.dry_run import rehearse, rehearsed_answers
-from pipeline.tasks.tracking.checkpoint import Model, build, save_model, start_from
-from pipeline.tasks.tracking.models.initialisation import LIKE_RATE, LOOKED_AT, start_like
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-from pipeline.tasks.tracking.rounding import rounding_difference
-from pipeline.tasks.tracking.terms import build_terms
-from pipeline.tasks.tracking.training_config import ModelEntry, TrainingConfig
-from pipeline.tasks.tracking.validation import Track, judge, validation_tracks
-from pipeline.training.batches import CropBatch, batches
-from pipeline.training.calibration import RATE, calibrate
-from pipeline.training.distributed import Place
+from pipeline.tasks.checkpoint import parse_architecture, save_checkpoint, start_from
+from pipeline.tasks.config import TrainingConfig
+from pipeline.tasks.dry_run import dry_answers, dry_run
+from pipeline.training.batches import batches
+from pipeline.training.config import MAIN
+from pipeline.training.distributed import DistributedContext
 from pipeline.training.logs import SPEED, Log, Stopwatch
-from pipeline.training.loop import Learner, Method, learner_of, train
+from pipeline.training.loop import Learner, Method, learners_of, train
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 
@@ -38,52 +35,42 @@ STATE = "state.safetensors"
 METRICS = "metrics.json"
 
 
-def run_training(config: TrainingConfig, folder: Path, place: Place, progress: Progress) -> dict[str, Any]:
+def run_training(
+    task: Task, config: TrainingConfig, folder: Path, context: DistributedContext, progress: Progress
+) -> dict[str, Any]:
     """Train, or go on where a training of the same configuration was stopped, or find that it is done.
 
     Leaves NAME.safetensors for each trained model, metrics.json, log.jsonl and state.safetensors in ``folder``. Returns
-    what metrics.json holds: for each trained model what ``judge`` says after the last step.
+    what metrics.json holds: for each trained model what the task's validation says after the last step.
     """
     _check_weights(config)
-    saved = load_state(folder / STATE, lambda fingerprint: _is_of(config, fingerprint))
+    saved = load_state(folder / STATE, lambda fingerprint: _is_of(task, config, fingerprint))
     first = saved.step if saved else 0
     if saved and first >= config.train.steps and (folder / METRICS).exists():
         progress.say(f"{config.name}: is trained already, in {folder}")
         return dict(json.loads((folder / METRICS).read_text(encoding="utf-8")))
-    terms, needed = _terms(config)
-    stream = batches(config, first, place.rank)
-    models, stream = _models(config, needed, saved, stream, place)
+    terms, needed = _terms(task, config)
+    stream = _Stream(task, config, first, context)
+    models = _models(task, config, needed, saved, stream, context)
     method = Method(
         {name: model for name, model in models.items() if config.models[name].trained},
         {name: model.eval() for name, model in models.items() if not config.models[name].trained},
-        [term.to(place.device) for term in terms],
+        [term.to(context.device) for term in terms],
     )
-    learner = learner_of(method, config.train)
+    learners = learners_of(method, config.train, config.learners)
     if saved:
-        saved.restore(method.learning, learner.optimiser)
-    tracks = validation_tracks(config.validation, config.seed) if place.leads else []
-    session = _Session(config, folder, place, method, learner, tracks, Stopwatch(first))
-    if place.leads:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
-        (folder / METRICS).unlink(missing_ok=True)  # of another configuration: they would say that this one is done
-        session.log = Log(folder, first)
-        at = f"from step {first}" if first else "afresh"
-        progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
-        models = {**method.trained, **method.fixed}
-        progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
-        if config.train.mixed_precision and not place.has_bfloat16:
-            progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
-        if not session.log.has_tensorboard:
-            progress.say("  without TensorBoard's logs: they need monospike's extra 'train'")
-    with progress.task(config.name, config.train.steps) as task:
+        saved.restore(method, learners)
+    validator = task.validator(config) if context.leads else None
+    session = _Session(task, config, folder, context, method, learners, validator, Stopwatch(first))
+    if context.leads:
+        session.begin(first, progress)
+    with progress.task(config.name, config.train.steps) as bar:
 
-        def after_step(step: int, losses: Mapping[str, float], rate: float) -> None:
-            session.after_step(step, losses, rate)
-            task.reach(step, ", ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        def after_step(step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
+            session.after_step(step, losses, rates)
+            bar.reach(step, ", ".join(f"{name} {value:.3f}" for name, value in losses.items()))
 
-        train(method, learner, config.train, first, stream, place, after_step)
+        train(method, learners, config.train, first, iter(stream), context, after_step)
     return session.finish()
 
 
@@ -91,43 +78,69 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
 class _Session:
     """What happens between the steps: states, logs, validation."""
 
+    task: Task
     config: TrainingConfig
     folder: Path
-    place: Place
-    method: Method[Model]
-    learner: Learner
-    tracks: list[Track]
+    context: DistributedContext
+    method: Method
+    learners: Sequence[Learner]
+    validator: Validator | None
     stopwatch: Stopwatch
     log: Log | None = None
 
-    def after_step(self, step: int, losses: Mapping[str, float], rate: float) -> None:
+    def begin(self, first: int, progress: Progress) -> None:
+        """Make the folder ready, and say what is about to be done in it."""
+        config, context = self.config, self.context
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+        (self.folder / METRICS).unlink(missing_ok=True)  # of another configuration: would say that this one is done
+        self.log = Log(self.folder, first)
+        at = f"from step {first}" if first else "afresh"
+        progress.say(f"{config.name}: training {at} on {context.world} x {context.device.type}, in {self.folder}")
+        models = {**self.method.trained, **self.method.fixed}
+        progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
+        if len(self.learners) > 1:
+            members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
+            progress.say("  learners: " + ", ".join(members))
+        if config.train.mixed_precision and not context.has_bfloat16:
+            progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
+        if not self.log.has_tensorboard:
+            progress.say("  without TensorBoard's logs: they need monospike's extra 'train'")
+
+    def after_step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
         settings, last = self.config.train, step == self.config.train.steps
         saves = step % settings.save_every == 0 or last
         if saves:
-            self.place.agree(self.method.learning.values())
+            self.context.agree(self.method.learning.values())
         if self.log is None:
             return
-        self._write(self.log, step, losses, rate)
+        self._write(self.log, step, losses, rates)
         if saves:
             # Last, so that a training that goes on from this state lacks nothing that was to be logged before it.
             self.log.flush()
-            fingerprint = _fingerprint(self.config)
-            save_state(self.folder / STATE, self.method.learning, self.learner.optimiser, step, fingerprint)
+            save_state(self.folder / STATE, self.method, self.learners, step, _fingerprint(self.config))
 
-    def _write(self, log: Log, step: int, losses: Mapping[str, float], rate: float) -> None:
+    def _write(self, log: Log, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
         """What of this step is to be logged, validation included."""
         settings, last = self.config.train, step == self.config.train.steps
         if step % settings.log_every == 0 or last:
-            log.add(step, {**losses, "rate": rate, SPEED: self.stopwatch.lap(step) * settings.batch * self.place.world})
+            speed = self.stopwatch.lap(step) * settings.batch * self.context.world
+            by_name = {"rate" if name == MAIN else f"rate/{name}": value for name, value in rates.items()}
+            log.add(step, {**losses, **by_name, SPEED: speed})
         if step % self.config.validation.every == 0 and not last:
-            for name, judged in self.judged().items():
-                log.add(step, {f"{name}/{key}": judged[key] for key in ("mean_iou", "spike_rate") if key in judged})
+            for name, scores in self.validated().items():
+                log.add(step, self._logged(name, scores))
             self.stopwatch.lap(step)
 
-    def judged(self) -> dict[str, Any]:
-        """What each trained model is worth by now."""
-        settings, device = self.config.tracker, self.place.device
-        return {name: judge(model, self.tracks, settings, device) for name, model in self.method.trained.items()}
+    def _logged(self, name: str, scores: Mapping[str, Any]) -> dict[str, float]:
+        assert self.validator is not None, "the process that logs validates"
+        return {f"{name}/{key}": scores[key] for key in self.validator.logged if key in scores}
+
+    def validated(self) -> dict[str, Any]:
+        """The scores of each trained model by now."""
+        assert self.validator is not None, "the process that logs validates"
+        return {n: self.validator.validate(model, self.context.device) for n, model in self.method.trained.items()}
 
     def sizes(self, name: str) -> dict[str, Any]:
         """How many parameters a trained model has, and how many times fewer than each model beside it that is not."""
@@ -135,27 +148,48 @@ class _Session:
         others = {other: parameter_count(model) / count for other, model in self.method.fixed.items()}
         return {"parameters": count, **({"times_fewer_parameters": others} if others else {})}
 
-    def rounding(self, name: str) -> dict[str, Any]:
-        """What rounding to integers changes in a model that spikes."""
-        model = self.method.trained[name]
-        if not isinstance(model, SpikingSiamFCpp):
-            return {}
-        return {"rounding": rounding_difference(model, self.tracks, self.config.tracker, self.place.device)}
-
     def finish(self) -> dict[str, Any]:
-        """Judge and save the models. Processes that don't lead have nothing to say."""
+        """Validate and save the models. Processes that don't lead have nothing to say."""
         metrics: dict[str, Any] = {}
-        if self.log is not None:
-            metrics = {n: {**judged, **self.sizes(n), **self.rounding(n)} for n, judged in self.judged().items()}
+        if self.log is not None and self.validator is not None:
+            for name, scores in self.validated().items():
+                rounding = self.validator.rounding(self.method.trained[name], self.context.device)
+                metrics[name] = {**scores, **self.sizes(name), **({"rounding": rounding} if rounding else {})}
             notes = {"training": self.config.model_dump_json(), "versions": json.dumps(versions())}
+            processing = self.task.processing(self.config)
             for name, model in self.method.trained.items():
-                save_model(model, self.folder / f"{name}.safetensors", {**notes, "metrics": json.dumps(metrics[name])})
-                self.log.add(self.config.train.steps, {f"{name}/mean_iou": metrics[name]["mean_iou"]})
+                path, of_model = self.folder / f"{name}.safetensors", {"metrics": json.dumps(metrics[name])}
+                save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model})
+                self.log.add(self.config.train.steps, self._logged(name, metrics[name]))
             with write_whole(self.folder / METRICS) as temporary:
                 temporary.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
             self.log.close()
-        self.place.wait()
+        self.context.wait()
         return metrics
+
+
+class _Stream:
+    """The batches of a training from a step on, of which the first ones may be looked at before."""
+
+    def __init__(self, task: Task, config: TrainingConfig, first: int, context: DistributedContext) -> None:
+        self._task, self._config, self._context = task, config, context
+        self._batches = batches(task.batches(config, context.rank), first, config.train.workers)
+        self._shown: list[Batch] = []
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._batches
+
+    def first(self, count: int) -> Sequence[Batch]:
+        """The first batches. All processes look at the same ones, so that they start from the same weights."""
+        if len(self._shown) < count:
+            if self._context.leads:
+                untouched = self._batches
+                drawn = list(islice(untouched, count))
+                self._shown, self._batches = drawn, chain(drawn, untouched)
+            else:
+                others = batches(self._task.batches(self._config, 0), 0, self._config.train.workers)
+                self._shown = list(islice(others, count))
+        return self._shown[:count]
 
 
 def _check_weights(config: TrainingConfig) -> None:
@@ -167,54 +201,38 @@ def _check_weights(config: TrainingConfig) -> None:
             )
 
 
-def _terms(config: TrainingConfig) -> tuple[list[Term], set[str]]:
+def _terms(task: Task, config: TrainingConfig) -> tuple[list[Term], set[str]]:
     """The terms, and the names of the models that they look at. Raises TrainingError where a term doesn't fit them."""
-    architectures = {name: entry.architecture for name, entry in config.models.items()}
-    answers = rehearsed_answers(architectures)
+    example = task.example(config)
+    answers = dry_answers(task, {name: entry.architecture for name, entry in config.models.items()}, example)
     torch.manual_seed(config.seed)  # adapters have weights at random
-    terms = build_terms(config.losses, answers)
+    terms = task.build_terms(config, answers)
     answers.read.clear()
-    return terms, rehearse(terms, answers, next(iter(architectures.values())))
+    return terms, dry_run(terms, answers, example)
 
 
 def _models(
-    config: TrainingConfig, needed: set[str], saved: SavedState | None, stream: Iterator[CropBatch], place: Place
-) -> tuple[dict[str, Model], Iterator[CropBatch]]:
-    """The needed models on their device, and the stream as it was before batches of it were looked at."""
-    models: dict[str, Model] = {}
-    shown: list[CropBatch] = []
+    task: Task,
+    config: TrainingConfig,
+    needed: set[str],
+    saved: SavedState | None,
+    stream: _Stream,
+    context: DistributedContext,
+) -> dict[str, nn.Module]:
+    """The needed models on their device; the others' terms are left out."""
+    models: dict[str, nn.Module] = {}
     for name, entry in config.models.items():
         if name not in needed:
-            continue  # the terms that look at it are left out
+            continue
         torch.manual_seed(config.seed)
         if saved and entry.trained:
-            models[name] = build(saved.architectures[name])
+            models[name] = task.build_model(parse_architecture(saved.architectures[name], task, saved.path))
         elif entry.weights is not None:
-            models[name] = start_from(Path(entry.weights), entry.architecture)
+            models[name] = start_from(Path(entry.weights), entry.architecture, task.processing(config), task)
         else:
-            models[name] = build(entry.architecture)
-            if not shown and _looks(entry):
-                # All processes look at the same batches, so that they start from the same weights and thresholds.
-                shown = list(islice(stream if place.leads else batches(config, 0), LOOKED_AT))
-                stream = chain(shown, stream) if place.leads else stream
-            models[name] = _started(models[name], config, entry, shown)
-        models[name].to(place.device)
-    return models, stream
-
-
-def _looks(entry: ModelEntry) -> bool:
-    """Whether a model that starts afresh looks at batches before."""
-    return entry.architecture.kind == "spiking" and (entry.calibrate or entry.like is not None)
-
-
-def _started(model: Model, config: TrainingConfig, entry: ModelEntry, shown: Sequence[CropBatch]) -> Model:
-    if not isinstance(model, SpikingSiamFCpp) or not _looks(entry):
-        return model
-    if entry.like is None:
-        return calibrate(model, shown[0].template, shown[0].search, entry.rate or RATE)
-    other = config.models[entry.like]
-    assert other.weights is not None, "the configuration has been checked"
-    return start_like(model, start_from(Path(other.weights), other.architecture), shown, entry.rate or LIKE_RATE)
+            models[name] = task.initialised(name, task.build_model(entry.architecture), config, stream.first)
+        models[name].to(context.device)
+    return models
 
 
 def _fingerprint(config: TrainingConfig) -> str:
@@ -228,12 +246,13 @@ def _values(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
 
 
-def _is_of(config: TrainingConfig, fingerprint: str) -> bool:
+def _is_of(task: Task, config: TrainingConfig, fingerprint: str) -> bool:
     """Whether a training of this fingerprint is one of ``config``. Options that were not there when it was saved have
     their defaults."""
     values, weights = json.loads(fingerprint)
     try:
-        before = parse_config({**values, "name": config.name}, TrainingConfig, "the saved state")
+        before = parse_config({**values, "name": config.name}, task.training_config, "the saved state")
     except ConfigError:
         return False
+    assert isinstance(before, TrainingConfig), "of a task that is registered"
     return json.dumps([_values(before), weights]) == _fingerprint(config)

@@ -7,70 +7,68 @@ batch, the largest over the time steps, earlier layers already set), with shares
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netx import limits
-from pipeline.models.spiking_layers import Neuron
-from pipeline.tasks.tracking.models.config import SpikingConfig
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from quantize.slayer import WEIGHT_SCALE
 
 RATE = 0.15
 """Share of neurons that spike before training. Ours."""
 
 NECK_RATE = 0.3
-"""The same where template and search are correlated: both have to spike for one coincidence. Ours."""
-
-_NECK = ("_kernel", "_map")
+"""The same where two maps of spikes are multiplied: both have to spike for one coincidence. Ours."""
 
 _SAMPLES = 1_000_000
 
 
-def calibrate(student: SpikingSiamFCpp, template: Tensor, search: Tensor, rate: float = RATE) -> SpikingSiamFCpp:
-    """A student with the weights of ``student``, made of plain layers, and thresholds that ``template`` and ``search``
-    crops call for.
+class SpikingLayer(Protocol):
+    """A layer of neurons, such as ``pipeline.models.spiking_layers.Neuron``. threshold: in SLAYER units."""
 
-    rate: share of neurons that are to spike, between 0 and 1; at least NECK_RATE where template and search meet.
-    Thresholds that the configuration names stay, as does the correlation's. The new ones are part of the result's
-    configuration.
-    """
-    found = dict(student.config.thresholds)
-    state = {name: value.clone() for name, value in student.state_dict().items()}  # means are learned in training alone
+    threshold: float
 
-    def setting(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        return lambda _, inputs: set_threshold(student, name, found, [inputs[0]], rate)
+    def forward(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        """(spikes, voltages before the reset) of currents (step, frame, channel, row, column)."""
 
-    hooks = [neuron.register_forward_pre_hook(setting(name)) for name, neuron in student.neurons.items()]
-    with torch.no_grad():
-        student(template, search)
-    for hook in hooks:
-        hook.remove()
-    return with_thresholds(student.config, found, state)
+    def register_forward_pre_hook(self, hook: Any) -> Any:
+        """As ``torch.nn.Module`` has it."""
 
 
-def set_threshold(
-    student: SpikingSiamFCpp, name: str, found: dict[str, int], currents: Sequence[Tensor], rate: float
-) -> None:
-    """Set the threshold of a layer where ``rate`` of its neurons spike on ``currents`` (step, frame, channel, row,
-    column), and note it in ``found``; one that is there already stays."""
-    neuron = student.neurons[name]
-    if name in found or name not in student.config.spiking_layers or not isinstance(neuron, Neuron):
-        return
+def set_threshold(neuron: SpikingLayer, currents: Sequence[Tensor], rate: float) -> int:
+    """Set the threshold with which a share ``rate`` of the neurons spikes on ``currents`` (step, frame, channel, row,
+    column), and return it: odd, in weight units, 1 to what the chip can have."""
     neuron.threshold = float(limits.READOUT_THRESHOLD)  # out of reach: nothing is reset
     peaks = torch.cat([neuron.forward(current)[1].amax(dim=0).flatten() for current in currents])
     peaks = peaks[:: len(peaks) // _SAMPLES + 1]
-    share = max(rate, NECK_RATE) if name.endswith(_NECK) else rate
-    wanted = float(torch.quantile(peaks, 1 - share)) * WEIGHT_SCALE
-    found[name] = int(min(max(2 * round(wanted / 2) + 1, 1), limits.THRESHOLD_MAX))
-    neuron.threshold = found[name] / WEIGHT_SCALE
+    wanted = float(torch.quantile(peaks, 1 - rate)) * WEIGHT_SCALE
+    found = int(min(max(2 * round(wanted / 2) + 1, 1), limits.THRESHOLD_MAX))
+    neuron.threshold = found / WEIGHT_SCALE
+    return found
 
 
-def with_thresholds(
-    config: SpikingConfig, thresholds: Mapping[str, int], state: Mapping[str, Tensor]
-) -> SpikingSiamFCpp:
-    """A student of plain layers with the tensors of ``state`` and thresholds that are part of its configuration."""
-    student = SpikingSiamFCpp(config.model_copy(update={"thresholds": dict(thresholds)}))
-    student.load_state_dict(state)
-    return student
+@torch.no_grad()
+def calibrated_thresholds(
+    neurons: Mapping[str, SpikingLayer], rates: Mapping[str, float], run: Callable[[], object]
+) -> dict[str, int]:
+    """Set the thresholds of the layers named in ``rates`` as ``run`` comes by them, and return them by layer.
+
+    rates: shares of the neurons that are to spike, 0 to 1. run: sends the frames through the model.
+    """
+    found: dict[str, int] = {}
+
+    def setting(name: str) -> Callable[[object, tuple[Tensor, ...]], None]:
+        def look(_: object, inputs: tuple[Tensor, ...]) -> None:
+            if name not in found:  # a layer that runs twice keeps what it got first
+                found[name] = set_threshold(neurons[name], [inputs[0]], rates[name])
+
+        return look
+
+    hooks = [neurons[name].register_forward_pre_hook(setting(name)) for name in rates]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

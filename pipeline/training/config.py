@@ -1,4 +1,4 @@
-"""The configuration of a training: one YAML file, every key checked."""
+"""The parts of a training's configuration that every task has: optimisers, learners, steps, what a loss term says."""
 
 from __future__ import annotations
 
@@ -44,8 +44,58 @@ class OptimiserConfig(Section):
     first_rate: float = Field(1e-6, ge=0, le=1)
     last_rate: float = Field(1e-6, gt=0, le=1)
     warm_up: int = Field(100, ge=0, description="steps")
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD's; Adam's first decay (beta 1)")
+    second_moment: float = Field(0.999, ge=0, lt=1, description="Adam's second decay (beta 2)")
     weight_decay: float = Field(0.0, ge=0, le=1)
     clip_norm: float = Field(10.0, gt=0, description="largest norm of the gradient")
     factors: tuple[RateFactor, ...] = ()
     freeze: tuple[Freeze, ...] = ()
+
+
+MAIN = "main"
+"""The learner of all that no other learner has; its optimiser is ``train.optimiser``."""
+
+
+class LearnerConfig(Section):
+    """Models and loss terms that learn apart from the others: by an optimiser and a schedule of their own, from the
+    losses that teach them."""
+
+    members: tuple[str, ...] = Field(
+        min_length=1, description="names of models, and losses.NAME for the parameters of the loss term NAME"
+    )
+    optimiser: OptimiserConfig = OptimiserConfig()
+    every: int = Field(1, ge=1, description="steps between two of this learner's; the first step is one of them")
+
+
+class TrainSettings(Section):
+    """How long, and how."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(16, ge=2, description="samples a step, on each GPU")
+    optimiser: OptimiserConfig = OptimiserConfig()
+    frozen_norms: float = Field(0.25, ge=0, le=1, description="last part of training with the biases of the chip")
+    mixed_precision: bool = Field(False, description="bfloat16 where exactness isn't needed: nothing that spikes")
+    workers: int = Field(1, ge=0, le=64, description="processes that prepare batches; the result is the same with any")
+    save_every: int = Field(200, ge=1, description="steps between states that a stopped training resumes from")
+    log_every: int = Field(20, ge=1)
+
+
+class TermSection(Section):
+    """A loss term. Which models it looks at, and which of them it teaches, is known before there is any tensor."""
+
+    kind: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        raise NotImplementedError
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        raise NotImplementedError
+
+    @property
+    def acts(self) -> bool:
+        """Whether it takes part: a term of weight 0 is left out."""
+        return getattr(self, "weight", 1.0) > 0

@@ -24,12 +24,15 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 _MOST = 2**31 - 1
 
+_BUCKET = 25 * 2**20 // 4
+"""Numbers that are averaged together: 25 MiB of float32, as DistributedDataParallel's ``bucket_cap_mb``."""
+
 _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """What Linux calls it, on x86-64 and on 64-bit Arm."""
 
 
 @dataclass(frozen=True)
-class Place:
+class DistributedContext:
     """The process's device, its number and the number of processes."""
 
     device: torch.device
@@ -47,11 +50,19 @@ class Place:
         return self.device.type != "cpu" or _processor_has_bfloat16()
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes, in place."""
+        """Replace each tensor by its mean over all processes, in place; all of them have one dtype.
+
+        In buckets, as DistributedDataParallel reduces: one exchange of many small tensors takes as long as one of a
+        single tensor. Two processes' sums are the same bits in any bucket; those of more may differ in the last one, as
+        gloo and NCCL divide a bucket into other parts than a tensor.
+        """
         if self.world > 1:
-            for tensor in tensors:
-                distributed.all_reduce(tensor)
-                tensor /= self.world
+            for bucket in _buckets(tensors):
+                flat = torch.cat([tensor.flatten() for tensor in bucket])
+                distributed.all_reduce(flat)
+                flat /= self.world
+                for tensor, mean in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
+                    tensor.copy_(mean.view_as(tensor))
 
     def agree(self, models: Iterable[nn.Module]) -> None:
         """Average what the processes' models have each seen for themselves: running means and variances."""
@@ -61,6 +72,18 @@ class Place:
         """Wait for the other processes."""
         if self.world > 1:
             distributed.barrier()
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """The tensors in order, as many together as have ``_BUCKET`` numbers, and at least one."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and sum(other.numel() for other in bucket) + tensor.numel() > _BUCKET:
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket
 
 
 @cache
@@ -82,8 +105,8 @@ def _keep_freed_memory() -> None:
 
 
 @contextmanager
-def this_place(device: str = "auto") -> Iterator[Place]:
-    """The place that torchrun's variables and the machine's GPUs make. device: auto, cpu or cuda.
+def distributed_context(device: str = "auto") -> Iterator[DistributedContext]:
+    """What torchrun's variables and the machine's GPUs make of this process. device: auto, cpu or cuda.
 
     Raises MonospikeError where there is no GPU for this process.
     """
@@ -100,11 +123,11 @@ def this_place(device: str = "auto") -> Iterator[Place]:
     else:
         _keep_freed_memory()
     if world == 1:
-        yield Place(where)
+        yield DistributedContext(where)
         return
     distributed.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield Place(where, rank, world)
+        yield DistributedContext(where, rank, world)
     finally:
         # In torch 2.3 this joins gloo's threads while it holds Python's lock; one that is still letting go of a tensor
         # needs that lock, and both wait for ever. Asleep, this thread lends it.

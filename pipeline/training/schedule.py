@@ -8,12 +8,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.training.config import OptimiserConfig
 from pipeline.training.term import TrainingError
 
 
-def rate(step: int, steps: int, config: OptimiserConfig) -> float:
+def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """Learning rate of step ``step``, counted from 0: a line up to ``rate``, then half a cosine down."""
     if step < config.warm_up:
         return config.first_rate + (config.rate - config.first_rate) * (step + 1) / config.warm_up
@@ -31,38 +32,45 @@ def learning_parameters(models: Mapping[str, nn.Module]) -> dict[str, nn.Paramet
     }
 
 
-def build_optimiser(parameters: Mapping[str, nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:
-    """SGD or Adam, with a group for each factor of the learning rate.
+def build_optimiser(
+    parameters: Mapping[str, nn.Parameter], config: OptimiserConfig, key: str = "train.optimiser"
+) -> torch.optim.Optimizer:
+    """SGD or Adam, with a group for each factor of the learning rate, which stands in the place of its rate until
+    ``build_schedule`` multiplies it.
 
-    Raises TrainingError at a pattern of ``factors`` or ``freeze`` that is in no parameter's name.
+    key: where the configuration stands. Raises TrainingError at a pattern of ``factors`` or ``freeze`` that is in no
+    parameter's name.
     """
-    for key, rules in (("factors", config.factors), ("freeze", config.freeze)):
+    for part, rules in (("factors", config.factors), ("freeze", config.freeze)):
         for rule in rules:
             if not any(re.search(rule.pattern, name) for name in parameters):
                 names = ", ".join(list(parameters)[:3])
-                raise TrainingError(
-                    f"optimiser.{key}: {rule.pattern!r} is in no parameter's name; they are {names}, ..."
-                )
+                raise TrainingError(f"{key}.{part}: {rule.pattern!r} is in no parameter's name; they are {names}, ...")
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         factors = [factor.factor for factor in config.factors if re.search(factor.pattern, name)]
         groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
-    described = [{"params": members, "factor": factor} for factor, members in groups.items()]
+    described = [{"params": members, "lr": factor} for factor, members in groups.items()]
     if config.kind == "sgd":
-        return torch.optim.SGD(described, config.rate, config.momentum, weight_decay=config.weight_decay)
-    return torch.optim.Adam(described, config.rate, weight_decay=config.weight_decay)
+        return torch.optim.SGD(described, 1.0, config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.Adam(described, 1.0, (config.momentum, config.second_moment), weight_decay=config.weight_decay)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """The learning rate of each group: ``value`` times its factor."""
-    for group in optimiser.param_groups:
-        group["lr"] = value * group["factor"]
+def build_schedule(optimiser: torch.optim.Optimizer, steps: int, config: OptimiserConfig) -> LambdaLR:
+    """``learning_rate`` of each step, times each group's factor.
+
+    As a function of the step rather than as torch's LinearLR and CosineAnnealingLR in sequence: those multiply each
+    rate by a ratio to have the next, and their last rate doesn't know of groups' factors.
+    """
+    return LambdaLR(optimiser, lambda step: learning_rate(step, steps, config))
 
 
-def thaw(parameters: Mapping[str, nn.Parameter], step: int, steps: int, config: OptimiserConfig) -> None:
+def thaw(
+    parameters: Mapping[str, nn.Parameter], step: int, steps: int, config: OptimiserConfig, key: str = "train.optimiser"
+) -> None:
     """Let exactly those parameters learn that are not frozen at ``step``. Raises TrainingError where none is left."""
     for name, parameter in parameters.items():
         frozen = any(step < rule.until * steps and re.search(rule.pattern, name) for rule in config.freeze)
         parameter.requires_grad_(not frozen)
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        raise TrainingError(f"step {step + 1}: optimiser.freeze leaves no parameter that could learn; freeze fewer")
+        raise TrainingError(f"step {step + 1}: {key}.freeze leaves no parameter that could learn; freeze fewer")

@@ -3,68 +3,82 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.models.safetensors_file import check_tensors, read_safetensors
-from pipeline.tasks.tracking.checkpoint import parse_architecture
-from pipeline.tasks.tracking.models.config import SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.training.loop import Learner, Method
 
 
 @dataclass(frozen=True, eq=False)
 class SavedState:
-    """What a state file holds. step: steps that are done. architectures: of the trained models, by name."""
+    """What a state file holds. step: steps that are done. architectures: of the trained models, as JSON, by name.
+    schedules: of the learners, by name."""
 
     path: Path
     step: int
-    architectures: Mapping[str, SiamFCppConfig | SpikingConfig]
+    architectures: Mapping[str, str]
+    schedules: Mapping[str, Mapping[str, Any]]
     tensors: Mapping[str, Tensor]
 
-    def restore(self, learning: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer) -> None:
-        """Give all that learns, and the optimiser, the tensors that were saved. Raises FormatError where one of these
-        has not the tensors of the file."""
-        for name, module in learning.items():
-            prefix = f"model/{name}/"
-            theirs = {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+    def restore(self, method: Method, learners: Sequence[Learner]) -> None:
+        """Give all that learns, its optimisers and schedules, what was saved. Raises FormatError where one of these has
+        not the tensors of the file."""
+        for name, module in method.learning.items():
+            theirs = self._under(f"model/{name}/")
             check_tensors(self.path, theirs, module.state_dict())
             module.load_state_dict(theirs)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in self.tensors.items():
-            if name.startswith("optimiser/"):
-                _, index, key = name.split("/")
-                state.setdefault(int(index), {})[key] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        if set(self.schedules) != {learner.name for learner in learners}:
+            raise FormatError(f"{self.path}: has the learners {', '.join(self.schedules)}: this is another training's")
+        for learner in learners:
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in self._under(f"optimiser/{learner.name}/").items():
+                index, _, part = key.partition("/")
+                state.setdefault(int(index), {})[part] = value
+            learner.optimiser.load_state_dict({**learner.optimiser.state_dict(), "state": state})
+            unsaved = {"lr_lambdas": [None] * len(learner.optimiser.param_groups)}
+            learner.schedule.load_state_dict({**self.schedules[learner.name], **unsaved})
+            for group, rate in zip(learner.optimiser.param_groups, learner.schedule.get_last_lr(), strict=True):
+                group["lr"] = rate
+
+    def _under(self, prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): value for k, value in self.tensors.items() if k.startswith(prefix)}
 
 
-def save_state(
-    path: Path, learning: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, step: int, fingerprint: str
-) -> None:
+def save_state(path: Path, method: Method, learners: Sequence[Learner], step: int, fingerprint: str) -> None:
     """Write the state after ``step`` steps; the file appears whole or not at all.
 
-    learning: all that learns, by name; of the models among it the architecture is kept as well.
+    Of the trained models the architecture is kept as well, which each of them has as ``config``.
     """
     tensors = {
         f"model/{name}/{key}": value.detach().cpu().contiguous()
-        for name, module in learning.items()
+        for name, module in method.learning.items()
         for key, value in module.state_dict().items()
     }
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
-    architectures = {
-        name: module.config.model_dump_json()
-        for name, module in learning.items()
-        if isinstance(module, (SiamFCpp, SpikingSiamFCpp))
+    for learner in learners:
+        for index, state in learner.optimiser.state_dict()["state"].items():
+            prefix = f"optimiser/{learner.name}/{index}"
+            tensors |= {f"{prefix}/{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
+    architectures = {name: module.config.model_dump_json() for name, module in method.trained.items()}
+    # A schedule is a function of the step, which is no part of what is saved.
+    schedules = {
+        learner.name: {k: v for k, v in learner.schedule.state_dict().items() if k != "lr_lambdas"}
+        for learner in learners
     }
-    notes = {"step": str(step), "fingerprint": fingerprint, "architectures": json.dumps(architectures)}
+    notes = {
+        "step": str(step),
+        "fingerprint": fingerprint,
+        "architectures": json.dumps(architectures),
+        "schedules": json.dumps(schedules),
+    }
     with write_whole(path) as temporary:
         temporary.write_bytes(save(tensors, notes))
 
@@ -72,15 +86,21 @@ def save_state(
 def load_state(path: Path, wanted: Callable[[str], bool]) -> SavedState | None:
     """The state of the training whose fingerprint is the wanted one, or None where there is none.
 
-    Raises FormatError when the file is not a state.
+    Raises FormatError when the file is not a state, or one of an older format.
     """
     if not path.exists():
         return None
     tensors, notes = read_safetensors(path)
+    if "fingerprint" in notes and "schedules" not in notes:
+        raise FormatError(
+            f"{path}: is a training's state in an older format, with one optimiser and no schedule, which this version "
+            "cannot go on from; finish it with the version that began it, or move the file away to train afresh"
+        )
     try:
         if not wanted(notes["fingerprint"]):
             return None
-        step, stored = int(notes["step"]), dict(json.loads(notes["architectures"]))
+        step, architectures = int(notes["step"]), dict(json.loads(notes["architectures"]))
+        schedules = dict(json.loads(notes["schedules"]))
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: is no state of a training ({error})") from None
-    return SavedState(path, step, {name: parse_architecture(text, path) for name, text in stored.items()}, tensors)
+    return SavedState(path, step, architectures, schedules, tensors)

@@ -1,6 +1,6 @@
 """A loss term: a function of what all models answered and of the batch. A method of training is a list of them.
 
-Tensors are called MODEL/NAME, such as ``student/search_features``; what models name is in ``pipeline.models``.
+Tensors are called MODEL/NAME, such as ``student/search_features``; what a model names is in the file that defines it.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from netx.errors import MonospikeError
-from pipeline.training.batches import CropBatch
+from pipeline.core.task import Batch
 
 
 class TrainingError(MonospikeError):
@@ -44,20 +45,35 @@ class Context:
     """What a term sees of one training step. step: counted from 0."""
 
     tensors: NamedTensors
-    batch: CropBatch
+    batch: Batch
     step: int
 
 
 class Term(nn.Module):
-    """Weighted scalars by name, to be summed.
+    """Weighted scalars by name, and whom each of them teaches.
 
     Parameters of the term itself, such as an adapter's, are trained and saved with the state of the training; they
     are no part of any model.
     """
 
+    apart: ClassVar[bool] = False
+    """Whether the term's own parameters are taught by other losses than the models are, against them perhaps, and
+    therefore need a learner without models."""
+
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
+    @property
+    def member(self) -> str:
+        """What the term's own parameters are called among the members of learners."""
+        return f"losses.{self.name}"
+
     @abstractmethod
-    def forward(self, context: Context) -> dict[str, Tensor]: ...
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        """The losses of a step by name, each a scalar with its weight in it."""
+
+    @abstractmethod
+    def teaches(self, loss: str) -> frozenset[str]:
+        """Whom the loss of that name teaches: names of models, and ``self.member`` for the term's own parameters. A
+        learner's gradient is that of the losses that teach one of its members, and of no other."""

@@ -6,33 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deploy.config import load_config
-
 TINY_RUN = """\
 name: tiny
 seed: 3
+model: {checkpoint}
 data:
   sequences: 2
-  composition: {frames: 8, height: 96, width: 128, object_size: [20, 30]}
-student:
-  template: 24
-  search: 48
-  pixel_bits: 5
-  backbone:
-    - {channels: 6, kernel: 5, stride: 2, threshold: 1023}
-    - {channels: 8, kernel: 3, stride: 2, threshold: 161}
-  correlation: {gain: 32, copies: 2, threshold: 33}
-  tower:
-    - {channels: 8, kernel: 3, padding: 1, threshold: 201}
-train:
-  steps: 6
-  batch: 4
-  warm_up: 2
-  save_every: 2
-  clips: 3
-  fresh_clips: 1
-  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
-simulate: {frames: 5, lava_seconds: 120}
+  composition: {{frames: 8, height: 96, width: 128, object_size: [20, 30]}}
+simulate: {{frames: 5, lava_seconds: 280}}
 """
 
 SEARCH = """\
@@ -51,27 +32,45 @@ frames: 2
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a configuration of a whole run that takes seconds."""
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(TINY_RUN)
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small student, not trained, that spikes in every layer when it sees composed clips."""
+    # Here: the tests of the core run where there is neither torch nor Lava.
+    import torch
+
+    from pipeline.datasets.pictures import open_pictures
+    from pipeline.datasets.synthetic.compose import compose
+    from pipeline.datasets.synthetic.composition import CompositionSpec
+    from pipeline.tasks.tracking.checkpoint import save_model
+    from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
+    from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+    from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
+    from pipeline.tasks.tracking.scorer import crops_of, geometry_of
+    from pipeline.tasks.tracking.settings import settings_for
+    from pipeline.training.calibration import calibrate
+
+    config = SpikingConfig(width=WIDTHS["tiny"], template=103, search=143, box_shift=1.4)
+    spec = CompositionSpec(frames=2, height=96, width=128, object_size=(20, 30))
+    clips = [compose(open_pictures("builtin"), spec, seed) for seed in range(8)]
+    template, search = (
+        torch.cat(
+            [crops_of(cut(c.frames[0], c.boxes[0], geometry_of(config), settings_for(True, None))) for c in clips]
+        )
+        for cut in (template_pixels, search_pixels)
+    )
+    torch.manual_seed(2)
+    student = calibrate(SpikingSiamFCpp(config), template, search)
+    with torch.no_grad():  # its biases are no longer zero
+        student.train()(template, search)
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_model(student.eval(), path, {})
     return path
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small student, not trained."""
-    # Here: the tests of the core run where there is neither torch nor Lava.
-    import torch
-
-    from pipeline.tasks.tracking.demo_student import Student
-    from pipeline.tasks.tracking.demo_train import save_checkpoint
-
-    torch.manual_seed(0)
-    config = load_config(tiny_run).student
-    assert config is not None
-    path = tmp_path_factory.mktemp("search") / "tiny.safetensors"
-    save_checkpoint(Student(config).eval(), path, {})
+def tiny_run(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a configuration of a whole run of it."""
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(TINY_RUN.format(checkpoint=checkpoint))
     return path
 
 

@@ -76,8 +76,9 @@ def test_a_search_among_trained_models_needs_no_lava(place: Path) -> None:
     assert [row["reason"] for row in results["candidates"]] == [None]
 
 
-def test_the_demos_student_says_what_it_needs(place: Path) -> None:
-    ended = run(place, "track", "sequence", "--tracker", "demo", "--out", "demo")
+def test_what_needs_slayer_says_so(place: Path) -> None:
+    (place / "run.yaml").write_text("name: needy\nmodel: small-dst\ndata: {sequences: 1, composition: {frames: 3}}\n")
+    ended = run(place, "deploy", "run.yaml", "--until", "simulate")
     assert ended.returncode == 2
     assert "SLAYER" in ended.stderr
     assert "Python 3.10" in ended.stderr

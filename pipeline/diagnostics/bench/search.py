@@ -35,7 +35,7 @@ def two_workers(runs: int) -> Measure:
     config = parse_config(_SEARCH, SearchConfig, "the benchmark's search")
     pairs = alternate(_whole(config, 2), _whole(config, 1), min(runs, _MOST_RUNS), warm_up=0)
     note = (
-        f"{len(config.weight_bits) * len(config.thresholds)} variants of the packaged demo student, "
+        f"{len(config.weight_bits) * len(config.thresholds)} variants of the packaged demo model, "
         f"{config.data.sequences} sequences; from configuration to report, composing and Ray's start included; "
         "theirs: one worker"
     )

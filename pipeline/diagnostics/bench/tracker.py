@@ -19,12 +19,11 @@ from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.crop import Box, Image
 from pipeline.tasks.tracking.model_tracker import around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import ConvNorm, SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Pixels, ScoreMap, Scorer, Siamese, search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer, crops_of, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
-from pipeline.training.calibration import calibrate
 
 _FRAMES = 10
 """Steps of a run: a clip's frames after the first."""
@@ -56,7 +55,7 @@ def _tracker_steps(width: str, runs: int) -> Measure:
     """Ten steps of each on the same frames. Weights are random: neither side's time depends on them, since the engine
     computes zeros too."""
     torch.manual_seed(0)
-    clip, settings = compose(open_pictures(), _CLIP, seed=1), settings_for(True, None)
+    clip, settings = compose(open_pictures(), _CLIP, seed=1), TrackerConfig()
     frames, box = clip.stacked(), clip.boxes[0]
     student = _student(SpikingConfig(width=WIDTHS[width]), frames, box, settings)
     teacher = folded(SiamFCpp(SiamFCppConfig(width=WIDTHS[width])))

@@ -8,10 +8,10 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.core.config import Section
 from pipeline.datasets.config import DataConfig
+from pipeline.planning.host_split import Part
 from quantize.coarser import MOST_BITS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Part = Literal["chip", "host"]
 Objective = Literal["mean_iou", "agreement", "energy", "latency", "cores"]
 BETTER: dict[Objective, Literal["more", "less"]] = {
     "mean_iou": "more",

@@ -13,7 +13,7 @@ from pipeline.datasets.catalog import find_benchmark, root_of
 from pipeline.datasets.locations import located
 from pipeline.experiments.study.config import BenchmarkEntry
 from pipeline.experiments.study.plan import Training
-from pipeline.tasks.tracking.training_config import TrainingConfig
+from pipeline.tasks.tracking.config import TrainingConfig
 
 
 def refuse_test_data(trainings: Sequence[Training], benchmark: BenchmarkEntry) -> None:

@@ -19,7 +19,8 @@ from pipeline.datasets.video import Video
 from pipeline.experiments.study.config import BenchmarkEntry, StudyConfig
 from pipeline.experiments.study.jobs import Job
 from pipeline.experiments.study.plan import Candidate
-from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.checkpoint import load_with_processing
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.metrics.evaluate import open_runs
 from pipeline.tasks.tracking.metrics.multi_start import sequence_of
 from pipeline.tasks.tracking.models.config import SiameseConfig
@@ -110,27 +111,30 @@ def mark_done(evaluation: Evaluation) -> None:
 def works(candidates: Sequence[Candidate], study: StudyConfig, progress: Progress) -> Iterator[tuple[Candidate, Work]]:
     """What a frame of the first benchmark costs each model; counted once."""
     benchmark = study.benchmarks[0]
-    shown: dict[tuple[int, int], list[View]] = {}
+    shown: dict[str, list[View]] = {}
     with progress.task("counting operations", len(candidates)) as task:
         for candidate in candidates:
             path = candidate.checkpoint.parent / "evaluation" / f"{candidate.model}-{benchmark.name}-work.json"
             values = [file_digest(candidate.checkpoint), _shows(benchmark), code_digest(*_CODE)]
             fingerprint = json.dumps(values)
             if not _is_current(path, fingerprint):
-                model = load_model(candidate.checkpoint)
-                write_json(path, work(model, _shown(shown, benchmark, model.config)).to_json())
+                model, settings = load_with_processing(candidate.checkpoint)
+                write_json(path, work(model, _shown(shown, benchmark, model.config, settings)).to_json())
                 _stamp(path, fingerprint)
             yield candidate, Work.from_json(json.loads(path.read_text(encoding="utf-8")))
             task.advance()
 
 
-def _shown(kept: dict[tuple[int, int], list[View]], benchmark: BenchmarkEntry, config: SiameseConfig) -> list[View]:
-    """The same frames for all models that read crops of the same sides."""
-    sides = config.template, config.search
-    if sides not in kept:
+def _shown(
+    kept: dict[str, list[View]], benchmark: BenchmarkEntry, config: SiameseConfig, settings: TrackerConfig
+) -> list[View]:
+    """The same frames for all models that read the same crops."""
+    crops = settings.model_dump(include=set(settings.trained_with))
+    key = json.dumps([config.template, config.search, crops], sort_keys=True)
+    if key not in kept:
         videos = open_benchmark(find_benchmark(benchmark.name), benchmark.root)
-        kept[sides] = views(videos, config, benchmark.name)
-    return kept[sides]
+        kept[key] = views(videos, config, settings)
+    return kept[key]
 
 
 def _shows(benchmark: BenchmarkEntry) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.config import ConfigError, parse_config, read_values
+from pipeline.core.config import ConfigError, read_values
 from pipeline.experiments.study.config import RunEntry, StudyConfig
+from pipeline.tasks.config import parse_training
+from pipeline.tasks.tracking.config import ModelEntry, TrainingConfig
 from pipeline.tasks.tracking.models.config import SpikingConfig
 from pipeline.tasks.tracking.trackers import Engine
-from pipeline.tasks.tracking.training_config import ModelEntry, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,9 @@ def _training(
         checkpoint = folder / other / f"seed{from_seed}" / Path(*rest)
         _assign(values, f"models.{model}.weights", f"{checkpoint}.safetensors", f"{where}.weights")
     values |= {"seed": seed, "name": f"seed{seed}"}
-    config = parse_config(values, TrainingConfig, f"{where} ({path.name})")
+    _, config = parse_training(values, f"{where} ({path.name})")
+    if not isinstance(config, TrainingConfig):
+        raise ConfigError(f"{where} ({path.name}): trains for the task {config.task!r}; studies are of tracking")
     return Training(run, seed, folder / run / f"seed{seed}", config, tuple(dict.fromkeys(needs)))
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence as ManyOf
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from netx.errors import FormatError
-from netx.files import write_whole
 from pipeline.core.boxes import iou
 from pipeline.core.progress import Progress
+from pipeline.core.task import Evaluation
 from pipeline.datasets.clip import Clip
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.predictor import Geometry, Scorer, track
@@ -59,34 +57,33 @@ def follow_all(
     return result
 
 
-def summary(tracks: ManyOf[Tracks]) -> dict[str, Any]:
-    """Mean IoU of each tracker: over the frames after the first, then over the sequences. JSON values."""
-    means = {name: [float(t.overlaps(name)[1:].mean()) for t in tracks] for name in TRACKERS}
-    return {
-        **{name: {"mean_iou": float(np.mean(values)), "sequences": values} for name, values in means.items()},
-        "frames": sum(len(t.truth) for t in tracks),
-        "sequences": len(tracks),
-    }
-
-
-def save_tracks(path: Path, tracks: ManyOf[Tracks]) -> None:
-    """Write tracks as npz; the file appears whole or not at all."""
-    arrays = {
+def evaluation(tracks: ManyOf[Tracks]) -> Evaluation:
+    """Mean IoU of each tracker: over the frames after the first, then over the sequences."""
+    means = {name: float(np.mean([t.overlaps(name)[1:].mean() for t in tracks])) for name in TRACKERS}
+    predictions = {"names": np.array([t.name for t in tracks])} | {
         f"{index}/{kind}": boxes
         for index, t in enumerate(tracks)
         for kind, boxes in {"truth": t.truth, **t.boxes}.items()
     }
-    with write_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, names=np.array([t.name for t in tracks]), **arrays)
+    values = ", ".join(f"{name.replace('_', ' ')} {mean:.3f}" for name, mean in means.items())
+    return Evaluation(
+        scores={
+            **{name: {"mean_iou": mean} for name, mean in means.items()},
+            "frames": sum(len(t.truth) for t in tracks),
+            "sequences": len(tracks),
+        },
+        predictions=predictions,
+        headline=f"mean IoU: {values}",
+        figures={f"mean IoU, {name}": f"{means[name]:.3f}" for name in ("integer", "float")},
+    )
 
 
-def load_tracks(path: Path) -> list[Tracks]:
-    """Read what ``save_tracks`` wrote. Raises FormatError when the file is not that."""
+def tracks_of(predictions: Mapping[str, npt.NDArray]) -> list[Tracks]:
+    """The tracks in what ``evaluation`` predicted. Raises FormatError where they are something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [
-                Tracks(str(name), file[f"{i}/truth"], {kind: file[f"{i}/{kind}"] for kind in TRACKERS})
-                for i, name in enumerate(file["names"])
-            ]
-    except (OSError, ValueError, KeyError) as error:
-        raise FormatError(f"{path}: holds no tracks ({error})") from None
+        return [
+            Tracks(str(name), predictions[f"{i}/truth"], {kind: predictions[f"{i}/{kind}"] for kind in TRACKERS})
+            for i, name in enumerate(predictions["names"])
+        ]
+    except KeyError as error:
+        raise FormatError(f"the predictions hold no tracks ({error}); run again with --from profile") from None

@@ -1,74 +1,106 @@
-"""Models as safetensors files that say what they hold."""
+"""Models of tracking as safetensors files that say what they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import save
+from pydantic import TypeAdapter
+from torch import nn
 
-from netx.errors import FormatError
-from netx.files import write_whole
-from pipeline.models.safetensors_file import check_tensors, read_safetensors
+from pipeline.core.config import Section
+from pipeline.core.task import Processing
+from pipeline.tasks import checkpoint
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.config import ModelConfig, SiamFCppConfig, SpikingConfig
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 
 Model: TypeAlias = SiamFCpp | SpikingSiamFCpp
+Architecture: TypeAlias = SiamFCppConfig | SpikingConfig
 
-KEY = "model"
-"""Where a file's metadata holds the architecture."""
-
-_ARCHITECTURE: TypeAdapter[SiamFCppConfig | SpikingConfig] = TypeAdapter(ModelConfig)
+_ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(ModelConfig)
 
 
-def build(config: SiamFCppConfig | SpikingConfig) -> Model:
+class SiameseFamily:
+    """SiamFC++ and its spiking students, as ``pipeline.tasks.checkpoint`` needs to know them."""
+
+    name: ClassVar[str] = "tracking"
+    processing_type: ClassVar[type[Processing]] = TrackerConfig
+    # Thresholds are calibrated, and the file's; how often the image is shown is the training's.
+    not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {
+        "thresholds": "checkpoint",
+        "time_steps": "configuration",
+    }
+
+    def build_model(self, architecture: Section) -> Model:
+        """A model with weights at random."""
+        if isinstance(architecture, SiamFCppConfig):
+            return SiamFCpp(architecture)
+        assert isinstance(architecture, SpikingConfig), "the family has no third architecture"
+        return SpikingSiamFCpp(architecture)
+
+    def parse_architecture(self, text: str) -> Architecture:
+        """Raises pydantic's ValidationError."""
+        return _ARCHITECTURE.validate_json(text)
+
+
+FAMILY = SiameseFamily()
+
+
+def build(config: Architecture) -> Model:
     """A model with weights at random."""
-    return SiamFCpp(config) if isinstance(config, SiamFCppConfig) else SpikingSiamFCpp(config)
+    return FAMILY.build_model(config)
 
 
-def save_model(model: Model, path: Path, notes: Mapping[str, str]) -> None:
-    """Write weights and architecture; the file appears whole or not at all."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with write_whole(path) as temporary:
-        temporary.write_bytes(save(tensors, {KEY: model.config.model_dump_json(), **notes}))
+def save_model(
+    model: Model, path: Path, notes: Mapping[str, str] | None = None, processing: TrackerConfig | None = None
+) -> None:
+    """Write weights, architecture and processing; the file appears whole or not at all."""
+    checkpoint.save_checkpoint(model, FAMILY.name, processing or TrackerConfig(), path, notes)
 
 
 def load_model(path: Path, time_steps: int | None = None) -> Model:
     """The model that ``path`` holds, in evaluation mode. time_steps: of a spiking one, in place of its own.
 
-    Raises FormatError when the file is missing, incomplete, not finite, or no model of ours.
+    Raises FormatError when the file is missing, incomplete, not finite, no model of ours, or of an older format.
     """
-    tensors, metadata = read_safetensors(path)
-    config = parse_architecture(metadata.get(KEY), path)
-    if time_steps is not None and isinstance(config, SpikingConfig):
-        config = config.model_copy(update={"time_steps": time_steps})
-    model = build(config)
-    check_tensors(path, tensors, model.state_dict())
-    model.load_state_dict(tensors)
-    return model.eval()
+    return load_with_processing(path, time_steps)[0]
 
 
-def parse_architecture(text: str | None, path: Path) -> SiamFCppConfig | SpikingConfig:
-    """The architecture in a file's metadata. Raises FormatError naming ``path``."""
-    if text is None:
-        raise FormatError(f"{path}: does not say which model it holds (its metadata has no {KEY!r})")
-    try:
-        return _ARCHITECTURE.validate_json(text)
-    except ValidationError as error:
-        raise FormatError(f"{path}: its architecture is not one of ours ({error.errors()[0]['msg']})") from None
+def load_with_processing(path: Path, time_steps: int | None = None) -> tuple[Model, TrackerConfig]:
+    """``load_model``, and the crops and post-processing that were saved with the weights."""
+    stored = checkpoint.read_checkpoint(path, FAMILY)
+    spiking = isinstance(stored.architecture, SpikingConfig)
+    changes = {"time_steps": time_steps} if time_steps is not None and spiking else {}
+    return _model(stored.model(FAMILY, changes)), _tracker(stored.processing)
 
 
-def start_from(path: Path, config: SiamFCppConfig | SpikingConfig) -> Model:
+def load_processing(path: Path) -> TrackerConfig:
+    """The crops and post-processing that were saved with the weights. Raises FormatError as ``load_model`` does."""
+    return _tracker(checkpoint.read_checkpoint(path, FAMILY).processing)
+
+
+def check_crops(stored: TrackerConfig, wanted: TrackerConfig, path: Path) -> None:
+    """Raises FormatError naming key and values where ``wanted`` has other crops than the weights in ``path`` were
+    trained with."""
+    checkpoint.processed(stored, wanted.model_dump(include=set(wanted.trained_with)), str(path))
+
+
+def start_from(path: Path, config: Architecture, processing: TrackerConfig | None = None) -> Model:
     """``load_model`` for a training of ``config``. Time steps are ``config``'s, calibrated thresholds the file's.
 
-    Raises FormatError also when the file holds another architecture.
+    Raises FormatError also when the file holds another architecture, or was trained with other crops.
     """
-    model = load_model(path, config.time_steps if isinstance(config, SpikingConfig) else None)
-    stored, wanted = (c.model_dump(exclude={"thresholds"}) for c in (model.config, config))
-    for key in wanted:
-        if stored.get(key) != wanted[key]:
-            raise FormatError(f"{path}: its model has {key} = {stored.get(key)}, the configuration says {wanted[key]}")
-    return model.train()
+    return _model(checkpoint.start_from(path, config, processing or load_processing(path), FAMILY))
+
+
+def _model(model: nn.Module) -> Model:
+    assert isinstance(model, (SiamFCpp, SpikingSiamFCpp)), "the family builds no other"
+    return model
+
+
+def _tracker(processing: Processing) -> TrackerConfig:
+    assert isinstance(processing, TrackerConfig), "the family has no other"
+    return processing

@@ -6,45 +6,15 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from pipeline.core.config import Section
-
-
-class LossConfig(Section):
-    """Weights of the three terms, and the published code's peculiarities. Defaults are the demo's.
-
-    ``PUBLISHED`` has siamfcpp_alexnet-trn.yaml's values.
-    """
-
-    alpha: float = Field(0.25, ge=0, le=1, description="focal loss: weight of positives, the rest being negatives'")
-    gamma: float = Field(2.0, ge=0, description="focal loss: exponent")
-    class_weight: float = Field(1.0, ge=0)
-    centre_weight: float = Field(1.0, ge=0)
-    box_weight: float = Field(3.0, ge=0)
-    half_pixel: bool = Field(
-        False,
-        description="labels measure from centre to centre of pixels: a box's outermost half pixel is outside",
-    )
-    centre_on_negatives: bool = Field(
-        False, description="centre-ness is also learned inside the boxes of negative pairs, as in densebox_target.py"
-    )
-
+from pipeline.tasks.tracking.config import LossConfig
+from pipeline.tasks.tracking.crop import positions
+from pipeline.tasks.tracking.models.config import STRIDE
+from pipeline.training.distillation.dense_boxes import box_iou, distances_to_sides
 
 DEFAULT = LossConfig()
 PUBLISHED = LossConfig(half_pixel=True, centre_on_negatives=True)
-
-
-def distances_to_sides(box: Tensor, points: Tensor) -> Tensor:
-    """Left, top, right, bottom distance from each position of the map to the box's sides: (frame, 4, row, column).
-
-    box: (frame, 4) x, y, width, height in crop pixels. points: (count,), the coordinate of each row and column.
-    """
-    rows, columns = points[:, None], points[None, :]
-    x, y, width, height = (value[:, None, None] for value in box.unbind(1))
-    left, top = (columns - x).expand(-1, len(points), -1), (rows - y).expand(-1, -1, len(points))
-    return torch.stack([left, top, width - left, height - top], dim=1)
 
 
 def centreness(distances: Tensor) -> Tensor:
@@ -64,12 +34,22 @@ def focal(logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.
     return weight * (1 - right) ** gamma * cross_entropy
 
 
-def box_iou(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Intersection over union of boxes given by their side distances from a shared point: (frame, row, column)."""
-    least = torch.minimum(predicted, truth)
-    intersection = (least[:, 0] + least[:, 2]).clamp(min=0) * (least[:, 1] + least[:, 3]).clamp(min=0)
-    area = [(d[:, 0] + d[:, 2]) * (d[:, 1] + d[:, 3]) for d in (predicted, truth)]
-    return intersection / (area[0] + area[1] - intersection).clamp(min=1e-6)
+def score_points(side: int, search: int, device: torch.device, stride: int = STRIDE) -> Tensor:
+    """Coordinate in the search crop of each row, or column, of a score map: (side,) pixels."""
+    return torch.tensor(positions(side, stride, search), dtype=torch.float32, device=device)
+
+
+def true_distances(box: Tensor, side: int, search: int) -> Tensor:
+    """Distances of a map's positions to the sides of the true box, (frame, 4, row, column).
+
+    box: (frame, 4) x, y, width, height in pixels of the search crop. side: of the map; search: of the crop.
+    """
+    return distances_to_sides(box, score_points(side, search, box.device))
+
+
+def on_target(distances: Tensor, same: Tensor) -> Tensor:
+    """Bool (frame, row, column): inside the true box, of pairs whose template shows the same target."""
+    return (distances > 0).all(dim=1) & same[:, None, None]
 
 
 def tracking_loss(

@@ -6,33 +6,31 @@ from pathlib import Path
 from typing import Literal
 
 from netx.errors import MonospikeError
-from pipeline.tasks.tracking.checkpoint import Model, load_model
+from pipeline.tasks.tracking.checkpoint import Model, check_crops, load_with_processing
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Scorer, Siamese
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer, geometry_of
 
-CONTEXT = 0.5
-"""Share of a target's sides around it in the template crop; SiamFC++ is trained so (megvii-research/video_analyst,
-siamfcpp_track.py: ``context_amount``)."""
-
 
 def model_tracker(checkpoint: Path, engine: Literal["float", "integer"], settings: TrackerConfig) -> Siamese:
     """The model in a checkpoint, whose architecture stands in the file itself.
 
     engine: ``float`` runs real-valued weights, ``integer`` the student's network of integers on the exact engine.
-    settings: post-processing; the crops' context is the models' own.
-    Raises FormatError when the file is no model's, MonospikeError when it has no integers, HeadroomError when the proof
-    fails.
+    settings: crops and post-processing.
+
+    Raises FormatError when the file is no model's, or was trained with other crops, MonospikeError when it has no
+    integers, HeadroomError when the proof fails.
     """
-    model = load_model(checkpoint)
+    model, stored = load_with_processing(checkpoint)
+    check_crops(stored, settings, checkpoint)
     return around(_scorer(model, checkpoint, engine), model, settings)
 
 
 def around(scorer: Scorer, model: Model, settings: TrackerConfig) -> Siamese:
-    """The tracking loop of ``model`` with ``scorer`` as its network; settings as in ``model_tracker``."""
-    return Siamese(scorer, geometry_of(model.config), settings.model_copy(update={"context": CONTEXT}))
+    """The tracking loop of ``model`` with ``scorer`` as its network; settings: as saved with the model."""
+    return Siamese(scorer, geometry_of(model.config), settings)
 
 
 def _scorer(model: Model, checkpoint: Path, engine: str) -> Scorer:

@@ -17,26 +17,26 @@ import torch
 from torch import Tensor
 
 from netx import Network
-from pipeline.core.operations import LayerWork, Work
+from pipeline.core.operations import LayerWork, Recorded, Work
 from pipeline.datasets.annotations import has_box
 from pipeline.datasets.video import Video
+from pipeline.models.config import LayerRole
 from pipeline.tasks.tracking.checkpoint import Model
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.cost_table import cost_table
-from pipeline.tasks.tracking.model_tracker import CONTEXT
 from pipeline.tasks.tracking.models.config import SiameseConfig, SiamFCppConfig, SpikingConfig
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import crops_of, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.validation import RATE_FRAMES
 from sim import engine
 from sim.activity import count
 from sim.recording import Recording
 
-_BACKBONE = ("search_conv", "search_pool", "backbone.")
-"""What names of backbone layers begin with; the others are the head's."""
+_TEACHER_BACKBONE = "backbone."
+"""The attribute of the teacher that holds its backbone, whose layers are called after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +47,12 @@ class View:
     search: Tensor
 
 
-def views(videos: Sequence[Video], config: SiameseConfig, benchmark: str) -> list[View]:
-    """For each sequence its target and some frames, spread evenly, each cropped around the true box as a model's crops
-    on the benchmark of that name are.
+def views(videos: Sequence[Video], config: SiameseConfig, settings: TrackerConfig) -> list[View]:
+    """For each sequence its target and some frames, spread evenly, each cropped around the true box.
 
-    Raises DataError or FormatError where a frame cannot be had.
+    settings: how crops are made, as saved with the model. Raises DataError or FormatError where a frame cannot be had.
     """
     geometry = geometry_of(config)
-    settings = settings_for(True, None, benchmark).model_copy(update={"context": CONTEXT})
     result = []
     for video in videos:
         known = np.flatnonzero(has_box(video.boxes))
@@ -84,22 +82,13 @@ def work(model: Model, shown: Sequence[View]) -> Work:
     return _work(student, recorded)
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What one view did in one time step, on the search branch.
-
-    inputs: what entered the chip, (frame, channel, row, column).
-    """
-
-    network: Network
-    inputs: npt.NDArray[np.int32]
-    recording: Recording
-
-
-def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32]) -> Recorded:
+def by_engine(
+    network: Network, template: npt.ArrayLike, search: npt.NDArray[np.int32], roles: Mapping[str, LayerRole]
+) -> Recorded:
     """One time step of the search branch on the exact engine.
 
     network: both branches, of one time step. template, search: what enters the chip, (frame, channel, row, column).
+    roles: of the layers, by name.
     """
     kernels: dict[str, npt.NDArray[np.uint8]] = {}
     if network.correlations():
@@ -107,14 +96,14 @@ def by_engine(network: Network, template: npt.ArrayLike, search: npt.NDArray[np.
         spikes = engine.run(templates, {"template": template}).spikes
         kernels = {name: spikes[name][0] for name in templates.outputs}
     programmed = _search_network(network, kernels)
-    return Recorded(programmed, search, engine.run(programmed, {"search": search}))
+    return Recorded(programmed, search, engine.run(programmed, {"search": search}), _backbone(programmed, roles))
 
 
 def _by_engine(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
     """The one time step of each view."""
     network = to_network(student)
     for view in shown:
-        yield by_engine(network, chip_input(student, view.template), chip_input(student, view.search))
+        yield by_engine(network, chip_input(student, view.template), chip_input(student, view.search), student.roles)
 
 
 def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Recorded]:
@@ -131,7 +120,7 @@ def by_model(student: SpikingSiamFCpp, shown: Sequence[View]) -> Iterable[Record
                 inputs = spikes["search_conv1"].astype(np.int32)
             kernels = {name: spikes[name][0] for name in spikes if name.endswith("_kernel")}
             search = _search_network(network, kernels)
-            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)))
+            yield Recorded(search, inputs, _as_recording(search, spikes, len(inputs)), _backbone(search, student.roles))
 
 
 def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
@@ -140,7 +129,7 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     neurons: dict[str, int] = {}
     frames = 0
     for one in recorded:
-        activity = count(one.network, {"search": one.inputs}, one.recording)
+        activity = count(one.network, one.frames, one.recording)
         frames += activity.frames
         if student.config.encoder == "host":  # its spikes are the network's input
             _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0))
@@ -151,12 +140,13 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     frames //= student.time_steps  # every frame came once a step
     host = on_host(student)
     encoder = {row.layer: row.macs for row in host if row.layer in sums}
+    roles = student.roles
     layers = []
     for name, total in sums.items():
         spikes, synops, macs = (float(value / frames) for value in total)
         if name in encoder:
             macs = encoder[name] * student.time_steps
-        layers.append(LayerWork(name, name.startswith(_BACKBONE), neurons[name], spikes, synops, macs))
+        layers.append(LayerWork(name, roles[name].part == "backbone", neurons[name], spikes, synops, macs))
     # Both branches correlate by the same module, in two rows of one name.
     layers += [row for row in host if row.layer not in encoder]
     return Work(student.time_steps, tuple(layers), layers[0].macs / student.time_steps)
@@ -181,7 +171,7 @@ def _macs(config: SiameseConfig, prefix: str) -> tuple[LayerWork, ...]:
     teacher = SiamFCppConfig(**{key: getattr(config, key) for key in SiameseConfig.model_fields})
     _, rows = cost_table(SiamFCpp(teacher))
     return tuple(
-        LayerWork(row.layer, row.layer.startswith(_BACKBONE), 0, 0.0, 0.0, float(row.macs))
+        LayerWork(row.layer, row.layer.startswith(_TEACHER_BACKBONE), 0, 0.0, 0.0, float(row.macs))
         for row in rows
         if row.layer.startswith(prefix)
     )
@@ -193,6 +183,10 @@ def _single_step(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
     single = SpikingSiamFCpp(config)
     single.load_state_dict(student.state_dict())
     return single.eval()
+
+
+def _backbone(network: Network, roles: Mapping[str, LayerRole]) -> tuple[str, ...]:
+    return tuple(layer.name for layer in network.layers if roles[layer.name].part == "backbone")
 
 
 def _search_network(network: Network, kernels: Mapping[str, npt.NDArray[np.uint8]]) -> Network:

@@ -101,6 +101,10 @@ class Siamese:
         self._box = self.search(frame, self._box)
         return self._box
 
+    def step(self, frame: Image) -> Box:
+        """``follow``, as ``pipeline.core.task.Predictor`` calls it."""
+        return self.follow(frame)
+
     def search(self, frame: Image, box: Box) -> Box:
         """The target's box in a frame, when it was ``box`` in the one before."""
         search = search_pixels(frame, box, self._geometry, self._settings, self._border)

@@ -70,9 +70,11 @@ def _compare(student: SpikingSiamFCpp, template: Tensor, search: Tensor, count: 
         integers = student(template, search)
     with student.float_weights():
         reference, alone = student(template, search), replay.spikes()
-    called = [name for name in integers if name.startswith("spikes/") and "_pool" not in name]
-    for name, spikes in zip(called, alone, strict=True):
-        count.add(name.removeprefix("spikes/"), integers[name], reference[name], spikes)
+    roles = student.roles
+    spiking = [name.removeprefix("spikes/") for name in integers if name.startswith("spikes/")]
+    # Pooled spikes are those of the layer before.
+    for layer, spikes in zip([name for name in spiking if not roles[name].pooling], alone, strict=True):
+        count.add(layer, integers[f"spikes/{layer}"], reference[f"spikes/{layer}"], spikes)
 
 
 class _Replay:

@@ -1,29 +1,22 @@
-"""Training pairs: a template crop and a search crop of the same target, or of two, from clips."""
+"""Training pairs: a template crop and a search crop of the same target, or of two, from clips; and batches of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence as Clips
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from pipeline.tasks.tracking.config import PairConfig
+from pipeline.core.task import Batch
+from pipeline.datasets.clip import Clip
+from pipeline.datasets.training_sources import Mixture
+from pipeline.tasks.tracking.config import PairConfig, TrainingConfig
 from pipeline.tasks.tracking.crop import Image, centre, context_side, crop, to_crop
+from pipeline.tasks.tracking.models.config import STRIDE
 from pipeline.tasks.tracking.predictor import Geometry
-
-
-class Clip(Protocol):
-    """Frames of one target, and its boxes (frame, 4)."""
-
-    @property
-    def frames(self) -> Clips[Image] | npt.NDArray[np.uint8]: ...
-
-    @property
-    def boxes(self) -> npt.NDArray[np.float64]: ...
-
 
 Pick: TypeAlias = Callable[[np.random.Generator], Clip]
 """Draws a clip."""
@@ -94,3 +87,60 @@ def _varied(image: Image, pairs: PairConfig, random: np.random.Generator) -> Ima
     if pairs.blur and random.random() < pairs.blur:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(random.uniform(0.5, 2.0))), np.uint8)
     return image
+
+
+INPUTS = ("template", "search")
+"""What models take of a batch."""
+
+
+def as_batch(crops: Crops) -> Batch:
+    """Crops as tensors, channels before rows.
+
+    template, search: RGB, uint8 (pair, 3, side, side). box: float32 (pair, 4), x, y, width, height in search-crop
+    pixels. same: bool (pair,), False where the template shows another target.
+    """
+    images = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(crops, name).transpose(0, 3, 1, 2))) for name in INPUTS
+    }
+    box, same = torch.tensor(crops.box, dtype=torch.float32), torch.tensor(crops.same)
+    return Batch({**images, "box": box, "same": same}, INPUTS)
+
+
+def empty_batch(template: int, search: int) -> Batch:
+    """One pair of black crops of these sides, with a box in the middle."""
+    black = {
+        name: torch.zeros(1, 3, side, side, dtype=torch.uint8)
+        for name, side in zip(INPUTS, (template, search), strict=True)
+    }
+    corner = search / 2 - 16
+    box, same = torch.tensor([[corner, corner, 32.0, 32.0]]), torch.tensor([True])
+    return Batch({**black, "box": box, "same": same}, INPUTS)
+
+
+class PairBatches:
+    """The batches of a training by step, each drawn from (seed, rank, step) alone; steps may only go forward.
+
+    rank: of several processes, each of which draws its own. Raises DataError at once where a root is missing or bad,
+    and FormatError at the step that meets a bad picture.
+    """
+
+    def __init__(self, config: TrainingConfig, rank: int) -> None:
+        self._config, self._rank = config, rank
+        self._sources = Mixture(config.data, config.seed)
+
+    def __len__(self) -> int:
+        return self._config.train.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        config, architecture = self._config, next(iter(self._config.models.values())).architecture
+        small = config.train.search
+        side = small.side if small and step < small.until * config.train.steps else architecture.search
+        crops = draw_crops(
+            lambda random: self._sources.pick(step, random),
+            config.train.batch,
+            Geometry(architecture.template, side, STRIDE, 8),
+            config.tracker.context,
+            config.train.pairs,
+            np.random.default_rng([config.seed, self._rank, step]),
+        )
+        return as_batch(crops)

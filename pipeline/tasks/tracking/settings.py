@@ -1,4 +1,5 @@
-"""Which crops and post-processing a tracker gets: the published ones of its benchmark, and what a file changes."""
+"""Which crops and post-processing a tracker gets: what was saved with it, what is published for its benchmark, and what
+a file changes."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator
 
 from pipeline.core.config import Section, parse_config, read_values
 from pipeline.datasets.catalog import BENCHMARKS
+from pipeline.tasks.checkpoint import processed
 from pipeline.tasks.tracking.config import TrackerConfig
 
 PUBLISHED = Path(__file__).with_name("siamfcpp.yaml")
@@ -28,11 +30,17 @@ class TrackingConfig(Section):
                 raise ValueError(f"there is no benchmark {name!r}; the benchmarks are {', '.join(BENCHMARKS)}")
         return benchmarks
 
-    def over(self, settings: TrackerConfig, benchmark: str | None) -> TrackerConfig:
-        """``settings`` with what this file sets, for all footage and then for ``benchmark``."""
+    def over(self, settings: TrackerConfig, benchmark: str | None, where: str) -> TrackerConfig:
+        """``settings`` with what this file sets, for all footage and then for ``benchmark``.
+
+        where: what ``settings`` were saved with. Raises FormatError where the file has other crops than the model was
+        trained with.
+        """
         for changes in (self.tracker, self.benchmarks.get(benchmark or "")):
             if changes is not None:
-                settings = settings.model_copy(update=changes.model_dump(exclude_unset=True))
+                changed = processed(settings, changes.model_dump(exclude_unset=True), where)
+                assert isinstance(changed, TrackerConfig), "a copy"
+                settings = changed
         return settings
 
 
@@ -45,11 +53,12 @@ def read_tracking(path: Path) -> TrackingConfig:
     return parse_config(values, TrackingConfig, str(path))
 
 
-def settings_for(models: bool, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """What a tracker gets on ``benchmark``, or on any footage.
+def settings_for(stored: TrackerConfig, config: Path | None, benchmark: str | None, where: str) -> TrackerConfig:
+    """What a model's tracker gets on ``benchmark``, or on any footage: what was saved with its weights, with the
+    post-processing that is published for the benchmark and then what a file changes.
 
-    models: whether it is one of ``pipeline.models``, for which SiamFC++'s constants are the published ones. config: a
-    file that changes some of them. Raises ConfigError.
+    where: the model's file. config: a file that changes post-processing. Raises ConfigError; FormatError where a file
+    has other crops than the model was trained with.
     """
-    settings = read_tracking(PUBLISHED).over(TrackerConfig(), benchmark) if models else TrackerConfig()
-    return settings if config is None else read_tracking(config).over(settings, benchmark)
+    settings = read_tracking(PUBLISHED).over(stored, benchmark, where)
+    return settings if config is None else read_tracking(config).over(settings, benchmark, where)

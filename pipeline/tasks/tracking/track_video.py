@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from netx.errors import MonospikeError
 from pipeline.core.boxes import Boxes
 from pipeline.core.progress import Progress
 from pipeline.datasets.annotations import moved, no_box
@@ -34,6 +35,19 @@ def first_box(video: Video, given: Box | None) -> Box:
             "the folder the path of the groundtruth_rect file that is meant"
         )
     return np.asarray(video.boxes[0])
+
+
+def parsed_box(box: str | None) -> Box | None:
+    """``x,y,width,height`` as numbers. Raises MonospikeError."""
+    if box is None:
+        return None
+    try:
+        values = np.array([float(word) for word in box.split(",")])
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (4,):
+        raise MonospikeError(f"--box {box!r}: expected x,y,width,height, such as 120,80,32,48")
+    return values
 
 
 def track_video(

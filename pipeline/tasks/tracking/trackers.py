@@ -1,4 +1,4 @@
-"""The trackers by name: the student, and what it is compared with."""
+"""The trackers by name: models, and what they are compared with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.tasks.tracking.tracker import Tracker
 Engine = Literal["float", "integer"]
 
 REFERENCES = ("fixed", "nanotrack")
-"""Trackers that are no students."""
+"""Trackers that are no models."""
 
 _NANOTRACK = f"{DATA}/weights/nanotrack"
 """Where NanoTrack's weights lie when the user does not say."""
@@ -34,8 +34,8 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
     """A tracker by name.
 
     name: ``fixed``, ``nanotrack``, a packaged checkpoint's name, or the path of a checkpoint. engine: which form of a
-    student runs; a box that never moves is the same in both, NanoTrack has the float form only. settings: a student's
-    post-processing. weights: folder of NanoTrack's ONNX files.
+    student runs; a box that never moves is the same in both, NanoTrack and teachers have the float form only. settings:
+    a model's post-processing. weights: folder of NanoTrack's ONNX files.
 
     Raises MonospikeError when there is no such tracker, or it lacks that engine, or its files are missing or bad.
     """
@@ -45,27 +45,11 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
         if engine != "float":
             raise MonospikeError("nanotrack is no spiking network and has no integers; use --engine float")
         return NanoTrack(_nanotrack(weights))
-    # Imported when they are asked for: a student brings torch and SLAYER with it.
+    # Imported when they are asked for: a model brings torch with it.
     from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.tracking.model_tracker import model_tracker
 
-    path = checkpoint_path(name)
-    if is_model(name):
-        from pipeline.tasks.tracking.model_tracker import model_tracker
-
-        return model_tracker(path, engine, settings)
-    from pipeline.tasks.tracking.demo_tracker import student_tracker
-
-    return student_tracker(path, engine, settings)
-
-
-def is_model(name: str) -> bool:
-    """Whether a tracker is a model of ``monospike train``. Raises MonospikeError when there is no such tracker."""
-    if name in REFERENCES:
-        return False
-    from pipeline.model_zoo.names import checkpoint_path
-    from pipeline.models.safetensors_file import read_metadata
-
-    return "model" in read_metadata(checkpoint_path(name))
+    return model_tracker(checkpoint_path(name), engine, settings)
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:

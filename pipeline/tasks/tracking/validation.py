@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pipeline.core.boxes import iou
+from pipeline.core.seeds import derived_seed
 from pipeline.datasets.annotations import has_box
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
 from pipeline.datasets.clip import FrameSequence
@@ -19,17 +20,13 @@ from pipeline.datasets.errors import DataError
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.tasks.tracking.checkpoint import Model
-from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.config import TrackerConfig, ValidationConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, search_pixels, template_pixels, track
 from pipeline.tasks.tracking.scorer import ModelScorer, crops_of, geometry_of
-from pipeline.tasks.tracking.training_config import ValidationConfig
 
 RATE_FRAMES = 4
 """Frames of each sequence that spike rates are measured on."""
-
-_SEED_OFFSET = 1 << 20
-"""Keeps validation clips apart from training clips, whose seeds are hashes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,7 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
         pictures = open_pictures(config.pictures)
         spec = config.composition.model_copy(update={"frames": min(config.composition.frames, config.frames)})
         for index in range(config.sequences):
-            clip = compose(pictures, spec, _SEED_OFFSET + seed * 1000 + index)
+            clip = compose(pictures, spec, derived_seed(seed, "validation", index))
             tracks.append(Track(clip.name, clip.frames, clip.boxes))
     if config.root is not None:
         for entry in open_benchmark(find_benchmark("folder"), config.root):
@@ -64,7 +61,7 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
     return tracks
 
 
-def judge(
+def validate(
     model: Model, tracks: Sequence[Track], settings: TrackerConfig, device: torch.device | None = None
 ) -> dict[str, Any]:
     """JSON values: mean IoU over the frames after the first of each sequence, then over the sequences; beside it that

@@ -1,41 +1,32 @@
-"""The loss terms of a training's configuration. Weights, temperatures and margins are ours unless a source is named."""
+"""The distillation terms of a training's configuration, for the tasks to choose from.
+
+Weights, temperatures and margins are ours unless a source is named.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.config import Section
-from pipeline.tasks.tracking.losses import LossConfig
+from pipeline.training.config import TermSection
 
 
-class TrackingTerm(Section):
-    """SiamFC++'s own three losses, against the true box."""
+class TeacherTerm(TermSection):
+    """What a student learns from a teacher. Its loss is logged as STUDENT/NAME; weight 0 leaves the term out.
 
-    kind: Literal["tracking"]
-    model: str
-    loss: LossConfig = LossConfig()
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models it looks at."""
-        return (self.model,)
-
-    @property
-    def trains(self) -> tuple[str, ...]:
-        """Names of the models it teaches."""
-        return (self.model,)
-
-
-class TeacherTerm(Section):
-    """What a student learns from a teacher. Its loss is logged as STUDENT/NAME; weight 0 leaves the term out."""
+    A teacher that is trained beside its student learns nothing from it, unless ``detach_teacher: false`` says so:
+    then the loss teaches both of them, each to be like the other (online distillation).
+    """
 
     kind: str
     student: str
     teacher: str
     weight: float = Field(1.0, ge=0)
     name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="None for the kind")
+    detach_teacher: bool = Field(
+        True, description="False: the loss teaches the teacher as well, which has to be trained"
+    )
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -45,7 +36,7 @@ class TeacherTerm(Section):
     @property
     def trains(self) -> tuple[str, ...]:
         """Names of the models it teaches."""
-        return (self.student,)
+        return (self.student,) if self.detach_teacher else (self.student, self.teacher)
 
 
 class FeatureTerm(TeacherTerm):
@@ -87,7 +78,7 @@ class BoxTerm(TeacherTerm):
 
 
 class CentreTerm(TeacherTerm):
-    """Centre-ness, on the target: ``pipeline.training.distillation.centre``."""
+    """Centre-ness, on the target: ``pipeline.training.distillation.dense_boxes``."""
 
     kind: Literal["centre_kd"]
 
@@ -114,7 +105,35 @@ class TargetResponseTerm(TeacherTerm):
     )
 
 
-class SharingTerm(Section):
+class AdversarialTerm(TermSection):
+    """A discriminator tells the teacher's maps from the student's, which the student learns to make it take for the
+    teacher's: ``pipeline.training.distillation.adversarial``. Logged as STUDENT/NAME and STUDENT/NAME_discriminator.
+
+    The discriminator's parameters need a learner of their own: ``learners: {NAME: {members: [losses.STUDENT/NAME]}}``.
+    Weights are those of irfanICMLL/TorchDistiller (options.py: lambda_gan 0.001, lambda_d 0.1).
+    """
+
+    kind: Literal["adversarial"]
+    student: str
+    teacher: str
+    weight: float = Field(0.001, ge=0, description="of what the student learns")
+    discriminator_weight: float = Field(0.1, gt=0, description="of what the discriminator learns")
+    tensor: str = Field("class", description="the maps that are told apart, of as many channels in both")
+    channels: int = Field(32, ge=1, le=1024, description="of the discriminator's hidden layers")
+    name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="None for the kind")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (self.student, self.teacher)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return (self.student,)
+
+
+class SharingTerm(TermSection):
     """What students learn from each other: ``pipeline.training.distillation.mutual``. Logged as STUDENT/sharing."""
 
     kind: Literal["sharing"]
@@ -146,9 +165,3 @@ class SharingTerm(Section):
         if unknown := [name for name in self.intelligent if name not in self.students]:
             raise ValueError(f"intelligent: {unknown[0]!r} is none of {', '.join(self.students)}")
         return self
-
-
-TermConfig = Annotated[
-    TrackingTerm | FeatureTerm | ClassTerm | BoxTerm | CentreTerm | AdaptiveHardTerm | TargetResponseTerm | SharingTerm,
-    Field(discriminator="kind"),
-]

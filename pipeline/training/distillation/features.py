@@ -5,6 +5,15 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.training.term import TrainingError
+
+
+def map_of(values: Tensor) -> Tensor:
+    """(frame, channel, row, column), of which tensors of several time steps are the mean. Raises TrainingError."""
+    if values.dim() not in (4, 5):
+        raise TrainingError(f"a tensor of shape {tuple(values.shape)} is no map of features")
+    return values.mean(dim=0) if values.dim() == 5 else values
+
 
 def channel_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Channel-wise KL (CWD): where in its map each channel is active, whatever its level.

@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.tasks.tracking.maps import shared
-from pipeline.training.distillation.dense_boxes import mean_over, side_loss
+from pipeline.training.distillation.dense_boxes import common_centre, mean_over, side_loss
 
 
 def suppression(student_loss: Tensor, teacher_loss: Tensor, margin: float, decay: float, epoch: int) -> Tensor:
@@ -26,12 +25,14 @@ def suppression(student_loss: Tensor, teacher_loss: Tensor, margin: float, decay
     return torch.where(student_loss - teacher_loss < margin, decay**epoch, 0.0)
 
 
-def disagreement(first: Mapping[str, Tensor], second: Mapping[str, Tensor], on_target: Tensor) -> Tensor:
+def disagreement(first: Mapping[str, Tensor], second: Mapping[str, Tensor], on_target: Tensor, stride: int) -> Tensor:
     """Smooth L1 between two students: of the class probabilities, over all positions that both have, and of the boxes'
     sides in strides, on the target. (CFKD's students answer one score; class and box are this project's reading.)
 
     first, second: "class", logits, and "distances" of one student. on_target: (frame, row, column), of that size.
+    stride: crop pixels between neighbouring positions.
     """
-    ours, theirs = shared(first["class"], second["class"])
+    ours, theirs = common_centre(first["class"], second["class"])
     classes = F.smooth_l1_loss(torch.sigmoid(ours), torch.sigmoid(theirs))
-    return classes + mean_over(side_loss(*shared(first["distances"], second["distances"])), on_target)
+    our_sides, their_sides = common_centre(first["distances"], second["distances"])
+    return classes + mean_over(side_loss(our_sides, their_sides, stride), on_target)

@@ -1,20 +1,36 @@
-"""The loss terms of distillation: which tensors of student and teacher the formulas of ``pipeline.distillation`` take.
+"""The loss terms of distillation: which tensors of student and teacher the formulas beside them take.
 
-No gradient reaches the teacher through them, should it be trained as well.
+No gradient reaches a teacher that is trained as well, unless its configuration says so (``detach_teacher: false``).
+Terms of dense boxes are given the truth by their task: at which positions of a map there is a target, and its box.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
-from pipeline.tasks.tracking.maps import on_target, shared, true_distances
 from pipeline.training.distillation import dense_boxes as boxes
 from pipeline.training.distillation import features
 from pipeline.training.distillation import logits as classes
-from pipeline.training.distillation.centre import centre_divergence
-from pipeline.training.distillation.config import BoxTerm, ClassTerm, FeatureTerm, TeacherTerm
+from pipeline.training.distillation.config import (
+    AdaptiveHardTerm,
+    BoxTerm,
+    CentreTerm,
+    ClassTerm,
+    FeatureTerm,
+    TargetResponseTerm,
+    TeacherTerm,
+)
+from pipeline.training.distillation.features import map_of
+from pipeline.training.distillation.target_response import target_response_loss
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+
+Truth: TypeAlias = Callable[[Context, int], tuple[Tensor, Tensor]]
+"""The truth at the positions of a map of so many rows: distances to the sides of the true box, crop pixels (frame, 4,
+row, column), and which positions lie on the target, bool (frame, row, column)."""
 
 
 class Distillation(Term):
@@ -23,16 +39,22 @@ class Distillation(Term):
     def __init__(self, config: TeacherTerm) -> None:
         super().__init__(f"{config.student}/{config.name or config.kind}")
         self._student, self._teacher, self._weight = config.student, config.teacher, config.weight
+        self._detach, self._trains = config.detach_teacher, config.trains
+
+    def teaches(self, loss: str) -> frozenset[str]:  # noqa: ARG002
+        return frozenset({*self._trains, self.member})
 
     def _weighted(self, loss: Tensor) -> dict[str, Tensor]:
         return {self.name: self._weight * loss}
 
     def _pair(self, context: Context, name: str) -> tuple[Tensor, Tensor]:
         """The student's and the teacher's map, at the positions that both have."""
-        ours, theirs = shared(
-            context.tensors[f"{self._student}/{name}"], context.tensors[f"{self._teacher}/{name}"].detach()
-        )
+        ours, theirs = boxes.common_centre(context.tensors[f"{self._student}/{name}"], self._of_teacher(context, name))
         return ours, theirs
+
+    def _of_teacher(self, context: Context, name: str) -> Tensor:
+        values = context.tensors[f"{self._teacher}/{name}"]
+        return values.detach() if self._detach else values
 
 
 class FeatureDistillation(Distillation):
@@ -42,13 +64,10 @@ class FeatureDistillation(Distillation):
         """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
         super().__init__(config)
         self._config = config
-        self._pairs = {
-            f"{config.student}/{ours}": f"{config.teacher}/{theirs}" for ours, theirs in config.features.items()
-        }
-        channels = {
-            (map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]) for ours, theirs in self._pairs.items()
-        }
-        for ours, theirs in self._pairs.items():
+        self._pairs = {f"{config.student}/{ours}": theirs for ours, theirs in config.features.items()}
+        named = [(ours, f"{config.teacher}/{theirs}") for ours, theirs in self._pairs.items()]
+        channels = {(map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]) for ours, theirs in named}
+        for ours, theirs in named:
             check_positions(shapes, ours, theirs)
             self._check_channels(shapes, ours, theirs)
         self.adapters = nn.ModuleDict()
@@ -61,7 +80,7 @@ class FeatureDistillation(Distillation):
             self.adapters[config.adapter] = nn.Conv2d(*channels.pop(), 1)
 
     def forward(self, context: Context) -> dict[str, Tensor]:
-        losses = [self._loss(context.tensors[o], context.tensors[t].detach()) for o, t in self._pairs.items()]
+        losses = [self._loss(context.tensors[o], self._of_teacher(context, t)) for o, t in self._pairs.items()]
         return self._weighted(torch.stack(losses).mean())
 
     def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
@@ -93,19 +112,6 @@ def check_positions(shapes: NamedTensors, ours: str, theirs: str) -> None:
         )
 
 
-def map_of(values: Tensor) -> Tensor:
-    """(frame, channel, row, column), of which tensors of several time steps are the mean."""
-    if values.dim() not in (4, 5):
-        raise TrainingError(f"a tensor of shape {tuple(values.shape)} is no map of features")
-    return values.mean(dim=0) if values.dim() == 5 else values
-
-
-def target_of(context: Context, side: int) -> tuple[Tensor, Tensor]:
-    """True distances at the positions of a map of ``side`` rows, and which of them lie on the target."""
-    truth = true_distances(context.batch.box, side, context.batch.search.shape[-1])
-    return truth, on_target(truth, context.batch.same)
-
-
 class ClassDistillation(Distillation):
     """``class_kd``."""
 
@@ -121,15 +127,17 @@ class ClassDistillation(Distillation):
 class BoxDistillation(Distillation):
     """``box_kd``."""
 
-    def __init__(self, config: BoxTerm) -> None:
+    def __init__(self, config: BoxTerm, truth: Truth, stride: int) -> None:
+        """stride: crop pixels between neighbouring positions of the map."""
         super().__init__(config)
-        self._loss = boxes.overlap_loss if config.loss == "iou" else boxes.side_loss
+        self._config, self._truth, self._stride = config, truth, stride
         self._margin = config.margin
 
     def forward(self, context: Context) -> dict[str, Tensor]:
         ours, theirs = self._pair(context, "distances")
-        truth, counted = target_of(context, ours.shape[-1])
-        loss = self._loss(ours, theirs)
+        truth, counted = self._truth(context, ours.shape[-1])
+        by_overlap = self._config.loss == "iou"
+        loss = boxes.overlap_loss(ours, theirs) if by_overlap else boxes.side_loss(ours, theirs, self._stride)
         if self._margin is not None:
             with torch.no_grad():
                 against_truth = boxes.overlap_loss(ours, truth), boxes.overlap_loss(theirs, truth)
@@ -140,7 +148,48 @@ class BoxDistillation(Distillation):
 class CentreDistillation(Distillation):
     """``centre_kd``."""
 
+    def __init__(self, config: CentreTerm, truth: Truth) -> None:
+        super().__init__(config)
+        self._truth = truth
+
     def forward(self, context: Context) -> dict[str, Tensor]:
         ours, theirs = self._pair(context, "centre")
-        _, counted = target_of(context, ours.shape[-1])
-        return self._weighted(boxes.mean_over(centre_divergence(ours, theirs)[:, 0], counted))
+        _, counted = self._truth(context, ours.shape[-1])
+        return self._weighted(boxes.mean_over(boxes.centre_divergence(ours, theirs)[:, 0], counted))
+
+
+class AdaptiveHard(Distillation):
+    """``adaptive_hard``."""
+
+    def __init__(self, config: AdaptiveHardTerm, truth: Truth) -> None:
+        super().__init__(config)
+        self._margin, self._truth = config.margin, truth
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        ours, theirs = against_truth(context, self._truth, *self._pair(context, "distances"))
+        return self._weighted(ours * boxes.needs_teacher(ours.detach(), theirs.detach(), self._margin))
+
+
+class TargetResponse(Distillation):
+    """``target_response``, of the tensors ``template_features`` and ``search_features``."""
+
+    _FEATURES = ("template_features", "search_features")
+
+    def __init__(self, config: TargetResponseTerm, shapes: NamedTensors) -> None:
+        """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
+        super().__init__(config)
+        self._relative = config.relative
+        for name in self._FEATURES:
+            check_positions(shapes, f"{config.student}/{name}", f"{config.teacher}/{name}")
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        template, search = (context.tensors[f"{self._student}/{name}"] for name in self._FEATURES)
+        teacher = tuple(self._of_teacher(context, name) for name in self._FEATURES)
+        return self._weighted(target_response_loss((template, search), (teacher[0], teacher[1]), self._relative))
+
+
+def against_truth(context: Context, truth: Truth, ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean -log IoU with the truth of a student's and of its teacher's boxes, on the target."""
+    true, counted = truth(context, ours.shape[-1])
+    first, second = (boxes.mean_over(boxes.overlap_loss(distances, true), counted) for distances in (ours, theirs))
+    return first, second

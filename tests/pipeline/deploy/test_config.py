@@ -21,7 +21,7 @@ def load_text(tmp_path: Path, text: str):
 def test_the_demo_configuration_is_valid():
     config = load_config(DEMO)
     assert config.name == "demo"
-    assert config.student.stride == 4
+    assert config.model == "demo"
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,8 @@ def test_the_demo_configuration_is_valid():
         ("seed: 1", "seeed: 1", r"seeed: Extra inputs are not permitted"),
         ("seed: 1", "seed: one", r"seed: Input should be a valid integer"),
         ("seed: 1", "seed: -1", r"seed: Input should be greater than or equal to 0"),
+        ("model: demo", "", r"model: Field required"),
         ("frames: 24", "frames: 0", r"simulate.frames: Input should be greater than or equal to 1"),
-        ("threshold: 161", "threshold: 160", r"student.backbone.1.threshold: is even"),
-        ("threshold: 161", "threshold: 131073", r"student.backbone.1.threshold: .* less than or equal to 131071"),
-        ("pixel_bits: 5", "pixel_bits: 9", r"student.pixel_bits: .* less than or equal to 8"),
-        ("search: 128", "search: 48", r"student: the score map has 1 rows"),
-        ("template: 48", "template: 16", r"student: backbone layer 3: its kernel does not fit"),
-        ("gain: 32", "gain: 33", r"student.correlation.gain: .* multiple of 2"),
         ("width: 320", "width: 20", r"data.composition.width: .* greater than or equal to 64"),
         ("name: demo", "name: ../demo", r"name: String should match pattern"),
     ],
@@ -49,11 +44,22 @@ def test_an_impossible_value_is_refused_with_file_key_and_reason(tmp_path, old, 
 
 
 def test_every_wrong_key_is_named_at_once(tmp_path):
-    text = DEMO.read_text().replace("seed: 1", "seed: one").replace("gain: 32", "gain: 33")
+    text = DEMO.read_text().replace("seed: 1", "seed: one").replace("frames: 24", "frames: 0")
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, text)
     assert "seed" in str(caught.value)
-    assert "gain" in str(caught.value)
+    assert "simulate.frames" in str(caught.value)
+
+
+@pytest.mark.parametrize("old", ["student: {template: 48}", "train: {checkpoint: demo}"])
+def test_a_configuration_of_the_old_form_is_told_what_to_change(tmp_path, old):
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, f"name: mine\nmodel: demo\n{old}\n")
+    message = str(caught.value)
+    assert message.count("\n") == 0
+    assert f"run.yaml: {old.split(':')[0]}: no longer belong here" in message
+    assert "'model'" in message
+    assert "'training'" in message
 
 
 @pytest.mark.parametrize(

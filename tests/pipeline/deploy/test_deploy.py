@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import jsonschema
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -23,8 +24,9 @@ from pipeline.core.config import read_config
 from pipeline.core.progress import Progress
 from pipeline.datasets.errors import DataError
 from pipeline.deploy.config import load_config
-from pipeline.deploy.deployment import Deployment
-from pipeline.deploy.stages import STAGES, run_stage
+from pipeline.deploy.run import Run, open_run
+from pipeline.deploy.stages import run_step
+from pipeline.deploy.steps import STAGES, STEPS
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
@@ -67,7 +69,7 @@ def test_one_command_runs_every_stage_and_finds_all_engines_identical(finished):
     _, printed = finished
     for name in STAGES:
         assert re.search(rf"^{name} +\d+\.\d s: ", printed, re.MULTILINE), name
-    assert "identical in slayer, engine, lava, norse: 9 layers" in printed
+    assert "identical in slayer, engine, lava, norse: 25 layers" in printed
     assert re.search(r"mean IoU: float 0\.\d+, integer 0\.\d+, fixed box 0\.\d+", printed)
 
 
@@ -81,11 +83,11 @@ def test_the_report_fits_its_schema_and_tells_what_was_run(finished):
     # Template image and 5 search images, and with each branch a frame of zeros, one of ones and a random one.
     assert report["verification"]["frames"] == (1 + 3) + (5 + 3)
     assert report["seed"] == 3
-    assert report["config"]["student"]["backbone"][0]["channels"] == 6
+    assert report["config"]["model"].endswith("tiny.safetensors")
     assert set(report["seconds"]) >= set(STAGES) - {"report"}
     assert report["versions"]["lava-nc"] == "0.10.0"
-    # conv1: 22x22 positions of 6 channels, each a sum over a 5x5x3 window, by the textbook formula.
-    assert report["activity"]["macs_per_frame"] == 22 * 22 * 6 * 5 * 5 * 3
+    # conv1: 67x67 positions of 6 channels, each a sum over an 11x11x3 window, by the textbook formula.
+    assert report["activity"]["macs_per_frame"] == 67 * 67 * 6 * 11 * 11 * 3
     assert all(row["observed"] <= row["worst_case"] <= row["limit"] == 131071 for row in report["headroom"])
     for entry in report["files"].values():
         assert (folder / entry["path"]).stat().st_size == entry["bytes"]
@@ -120,6 +122,10 @@ def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(r
     assert '<section id="search">' not in (run / "report.html").read_text()
 
 
+def opened(config: Path, folder: Path) -> Run:
+    return open_run(load_config(config), folder, Progress(quiet=True))
+
+
 def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
     photos, chip = tmp_path / "photos", tmp_path / "mine.yaml"
     photos.mkdir()
@@ -128,8 +134,8 @@ def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
     (tmp_path / "mine.run.yaml").write_text(f"{text}profile: {{chips: [{chip}]}}\n")
 
     def settings() -> dict[str, str]:
-        deployment = Deployment(load_config(tmp_path / "mine.run.yaml"), tmp_path / "run", Progress(quiet=True))
-        return {stage.name: json.dumps(stage.settings, sort_keys=True) for stage in deployment.stages()}
+        values = opened(tmp_path / "mine.run.yaml", tmp_path / "run").settings
+        return {step.name: json.dumps([values[key] for key in step.settings], sort_keys=True) for step in STEPS}
 
     def changed(before: dict[str, str]) -> set[str]:
         return {name for name, value in settings().items() if value != before[name]}
@@ -137,7 +143,7 @@ def test_files_of_the_users_that_have_changed_are_read_anew(tiny_run, tmp_path):
     before = settings()
     assert changed(before) == set()
     Image.fromarray(np.full((200, 300, 3), 90, np.uint8)).save(photos / "a.png")
-    assert changed(before) == {"data", "train", "report"}
+    assert changed(before) == {"data", "report"}
     before = settings()
     chip.write_text(chip.read_text().replace("title: ", "title: My ", 1))
     assert changed(before) == {"profile", "report"}
@@ -153,8 +159,7 @@ def test_a_dataset_is_read_anew_when_one_of_its_files_has_changed_and_needs_two_
     (tmp_path / "set.yaml").write_text(text)
 
     def data() -> bool:
-        deployment = Deployment(load_config(tmp_path / "set.yaml"), tmp_path / "run", Progress(quiet=True))
-        return run_stage(deployment.stages()[0], deployment.folder, False).skipped
+        return run_step(STEPS[0], opened(tmp_path / "set.yaml", tmp_path / "run")).skipped
 
     assert [data(), data()] == [False, True]
     (walk / "groundtruth_rect.txt").write_text("9,9,30,30\n12,9,30,30\n")
@@ -183,7 +188,7 @@ def test_verify_runs_everything_anew_and_ends_with_0(run):
 
 
 def test_a_run_that_has_not_been_made_is_not_verified(tiny_run, tmp_path):
-    assert "tiny/data: holds no sequences; run monospike deploy first" in refused(
+    assert "tiny/data: holds no samples; run monospike deploy first" in refused(
         monospike("verify", tiny_run, cwd=tmp_path)
     )
     assert "nowhere: cannot be read" in refused(monospike("verify", "nowhere", cwd=tmp_path))
@@ -198,8 +203,7 @@ def change_weight(path: Path, dataset: str, index: tuple[int, ...], by: float) -
 
 
 def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
-    [trunk] = [path for path in (run / "export" / "search-net").glob("*.net") if "conv" in _names(path)]
-    old = change_weight(trunk, "layer/2/weight", (3, 1, 2, 0), 8)
+    old = change_weight(*stored(run / "export" / "search-net", "search_conv2"), (3, 1, 2, 0), 8)
     result = monospike("verify", run, cwd=run)
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"layer 'search_conv2', weight[3, 1, 2, 0] is {old + 8:.0f}, expected {old:.0f}" in result.stdout
@@ -210,16 +214,20 @@ def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
     assert "likely cause: another weight: weight[out 3, in 1, row 2, column 0] is off by +8" in result.stdout
 
 
-def _names(path: Path) -> str:
-    with h5py.File(path, "r") as file:
-        return " ".join(str(value) for group in file["layer"].values() for value in group.attrs.values())
+def stored(network: Path, layer: str) -> tuple[Path, str]:
+    """The file of a network's folder that a layer's weights lie in, and their data set there."""
+    for path in sorted(network.glob("*.net")):
+        with h5py.File(path, "r") as file:
+            for number, group in file["layer"].items():
+                if layer in group.attrs.values():
+                    return path, f"layer/{number}/weight"
+    raise AssertionError(layer)
 
 
 def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny_run):
     """The exports are made from the altered network and agree with it, but not with the trained student."""
     place = run.parents[1]
-    part = next(path for path in (run / "quantize" / "network").glob("*.net") if "search" in _names(path))
-    change_weight(part, "layer/2/weight", (0, 0, 1, 1), 6)
+    change_weight(*stored(run / "quantize" / "network", "search_conv2"), (0, 0, 1, 1), 6)
     result = monospike("deploy", tiny_run, "--from", "export", cwd=place)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "NOT identical" in result.stdout
@@ -234,24 +242,26 @@ def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:200]), r"template.net: .*"),
-        (lambda path: change_weight(path, "layer/1/weight", (0, 0, 0, 0), np.nan), r"template.net.*1/weight.*nan"),
+        (lambda path, _: path.write_bytes(path.read_bytes()[:200]), r"template-net/\d_\w+.net: .*"),
+        (
+            lambda path, weight: change_weight(path, weight, (0, 0, 0, 0), np.nan),
+            r"template-net/\d_\w+.net.*1/weight.*nan",
+        ),
     ],
 )
 def test_a_spoilt_net_file_is_refused_with_its_place(run, damage, complaint):
-    damage(run / "export" / "template.net")
+    damage(*stored(run / "export" / "template-net", "template_conv1"))
     assert re.search(complaint, refused(monospike("verify", run, cwd=run)))
 
 
 def test_bad_input_ends_with_one_message_and_2(tiny_run, tmp_path):
     text = tiny_run.read_text()
-    (tmp_path / "bad.yaml").write_text(text.replace("pixel_bits: 5", "pixel_bits: 50"))
-    assert "bad.yaml: student.pixel_bits" in refused(monospike("deploy", "bad.yaml", cwd=tmp_path))
+    (tmp_path / "bad.yaml").write_text(text.replace("frames: 5", "frames: 0"))
+    assert "bad.yaml: simulate.frames" in refused(monospike("deploy", "bad.yaml", cwd=tmp_path))
     assert "there is no stage 'exprot'" in refused(monospike("deploy", tiny_run, "--until", "exprot", cwd=tmp_path))
     assert "gone.yaml: cannot be read" in refused(monospike("deploy", "gone.yaml", cwd=tmp_path))
-    (tmp_path / "other.yaml").write_text(text.replace("steps: 6", "steps: 6\n  checkpoint: demo"))
-    message = refused(monospike("deploy", "other.yaml", cwd=tmp_path))
-    assert "demo.safetensors: its student has template = 48, the configuration says 24" in message
+    (tmp_path / "other.yaml").write_text(f"{text}train: {{steps: 6}}\n")
+    assert "other.yaml: train: no longer belong" in refused(monospike("deploy", "other.yaml", cwd=tmp_path))
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
@@ -261,23 +271,30 @@ def test_bad_input_ends_with_one_message_and_2(tiny_run, tmp_path):
 
 
 def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, tmp_path):
-    long = tmp_path / "long.yaml"
-    long.write_text(tiny_run.read_text().replace("steps: 6", "steps: 60000"))
-    command = [sys.executable, "-m", "pipeline", "deploy", str(long)]
+    """It is stopped while Lava runs, in a process of its own."""
+    command = [sys.executable, "-m", "pipeline", "deploy", str(tiny_run)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    simulated = tmp_path / "runs" / "tiny" / "simulate"
     try:
-        state = tmp_path / "runs" / "tiny" / "train" / "state.safetensors"
-        deadline = time.monotonic() + 120
-        while not state.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        running: list[psutil.Process] = []
+        deadline = time.monotonic() + 200
+        while not running and time.monotonic() < deadline:
+            time.sleep(0.05)
+            if (simulated / "norse-search.npz").exists():
+                running = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=60)
     finally:
         process.kill()
+    assert running, "Lava has started"
     assert process.returncode == 130, message
     assert "stopped; the same command goes on from here" in message
     assert "Traceback" not in message
-    assert not (tmp_path / "runs" / "tiny" / "train" / "student.safetensors").exists()
+    assert psutil.wait_procs(running, timeout=10)[1] == []
+    assert not list(simulated.glob("lava*"))
+    again = monospike("deploy", tiny_run, "--until", "simulate", cwd=tmp_path)
+    assert re.findall(r"^(\w+) +unchanged, skipped", again.stdout, re.MULTILINE) == STAGES[: STAGES.index("simulate")]
+    assert (simulated / "lava-search.npz").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
@@ -287,10 +304,10 @@ def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
 
 def test_a_run_certified_with_the_drop_in_convolution_says_so(run, tiny_run, tmp_path):
     config = tmp_path / "fast.yaml"
-    config.write_text(tiny_run.read_text().replace("lava_seconds: 120", "lava_seconds: 120, lava_convolution: fast"))
+    config.write_text(tiny_run.read_text().replace("lava_seconds: 280", "lava_seconds: 280, lava_convolution: fast"))
     result = monospike("deploy", config, "--from", "simulate", cwd=run.parents[1])
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "identical in slayer, engine, lava-fast, norse: 9 layers" in result.stdout
+    assert "identical in slayer, engine, lava-fast, norse: 25 layers" in result.stdout
     report = json.loads((run / "report.json").read_text())
     assert report["verification"]["engines"] == ["slayer", "engine", "lava-fast", "norse"]
     assert "drop-in model" in (run / "report.html").read_text()

@@ -12,20 +12,18 @@ import yaml
 
 from netx.bundle import load
 from pipeline.cli import app as cli
-from pipeline.core.config import ConfigError, parse_config
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
-from pipeline.deploy.config import RunConfig
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import crops_of
-from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143, "box_shift": 1.4}
 RUN = {
@@ -104,10 +102,3 @@ def test_a_model_is_not_trained_again_here(checkpoints, deploy):
     status, said = deploy(checkpoints / "student.safetensors", "--retrain", "--until", "train")
     assert status == 2
     assert "is trained by monospike train; there is nothing to train here" in said
-
-
-def test_a_run_has_a_model_or_a_student_to_train():
-    with pytest.raises(ConfigError, match="student and train: missing; or name a trained model with 'model'"):
-        parse_config(RUN, RunConfig, "run")
-    with pytest.raises(ConfigError, match="model: is trained already and needs neither student nor train"):
-        parse_config({**RUN, "model": "demo", "train": {"steps": 3}}, RunConfig, "run")

@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 
 import sim.lava
+from netx import Network
 from pipeline.cli import app as cli
+from pipeline.core.task import SequenceRun
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
@@ -23,12 +25,13 @@ from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.model_tracker import CONTEXT, around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig, Width
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
-from pipeline.tasks.tracking.recorded_crops import Selection, crops_of_sequence
+from pipeline.tasks.tracking.recorded_crops import Passages, Programming, Selection, crops_of_sequence
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
-from pipeline.training.calibration import calibrate
 from sim import engine
 from sim.recording import Recording
 
@@ -76,7 +79,16 @@ def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return run
 
 
-def looked_at(model: SpikingSiamFCpp, sequence: Path, selection: Selection) -> list:
+def watched(
+    model: SpikingSiamFCpp, sequence: Path, selection: Selection, network: Network | None = None
+) -> SequenceRun:
+    """The tracker on its way. network: in place of the model's own integers."""
+    passages = Passages(model, network or IntegerScorer(model).network)
+    given = enumerate(looked_at(model, sequence, selection))
+    return SequenceRun("Walk", to_network(model), "search", tuple(p for n, one in given for p in passages.of(n, one)))
+
+
+def looked_at(model: SpikingSiamFCpp, sequence: Path, selection: Selection) -> list[Programming]:
     video, settings = open_video(sequence), TrackerConfig()
     assert video.annotated
     scorer = IntegerScorer(model)
@@ -119,31 +131,30 @@ def test_more_groups_than_stock_lava_takes_are_identical_as_block_diagonal_kerne
         "class_correlation (128 groups as 64), box_correlation (128 groups as 64)"
     )
     assert in_lava(network, "fast") == "the drop-in convolution for Lava"
-    targets = looked_at(model, sequence, Selection(most=2))
-    verdict = check_sequence(model, targets, CheckSettings("stock", 200, tmp_path, ""), lambda _: None)
-    assert verdict["identical"], verdict["first_divergence"]
-    spikes = {layer["name"]: layer["spikes"] for layer in verdict["layers"]}
+    run = watched(model, sequence, Selection(most=2))
+    verdict = check_sequence(run, CheckSettings("stock", 200, tmp_path, ""), lambda _: None)
+    assert verdict.identical, verdict.message()
+    spikes = {layer["name"]: layer["spikes"] for layer in verdict.to_json()["layers"]}
     assert spikes["class_correlation"] > 0
     assert spikes["box_correlation"] > 0
 
 
 @pytest.mark.usefixtures("engine_for_lava")
-def test_another_threshold_in_the_network_is_found_in_its_layer_and_frame(sequence, tmp_path, monkeypatch):
+def test_another_threshold_in_the_network_is_found_in_its_layer_and_frame(sequence, tmp_path):
     model = student(sequence)
     network = IntegerScorer(model).network
-    targets = looked_at(model, sequence, Selection(most=4, every=2))
 
     def raised(layer):
         other = layer.name == "box_map"
         return replace(layer, neuron=replace(layer.neuron, threshold=layer.neuron.threshold + 200)) if other else layer
 
     changed = replace(network, layers=tuple(map(raised, network.layers)))
-    monkeypatch.setattr("pipeline.deploy.sequence_verification.to_network", lambda _: changed)
-    verdict = check_sequence(model, targets, CheckSettings("fast", 60, tmp_path, ""), lambda _: None)
-    assert not verdict["identical"]
-    first = verdict["first_divergence"]
+    run = watched(model, sequence, Selection(most=4, every=2), changed)
+    verdict = check_sequence(run, CheckSettings("fast", 60, tmp_path, ""), lambda _: None)
+    assert not verdict.identical
+    first = verdict.to_json()["first_divergence"]
     assert (first["layer"], first["frame"]) == ("box_map", 2)
-    differing = {layer["name"]: layer["differing_by_engine"] for layer in verdict["layers"]}
+    differing = {layer["name"]: layer["differing_by_engine"] for layer in verdict.to_json()["layers"]}
     assert differing["box_map"]["engine"] == differing["box_map"]["lava"] > 0
     assert differing["box_map"]["plain"] == 0
     assert not any(differing["search_conv5"].values())
@@ -175,10 +186,12 @@ def engine_for_lava(monkeypatch):
 )
 def test_students_of_every_kind_are_compared_in_all_their_layers(sequence, tmp_path, engine_for_lava, options):
     model = student(sequence, **options)
-    targets = looked_at(model, sequence, Selection(most=2))
-    verdict = check_sequence(model, targets, CheckSettings("stock", 60, tmp_path, ""), lambda _: None)
-    assert verdict["identical"], verdict["first_divergence"]
-    assert {layer["name"] for layer in verdict["layers"]} == {la.name for la in IntegerScorer(model).network.layers}
+    run = watched(model, sequence, Selection(most=2))
+    verdict = check_sequence(run, CheckSettings("stock", 60, tmp_path, ""), lambda _: None)
+    assert verdict.identical, verdict.message()
+    assert {layer["name"] for layer in verdict.to_json()["layers"]} == {
+        la.name for la in IntegerScorer(model).network.layers
+    }
     assert len(engine_for_lava) == 2
 
 
@@ -187,7 +200,7 @@ def test_a_check_that_was_stopped_goes_on_and_one_that_has_ended_starts_anew(
 ):
     monkeypatch.setattr("pipeline.deploy.sequence_verification._MOST_FRAMES", 2)
     model = student(sequence)
-    targets = looked_at(model, sequence, Selection())
+    run = watched(model, sequence, Selection())
     settings = CheckSettings("stock", 60, tmp_path, "a")
 
     def stop(done: int) -> None:
@@ -195,16 +208,16 @@ def test_a_check_that_was_stopped_goes_on_and_one_that_has_ended_starts_anew(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check_sequence(model, targets, settings, stop)
+        check_sequence(run, settings, stop)
     assert len(engine_for_lava) == 2
-    whole = check_sequence(model, targets, settings, lambda _: None)
+    whole = check_sequence(run, settings, lambda _: None)
     assert len(engine_for_lava) == 4
-    assert whole["frames"] == 1 + 6
-    assert check_sequence(model, targets, settings, lambda _: None) == whole
+    assert whole.comparison.frames == 1 + 6
+    assert check_sequence(run, settings, lambda _: None) == whole
     assert len(engine_for_lava) == 8
     with pytest.raises(KeyboardInterrupt):
-        check_sequence(model, targets, settings, stop)
-    check_sequence(model, targets, replace(settings, stamp="another checkpoint"), lambda _: None)
+        check_sequence(run, settings, stop)
+    check_sequence(run, replace(settings, stamp="another checkpoint"), lambda _: None)
     assert len(engine_for_lava) == 14, "what another checkpoint has left is not taken"
 
 

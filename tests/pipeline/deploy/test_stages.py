@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.deploy.stages import Stage, StageError, is_outdated, run_stage, select
+from pipeline.deploy.stages import StageError, Step, is_outdated, run_step, select
 
 
 class Kitchen:
-    """Two stages, the second of which reads what the first wrote; ``made`` lists what was done."""
+    """What two steps share, the second of which reads what the first wrote; ``made`` lists what was done."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.made, self.recipe = folder, [], "soup"
+        self.versions = {"dough": "1", "bread": "1"}
 
-    def dough(self) -> str:
-        self.made.append("dough")
-        (self.folder / "dough").mkdir(exist_ok=True)
-        (self.folder / "dough" / "it").write_text(self.recipe)
-        return "kneaded"
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"recipe": self.recipe, "weather": "rain"}
 
-    def bread(self) -> str:
-        self.made.append("bread")
-        (self.folder / "bread").mkdir(exist_ok=True)
-        (self.folder / "bread" / "it").write_text((self.folder / "dough" / "it").read_text() + " baked")
-        return "baked"
-
-    def stages(self) -> tuple[Stage, Stage]:
-        first = Stage("dough", self.dough, {"recipe": self.recipe}, (), ("dough/*",))
-        return first, Stage("bread", self.bread, {}, ("dough",), ("bread/*",))
+    def code(self, function: Callable[..., str]) -> str:
+        return self.versions[function.__name__]
 
     def run(self, force: str | None = None) -> list[bool]:
-        return [run_stage(stage, self.folder, force=stage.name == force).skipped for stage in self.stages()]
+        return [run_step(step, self, force=step.name == force).skipped for step in STEPS]
+
+
+def dough(kitchen: Kitchen) -> str:
+    kitchen.made.append("dough")
+    (kitchen.folder / "dough").mkdir(exist_ok=True)
+    (kitchen.folder / "dough" / "it").write_text(kitchen.recipe)
+    return "kneaded" if kitchen.recipe else str(1 / 0)
+
+
+def bread(kitchen: Kitchen) -> str:
+    kitchen.made.append("bread")
+    (kitchen.folder / "bread").mkdir(exist_ok=True)
+    (kitchen.folder / "bread" / "it").write_text((kitchen.folder / "dough" / "it").read_text() + " baked")
+    return "baked"
+
+
+STEPS = (Step("dough", dough, (), ("recipe",)), Step("bread", bread, ("dough",), (), ("bread/*",)))
 
 
 @pytest.fixture
@@ -55,14 +65,14 @@ def test_a_changed_setting_redoes_the_stage_and_what_reads_it(kitchen):
 
 def test_a_stage_is_outdated_when_its_settings_inputs_or_files_have_changed(kitchen):
     def outdated() -> list[bool]:
-        return [is_outdated(stage, kitchen.folder) for stage in kitchen.stages()]
+        return [is_outdated(step, kitchen) for step in STEPS]
 
-    assert not is_outdated(kitchen.stages()[0], kitchen.folder), "what has not been made"
+    assert not is_outdated(STEPS[0], kitchen), "what has not been made"
     kitchen.run()
     assert outdated() == [False, False]
     kitchen.recipe = "pie"
     assert outdated() == [True, False]
-    run_stage(kitchen.stages()[0], kitchen.folder, False)
+    run_step(STEPS[0], kitchen)
     assert outdated() == [False, True]
     kitchen.run()
     (kitchen.folder / "bread" / "it").unlink()
@@ -84,18 +94,24 @@ def test_a_forced_stage_that_gives_the_same_files_leaves_the_next_one_alone(kitc
 
 def test_a_stage_that_fails_is_not_taken_for_done(kitchen):
     kitchen.run()
-    kitchen.recipe = "pie"
-    real, kitchen.dough = kitchen.dough, lambda: 1 / 0
+    kitchen.recipe = ""
     with pytest.raises(ZeroDivisionError):
         kitchen.run()
-    kitchen.dough = real
+    kitchen.recipe = "pie"
     assert kitchen.run() == [False, False]
 
 
+def test_a_step_whose_own_code_has_changed_is_done_again_and_no_other(kitchen):
+    kitchen.run()
+    kitchen.versions["bread"] = "2"
+    assert kitchen.run() == [True, False]
+    kitchen.versions["dough"] = "2"
+    assert kitchen.run() == [False, True], "the same dough came of it"
+
+
 def test_a_stage_says_which_one_it_is_waiting_for(tmp_path):
-    stage = Stage("bread", lambda: "", {}, ("dough",), ("bread/*",))
     with pytest.raises(StageError, match=r"'bread' needs stage 'dough'.*--from dough"):
-        run_stage(stage, tmp_path, force=False)
+        run_step(STEPS[1], Kitchen(tmp_path))
 
 
 def test_stages_are_selected_from_and_until():

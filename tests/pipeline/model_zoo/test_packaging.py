@@ -25,18 +25,19 @@ from pipeline.model_zoo.card import in_markdown
 from pipeline.model_zoo.data_terms import data_terms
 from pipeline.model_zoo.names import checkpoint_path, network_path, packaged
 from pipeline.model_zoo.package import MOST_BYTES, package
+from pipeline.tasks import find_task
 from pipeline.tasks.tracking.checkpoint import load_model
-from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.trackers import open_tracker
-from pipeline.tasks.tracking.training_config import TrainingConfig
 from pipeline.tasks.train import run_training
-from pipeline.training.distributed import Place
+from pipeline.training.distributed import DistributedContext
 from sim import engine
 from sim.recording import Recording
 
 CLIP = {"frames": 3, "height": 96, "width": 128, "object_size": [20, 30]}
 TRAINING = {
+    "task": "tracking",
     "name": "pair",
     "seed": 5,
     "models": {
@@ -55,7 +56,7 @@ def run(tmp_path_factory) -> Path:
     """The folder of a training of a teacher and a student, two steps long."""
     folder = tmp_path_factory.mktemp("pair")
     config = parse_config(TRAINING, TrainingConfig, "pair")
-    run_training(config, folder, Place(torch.device("cpu")), Progress(quiet=True))
+    run_training(find_task("tracking"), config, folder, DistributedContext(torch.device("cpu")), Progress(quiet=True))
     return folder
 
 

@@ -18,18 +18,19 @@ from pipeline.datasets.clip import Clip
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
-from pipeline.tasks.tracking.demo_convert import to_network
-from pipeline.tasks.tracking.demo_scorers import NetworkScorer
-from pipeline.tasks.tracking.demo_student import Student
-from pipeline.tasks.tracking.demo_tracker import stored_config
-from pipeline.tasks.tracking.demo_train import geometry_of, load_checkpoint
+from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
+from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
 from pipeline.tasks.tracking.settings import settings_for
 
 
 @pytest.fixture(scope="module")
-def student(checkpoint: Path) -> Student:
-    return load_checkpoint(checkpoint, stored_config(checkpoint))
+def student(checkpoint: Path) -> SpikingSiamFCpp:
+    model = load_model(checkpoint)
+    assert isinstance(model, SpikingSiamFCpp)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def sequence() -> Clip:
 
 
 @pytest.fixture(scope="module")
-def place(checkpoint: Path, student: Student, sequence: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(checkpoint: Path, student: SpikingSiamFCpp, sequence: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint, its network as a file, and a sequence as pictures, with its first true box alone."""
     folder = tmp_path_factory.mktemp("planning")
     shutil.copyfile(checkpoint, folder / "tiny.safetensors")
@@ -70,7 +71,7 @@ def test_a_packaged_model_is_mapped_by_its_name(name: str, tmp_path: Path) -> No
 
 
 def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
-    place: Path, student: Student, sequence: Clip
+    place: Path, student: SpikingSiamFCpp, sequence: Clip
 ) -> None:
     x, y, width, height = sequence.boxes[0]
     followed = place / "followed.json"
@@ -81,12 +82,13 @@ def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
     )
     assert result.exit_code == 1, result.output  # pixels are numbers, which Loihi 1 cannot send
 
-    geometry, settings = geometry_of(student.config), settings_for(False, None)
-    scorer = NetworkScorer(to_network(student), student)
+    geometry, settings = geometry_of(student.config), settings_for(True, None)
+    scorer = IntegerScorer(student)
     boxes = track(scorer, sequence.frames[:4], sequence.boxes[0], geometry, settings)
     crops = [search_pixels(sequence.frames[i], boxes[i - 1], geometry, settings) for i in (1, 2, 3)]
     template = template_pixels(sequence.frames[0], boxes[0], geometry, settings)
-    np.savez(place / "crops.npz", template=template, search=np.concatenate(crops))
+    bits = 8 - student.config.pixel_bits  # the chip takes the upper ones
+    np.savez(place / "crops.npz", template=template >> bits, search=np.concatenate(crops) >> bits)
     cropped = place / "cropped.json"
     run("profile", place / "network", *asked, "--frames", place / "crops.npz", "--out", cropped)
     assert json.loads(followed.read_text()) == json.loads(cropped.read_text())

@@ -18,10 +18,12 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-import pipeline.report
 from netx import LIF, Accumulator, Conv2d, Correlation, Input, Layer, Network, Pool, Range, Shape, headroom
-from pipeline.report.figures import Figures, ReportError, TrackedSequence
+from pipeline.core.task import PageSection
+from pipeline.report.figures import Figures, ReportError, SpikeFrame
 from pipeline.report.report import validate, write_report
+from pipeline.report.schema import FILE, schema_text
+from pipeline.tasks.tracking.report import TrackedSequence, page_sections
 from sim.activity import COUNTS, Activity, count, describe
 from sim.energy import Price, load_profile, price, profile_names
 from sim.engine import run
@@ -108,6 +110,11 @@ def energy_values(cost: Price) -> dict[str, Any]:
     }
 
 
+def figures_of(report: dict[str, Any], *sequences: TrackedSequence) -> Figures:
+    """The figures of tracking alone."""
+    return Figures(sections=tuple(page_sections(sequences, report["accuracy"])))
+
+
 def example() -> tuple[dict[str, Any], Figures]:
     """A report without files, and its figures; counts are those of a real run."""
     network = siamese_network()
@@ -163,12 +170,10 @@ def example() -> tuple[dict[str, Any], Figures]:
         "seconds": {"data": 1.25, "quantize": 3.5, "simulate": 61.0, "report": 2.0},
         "commands": ["monospike deploy configs/demo.yaml", "monospike verify runs/demo"],
     }
-    figures = Figures(
-        sequences,
-        {name: spikes[0] for name, spikes in recording.spikes.items()},
-        np.moveaxis(search[0, :, 10:50, 10:50], 0, 2).astype(np.uint8) << 3,
-        np.moveaxis(search[0], 0, 2).astype(np.uint8) << 3,
-    )
+    template_picture = np.moveaxis(search[0, :, 10:50, 10:50], 0, 2).astype(np.uint8) << 3
+    frame = SpikeFrame.of(programmed, {"search": search}, recording, 0)
+    frame = SpikeFrame({"template": template_picture, **frame.pictures}, frame.spikes)
+    figures = Figures({"mean IoU, integer": "0.500"}, tuple(page_sections(sequences, report["accuracy"])), (frame,))
     return report, figures
 
 
@@ -270,7 +275,7 @@ def test_a_divergence_is_the_headline(tmp_path: Path, report: dict[str, Any]) ->
         },
     }
     report["verification"]["layers"][2]["differing"] = 4
-    write_report(tmp_path, report, Figures((tracked("one", 1, frames=2),), {}, *2 * [np.zeros((4, 4, 3), np.uint8)]))
+    write_report(tmp_path, report, figures_of(report, tracked("one", 1, frames=2)))
     text = (tmp_path / "report.html").read_text()
     assert "The engines differ" in text
     assert "Every spike is identical" not in text
@@ -333,7 +338,7 @@ def test_a_report_without_one_of_its_sections_is_refused(report: dict[str, Any],
     ],
 )
 def test_a_report_with_a_wrong_value_is_refused_and_nothing_is_written(
-    tmp_path: Path, report: dict[str, Any], path: tuple[str, ...], value: object, message: str
+    tmp_path: Path, report: dict[str, Any], report_and_figures: Any, path: tuple[str, ...], value: object, message: str
 ) -> None:
     *parents, last = path
     place = report
@@ -341,14 +346,12 @@ def test_a_report_with_a_wrong_value_is_refused_and_nothing_is_written(
         place = place[key]
     place[last] = value
     with pytest.raises(ReportError, match=message):
-        write_report(
-            tmp_path / "run", report, Figures((tracked("one", 1, 1),), {}, *2 * [np.zeros((1, 1, 3), np.uint8)])
-        )
+        write_report(tmp_path / "run", report, report_and_figures[1])
     assert not (tmp_path / "run").exists()
 
 
 def test_the_schema_describes_every_property() -> None:
-    schema = json.loads((Path(pipeline.report.__file__).parent / "schema.json").read_text())
+    schema = json.loads(FILE.read_text())
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
     def check(node: Any, where: str) -> None:
@@ -360,6 +363,26 @@ def test_the_schema_describes_every_property() -> None:
                 check(node[key], f"{where}[]")
 
     check(schema, "$")
+    for name, part in schema["$defs"].items():
+        assert part["description"], name
+        check(part, name)
+
+
+def test_the_schema_in_the_package_is_that_of_the_model() -> None:
+    assert FILE.read_text() == schema_text(), "python -m pipeline.report.schema writes it anew"
+
+
+def test_a_section_and_its_file_are_the_tasks_own(tmp_path: Path, report: dict[str, Any]) -> None:
+    report["accuracy"] = {"float": {"accuracy": 0.9}, "integer": {"accuracy": 0.8}, "samples": 5}
+    section = PageSection("confusion", "Confused <digits>", "<p>4 and 9</p>", files={"confusion.csv": b"4,9\n"})
+    write_report(tmp_path, report, Figures({"accuracy": "80 %"}, (section,)))
+    text = (tmp_path / "report.html").read_text()
+    assert "<h2>Confused &lt;digits&gt;</h2>\n<p>4 and 9</p>" in text
+    assert '<a href="#confusion">Confused &lt;digits&gt;</a>' in text
+    assert "<dt>accuracy</dt><dd>80 %</dd>" in text
+    assert (tmp_path / "confusion.csv").read_bytes() == b"4,9\n"
+    with pytest.raises(ReportError, match=r"'report\.json': a section's file has to be called \*\.gif or"):
+        write_report(tmp_path, report, Figures({}, (PageSection("x", "x", "", files={"report.json": b""}),)))
 
 
 def test_a_report_of_the_fixed_keys_alone_is_enough(tmp_path: Path, report: dict[str, Any]) -> None:
@@ -370,13 +393,13 @@ def test_a_report_of_the_fixed_keys_alone_is_enough(tmp_path: Path, report: dict
         name: {key: row[key] for key in ("joules_per_frame", "source")} for name, row in report["energy"].items()
     }
     del report["commands"], report["activity"]["dense_macs_per_frame"], report["activity"]["effective_synops_per_frame"]
-    write_report(tmp_path, report, Figures((tracked("one", 1, 1),), {}, *2 * [np.zeros((1, 1, 3), np.uint8)]))
+    write_report(tmp_path, report, figures_of(report, tracked("one", 1, 1)))
     assert set(SECTIONS) <= set(Page((tmp_path / "report.html").read_text()).ids)
 
 
 def test_a_file_that_differs_is_shown(tmp_path: Path, report: dict[str, Any]) -> None:
     report["verification"] |= {"identical": False, "file_differences": ["search.nir: layer 'tower': another weight"]}
-    write_report(tmp_path, report, Figures((tracked("one", 1, 1),), {}, *2 * [np.zeros((1, 1, 3), np.uint8)]))
+    write_report(tmp_path, report, figures_of(report, tracked("one", 1, 1)))
     text = (tmp_path / "report.html").read_text()
     assert "The engines differ" not in text
     assert "another weight" in text
@@ -385,7 +408,7 @@ def test_a_file_that_differs_is_shown(tmp_path: Path, report: dict[str, Any]) ->
 @pytest.mark.parametrize("name", [r"$\frac$ & <b>", os.fsdecode(b"\xff")])
 def test_a_sequence_may_have_any_name_that_a_folder_can_have(tmp_path: Path, report: dict[str, Any], name: str) -> None:
     report["config"] = {"dataset": name}
-    write_report(tmp_path, report, Figures((tracked(name, 1, 2),), {}, *2 * [np.zeros((4, 4, 3), np.uint8)]))
+    write_report(tmp_path, report, figures_of(report, tracked(name, 1, 2)))
     shown = html.escape(name.encode("utf-8", "backslashreplace").decode(), quote=False)
     text = (tmp_path / "report.html").read_text()
     assert f"<h3>{shown}, IoU by frame</h3>" in text

@@ -26,8 +26,9 @@ from pipeline.planning.costs import cost_summary
 from pipeline.planning.files import plan_svg
 from pipeline.planning.plan import make_plans
 from pipeline.planning.values import plan_values
-from pipeline.report.figures import Figures, TrackedSequence
+from pipeline.report.figures import Figures, SpikeFrame
 from pipeline.report.report import write_report
+from pipeline.tasks.tracking.report import TrackedSequence, page_sections
 from sim import engine
 from sim.activity import count
 
@@ -122,7 +123,13 @@ def report(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spikes = {name: values[0] for name, values in recording.spikes.items()}
     found = read_results(searched)
     chips = {plan.mapping.chip: plan_svg(plan) for plan in plans}
-    figures = Figures((sequence,), spikes, crop, crop, chips, chip_fronts(found))
+    accuracy = {
+        **{name: {"mean_iou": 0.5} for name in ("float", "integer", "fixed_box")},
+        **{"frames": 4, "sequences": 1},
+    }
+    frame = SpikeFrame({"template": crop, "search": crop}, spikes)
+    sections = tuple(page_sections((sequence,), accuracy))
+    figures = Figures({"mean IoU, integer": "0.500"}, sections, (frame,), chips, chip_fronts(found))
     compared = [{"name": layer.name, "spikes": 0, "differing": 0, "values": 1} for layer in layers]
     values = {
         **costs,
@@ -132,10 +139,7 @@ def report(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             **{"identical": True, "frames": 4, "engines": ["engine", "lava"]},
             **{"layers": compared, "first_divergence": None},
         },
-        "accuracy": {
-            **{name: {"mean_iou": 0.5} for name in ("float", "integer", "fixed_box")},
-            **{"frames": 4, "sequences": 1},
-        },
+        "accuracy": accuracy,
         **{"files": {}, "versions": {"monospike": "0"}, "seed": 1, "config": {}, "seconds": {"profile": 1.0}},
     }
     folder = tmp_path_factory.mktemp("report")

@@ -10,9 +10,15 @@ import torch
 from scipy.signal import correlate2d
 from scipy.special import expit, rel_entr, softmax
 
-from pipeline.tasks.tracking.maps import on_target, shared, true_distances
-from pipeline.training.distillation.centre import centre_divergence
-from pipeline.training.distillation.dense_boxes import mean_over, needs_teacher, overlap_loss, side_loss
+from pipeline.tasks.tracking.losses import on_target, true_distances
+from pipeline.training.distillation.dense_boxes import (
+    centre_divergence,
+    common_centre,
+    mean_over,
+    needs_teacher,
+    overlap_loss,
+    side_loss,
+)
 from pipeline.training.distillation.features import channel_divergence, squared_difference, standardised
 from pipeline.training.distillation.logits import bernoulli_divergence, position_divergence
 from pipeline.training.distillation.mutual import disagreement, suppression
@@ -99,7 +105,7 @@ def test_overlap_loss_is_minus_the_logarithm_of_the_iou():
 
 def test_side_loss_is_smooth_l1_in_strides():
     # Off by 4 pixels, half a stride: 1/2 * 0.5^2; by 24, three strides: 3 - 1/2; and twice by nothing.
-    loss = side_loss(boxes((4, 24, 0, 0)), boxes((0, 0, 0, 0)))
+    loss = side_loss(boxes((4, 24, 0, 0)), boxes((0, 0, 0, 0)), 8)
     assert loss.item() == pytest.approx((0.125 + 2.5) / 4)
 
 
@@ -126,7 +132,7 @@ def test_centre_divergence_is_zero_where_both_agree_and_has_the_gradient_of_the_
 
 def test_maps_of_towers_of_different_depth_are_compared_where_both_see_the_same_pixels():
     shallow, deep = (true_distances(torch.tensor([[40.0, 50.0, 30.0, 20.0]]), side, 143) for side in (6, 2))
-    ours, theirs = shared(shallow, deep)
+    ours, theirs = common_centre(shallow, deep)
     assert ours.shape == theirs.shape == (1, 4, 2, 2)
     assert torch.equal(ours, theirs)
 
@@ -192,11 +198,11 @@ def test_students_that_answer_the_same_do_not_disagree_and_the_gradient_reaches_
     first = {"class": drawn(1, 1, 5, 5), "distances": drawn(1, 4, 5, 5).abs() * 9}
     smaller = {key: value[..., 1:4, 1:4].clone().requires_grad_() for key, value in first.items()}
     counted = torch.ones(1, 3, 3, dtype=torch.bool)
-    assert disagreement(first, smaller, counted).item() == 0
+    assert disagreement(first, smaller, counted, 8).item() == 0
     other = {"class": smaller["class"] + 1, "distances": smaller["distances"] + 4}
     probabilities = expit(smaller["class"].detach().numpy()), expit(smaller["class"].detach().numpy() + 1)
     wanted = 0.5 * np.mean((probabilities[0] - probabilities[1]) ** 2) + 0.125
-    loss = disagreement(first, other, counted)
+    loss = disagreement(first, other, counted, 8)
     loss.backward()
     assert loss.item() == pytest.approx(float(wanted), rel=1e-4)
     assert all(value.grad.abs().sum() > 0 for value in smaller.values())

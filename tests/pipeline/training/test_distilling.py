@@ -14,17 +14,18 @@ from safetensors.torch import load_file
 from pipeline.core.config import ConfigError, parse_config, read_config
 from pipeline.core.progress import Progress
 from pipeline.models.safetensors_file import read_safetensors
+from pipeline.tasks import find_task
 from pipeline.tasks.tracking.checkpoint import build, load_model, save_model
+from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.tasks.tracking.models.config import SiamFCppConfig, Width
-from pipeline.tasks.tracking.training_config import TrainingConfig
 from pipeline.tasks.train import run_training
 from pipeline.training import schedule
 from pipeline.training.distillation import features
-from pipeline.training.distributed import Place
+from pipeline.training.distributed import DistributedContext
 from pipeline.training.term import TrainingError
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-CPU = Place(torch.device("cpu"))
+CPU = DistributedContext(torch.device("cpu"))
 SIDES = {"template": 103, "search": 159, "box_shift": 1.4}
 TEACHER = {"kind": "siamfcpp", "width": {"backbone": [6, 8, 10, 10, 12], "neck": 8, "head": 8, "tower": 2}, **SIDES}
 STUDENT = {"kind": "spiking", "width": "tiny", **SIDES}
@@ -72,6 +73,7 @@ def training(
         models |= {name: {"architecture": value} for name, value in (students or {"student": STUDENT}).items()}
     return parse_config(
         {
+            "task": "tracking",
             "name": "tiny",
             "models": models,
             "losses": losses,
@@ -85,7 +87,7 @@ def training(
 
 
 def run(config: TrainingConfig, folder: Path) -> dict:
-    return run_training(config, folder, CPU, Progress(quiet=True))
+    return run_training(find_task(config.task), config, folder, CPU, Progress(quiet=True))
 
 
 def logged(folder: Path) -> list[dict]:
@@ -129,18 +131,18 @@ def test_the_adapter_is_trained_and_saved_with_the_state_and_is_no_part_of_the_s
 def test_a_stopped_distillation_goes_on_to_the_same_weights_and_the_same_adapter(
     unbroken, teacher, tmp_path, monkeypatch
 ):
-    def stopping(optimiser, value):
-        seen.append(value)
+    def stopping(*arguments):
+        seen.append(None)
         if len(seen) == 4:
             raise KeyboardInterrupt
-        real(optimiser, value)
+        real(*arguments)
 
-    seen: list[float] = []
-    real = schedule.set_rate
-    monkeypatch.setattr(schedule, "set_rate", stopping)
+    seen: list[None] = []
+    real = schedule.thaw
+    monkeypatch.setattr(schedule, "thaw", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(training(teacher, ALL_OF_S4_KD), tmp_path)
-    monkeypatch.setattr(schedule, "set_rate", real)
+    monkeypatch.setattr(schedule, "thaw", real)
     run(training(teacher, ALL_OF_S4_KD), tmp_path)
     assert_same(tmp_path, unbroken, "student.safetensors")
     assert_same(tmp_path, unbroken, "state.safetensors")
@@ -153,7 +155,7 @@ def test_a_distillation_loss_that_is_no_number_stops_the_training_and_loses_noth
         calls.append(None)
         return real(student, teacher, temperature) * (math.nan if len(calls) > 2 + 2 * 2 else 1)
 
-    # Two features at the rehearsal, and at each step.
+    # Two features at the dry run, and at each step.
     calls: list[None] = []
     real = features.channel_divergence
     monkeypatch.setattr(features, "channel_divergence", broken)

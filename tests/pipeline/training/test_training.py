@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,22 +21,25 @@ from netx import FormatError
 from netx.errors import MonospikeError
 from pipeline.core.config import ConfigError, read_config
 from pipeline.core.progress import Progress
+from pipeline.core.task import Batch
 from pipeline.datasets.errors import DataError
 from pipeline.models.safetensors_file import read_safetensors
+from pipeline.tasks import find_task
 from pipeline.tasks.temporal_pruning import prune, stage_config
 from pipeline.tasks.tracking.checkpoint import load_model, save_model, start_from
+from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-from pipeline.tasks.tracking.training_config import TrainingConfig
 from pipeline.tasks.train import run_training
 from pipeline.training import distributed as place
 from pipeline.training import loop, schedule
 from pipeline.training.batches import batches
 from pipeline.training.config import Freeze, OptimiserConfig, RateFactor
-from pipeline.training.distributed import Place, this_place
+from pipeline.training.distributed import DistributedContext, distributed_context
 from pipeline.training.term import NamedTensors, TrainingError
 
 CONFIG = """\
+task: tracking
 name: tiny
 seed: 3
 models:
@@ -54,7 +58,8 @@ validation:
   composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
 """
 
-CPU = Place(torch.device("cpu"))
+TRACKING = find_task("tracking")
+CPU = DistributedContext(torch.device("cpu"))
 
 
 def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
@@ -67,8 +72,12 @@ def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
     return read_config(path, TrainingConfig)
 
 
+def drawn(config: TrainingConfig, first: int = 0, rank: int = 0, workers: int = 0) -> Iterator[Batch]:
+    return batches(TRACKING.batches(config, rank), first, workers)
+
+
 def run(config: TrainingConfig, folder: Path) -> dict:
-    return run_training(config, folder, CPU, Progress(quiet=True))
+    return run_training(TRACKING, config, folder, CPU, Progress(quiet=True))
 
 
 def assert_same_weights(first: Path, second: Path) -> None:
@@ -106,6 +115,14 @@ def test_a_training_leaves_model_metrics_and_log(unbroken):
     assert isinstance(model, SpikingSiamFCpp)
     assert set(model.config.thresholds) == set(model.config.spiking_layers), "thresholds come from the first batch"
     assert "monospike" in read_safetensors(unbroken / "student.safetensors")[1]["versions"]
+
+
+def test_training_changes_every_parameter_that_learns(unbroken):
+    trained = load_model(unbroken / "student.safetensors")
+    torch.manual_seed(3)
+    start = dict(SpikingSiamFCpp(trained.config).named_parameters())
+    for name, parameter in trained.named_parameters():
+        assert torch.equal(parameter, start[name]) != parameter.requires_grad, name
 
 
 def test_a_finished_training_is_not_done_again(unbroken):
@@ -150,18 +167,18 @@ def test_two_trainings_never_write_into_one_folder(unbroken, tmp_path):
 
 def test_a_stopped_training_repeats_no_step(unbroken, tmp_path, monkeypatch):
     seen: list[int] = []
-    real = schedule.set_rate
+    real = schedule.thaw
 
-    def stopping(optimiser, value):
+    def stopping(*arguments):
         if len(seen) == 5:
             raise KeyboardInterrupt
         seen.append(len(seen))
-        real(optimiser, value)
+        real(*arguments)
 
-    monkeypatch.setattr(schedule, "set_rate", stopping)
+    monkeypatch.setattr(schedule, "thaw", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(configuration(tmp_path), tmp_path)
-    monkeypatch.setattr(schedule, "set_rate", real)
+    monkeypatch.setattr(schedule, "thaw", real)
     run(configuration(tmp_path), tmp_path)
     assert_same_weights(tmp_path / "student.safetensors", unbroken / "student.safetensors")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -191,7 +208,7 @@ def test_a_first_part_of_training_may_see_smaller_search_crops(tmp_path):
         configuration(tmp_path, small)
     larger = ("search: 143", "search: 159")
     config = configuration(tmp_path, larger, ("steps: 6,", "steps: 6, search: {side: 143, until: 0.5},"))
-    sides = [batch.search.shape[-1] for batch in batches(config, 0)]
+    sides = [batch["search"].shape[-1] for batch in drawn(config)]
     assert sides == [143, 143, 143, 159, 159, 159]
     metrics = run(config, tmp_path / "run")
     assert metrics["student"]["layers"]["search_conv1"]
@@ -212,31 +229,32 @@ def test_where_a_processor_has_no_bfloat16_mixed_precision_is_float32_and_the_us
 ):
     monkeypatch.setattr(place, "_processor_has_bfloat16", lambda: False)
     config = configuration(tmp_path, ("steps: 6,", "steps: 6, mixed_precision: true,"))
-    run_training(config, tmp_path / "run", CPU, Progress())
+    run_training(TRACKING, config, tmp_path / "run", CPU, Progress())
     assert "in float32: this processor has no bfloat16" in capsys.readouterr().out
     assert_same_weights(tmp_path / "run" / "student.safetensors", unbroken / "student.safetensors")
 
 
 def test_batches_are_the_same_with_any_number_of_processes_and_from_any_step(tmp_path):
-    alone = list(batches(configuration(tmp_path), 0))
-    helped = list(batches(configuration(tmp_path, ("workers: 0", "workers: 2")), 3))
+    config = configuration(tmp_path)
+    alone, helped = list(drawn(config)), list(drawn(config, first=3, workers=2))
     assert len(alone) == 6
     for left, right in zip(alone[3:], helped, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
-    assert not torch.equal(next(batches(configuration(tmp_path), 0, rank=1)).search, alone[0].search)
+        assert left.inputs == right.inputs == ("template", "search")
+        assert left.tensors.keys() == right.tensors.keys() == {"template", "search", "box", "same"}
+        assert all(torch.equal(left[name], right[name]) for name in left.tensors)
+    assert not torch.equal(next(drawn(config, rank=1))["search"], alone[0]["search"])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_is_wrong_with_the_data_reaches_the_user_as_one_message(tmp_path, workers):
     pictures = f"kind: photos\n    root: {tmp_path}"
     old = CONFIG[CONFIG.index("kind: composed") : CONFIG.index("train:")].rstrip()
-    changes = (old, pictures), ("workers: 0", f"workers: {workers}")
-    config = configuration(tmp_path, *changes)
+    config = configuration(tmp_path, (old, pictures))
     with pytest.raises(DataError, match=r"holds no picture"):
-        next(batches(config, 0))
+        next(drawn(config, workers=workers))
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(FormatError, match=r"a.jpg: cannot be read as a picture") as error:
-        next(batches(config, 0))
+        next(drawn(config, workers=workers))
     assert "Traceback" not in str(error.value)
 
 
@@ -253,9 +271,9 @@ def test_several_processes_train_one_model(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken, tmp_path, monkeypatch):
     def broken(method, batch, step, mixed_precision):
-        losses = real(method, batch, step, mixed_precision)
+        losses, taught = real(method, batch, step, mixed_precision)
         calls.append(None)
-        return {**losses, "student/box": losses["student/box"] * math.nan} if len(calls) == 4 else losses
+        return {**losses, "student/box": losses["student/box"] * (math.nan if len(calls) == 4 else 1)}, taught
 
     calls: list[None] = []
     real = loop._losses
@@ -269,10 +287,10 @@ def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken
 
 def test_a_finite_loss_without_a_finite_slope_stops_the_training_before_it_is_learned(tmp_path, monkeypatch):
     def broken(method, batch, step, mixed_precision):
-        losses = real(method, batch, step, mixed_precision)
+        losses, taught = real(method, batch, step, mixed_precision)
         weight = method.trained["student"].synapses["conv3"].weight
-        steep = (weight - weight.detach()).sqrt().sum()  # 0, with an infinite slope
-        return {**losses, "student/box": losses["student/box"] + steep} if step == 1 else losses
+        steep = (weight - weight.detach()).sqrt().sum() if step == 1 else 0  # 0, with an infinite slope
+        return {**losses, "student/box": losses["student/box"] + steep}, taught
 
     real = loop._losses
     monkeypatch.setattr(loop, "_losses", broken)
@@ -286,7 +304,7 @@ def test_a_finite_loss_without_a_finite_slope_stops_the_training_before_it_is_le
 
 def test_a_training_in_which_nothing_may_learn_is_refused(tmp_path):
     config = configuration(tmp_path, ("warm_up: 2", "freeze: [{pattern: student}]"))
-    with pytest.raises(TrainingError, match=r"step 1: optimiser.freeze leaves no parameter that could learn"):
+    with pytest.raises(TrainingError, match=r"step 1: train.optimiser.freeze leaves no parameter that could learn"):
         run(config, tmp_path)
 
 
@@ -308,7 +326,7 @@ def _stopped(_: object) -> None:
 def test_a_training_that_is_killed_while_it_validates_logs_as_an_unbroken_one(unbroken, tmp_path, monkeypatch):
     """Step 4 is saved and validated."""
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.tasks.train.judge", _stopped_at_judging)
+        patch.setattr("pipeline.tasks.tracking.task.validate", _stopped_at_validation)
         with pytest.raises(KeyboardInterrupt):
             run(configuration(tmp_path), tmp_path)
     run(configuration(tmp_path), tmp_path)
@@ -322,7 +340,7 @@ def test_a_training_that_is_killed_while_it_validates_logs_as_an_unbroken_one(un
     assert ours == theirs
 
 
-def _stopped_at_judging(*_: object) -> None:
+def _stopped_at_validation(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -336,7 +354,7 @@ def test_a_state_without_one_of_the_models_tensors_is_refused_by_name(unbroken, 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_told():
-    with pytest.raises(MonospikeError, match=r"needs a GPU, and torch finds 0"), this_place("cuda"):
+    with pytest.raises(MonospikeError, match=r"needs a GPU, and torch finds 0"), distributed_context("cuda"):
         pass
 
 
@@ -357,7 +375,7 @@ def test_a_loss_that_names_no_tensor_is_told_which_there_are():
 
 def test_the_rate_rises_in_a_line_and_falls_as_a_cosine():
     config = OptimiserConfig(rate=0.08, first_rate=1e-6, last_rate=1e-6, warm_up=10)
-    rates = [schedule.rate(step, 110, config) for step in range(110)]
+    rates = [schedule.learning_rate(step, 110, config) for step in range(110)]
     assert rates[9] == pytest.approx(0.08)
     assert rates[4] == pytest.approx(1e-6 + (0.08 - 1e-6) / 2)
     assert rates[10] == pytest.approx(0.08)
@@ -376,7 +394,7 @@ def test_parameters_are_frozen_and_slowed_by_name():
     parameters = schedule.learning_parameters({"student": student})
     assert not any("decay" in name for name in parameters), "leaks are not learned unless asked for"
     optimiser = schedule.build_optimiser(parameters, config)
-    schedule.set_rate(optimiser, 0.5)
+    schedule.build_schedule(optimiser, 10, config.model_copy(update={"warm_up": 0, "rate": 0.5}))
     rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
     assert rates[id(student.synapses["conv1"].weight)] == pytest.approx(0.05)
     assert rates[id(student.synapses["conv3"].weight)] == 0.5
@@ -391,7 +409,7 @@ def test_parameters_are_frozen_and_slowed_by_name():
 )
 def test_a_pattern_that_is_in_no_parameters_name_is_told_those_that_there_are(key, rule):
     parameters = {"student.conv5.weight": torch.nn.Parameter(torch.zeros(1))}
-    with pytest.raises(TrainingError, match=rf"optimiser\.{key}: .* they are student.conv5.weight"):
+    with pytest.raises(TrainingError, match=rf"train.optimiser\.{key}: .* they are student.conv5.weight"):
         schedule.build_optimiser(parameters, OptimiserConfig(**{key: (rule,)}))
 
 
@@ -402,7 +420,7 @@ def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_
         ("box_shift: 1.4", "box_shift: 1.4, neurons: {learn_decays: true}"),
         ("name: tiny", "name: tiny\npruning: {model: student, time_steps: [3, 2, 1], steps: [2, 2, 1]}"),
     )
-    record = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    record = prune(TRACKING, config, config.pruning, tmp_path, CPU, Progress(quiet=True))
     assert [stage["time_steps"] for stage in record] == [3, 2, 1]
     assert all({"mean_iou", "spike_rate", "spikes_per_neuron"} <= stage.keys() for stage in record)
     assert json.loads((tmp_path / "pruning.json").read_text()) == record
@@ -413,7 +431,7 @@ def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_
     assert torch.equal(last.state_dict()["neurons.conv1.voltage_decay"], before["neurons.conv1.voltage_decay"])
     assert before["neurons.conv1.voltage_decay"] != 2048
     assert last.config.thresholds == load_model(tmp_path / "T3" / "student.safetensors").config.thresholds
-    again = prune(config, config.pruning, tmp_path, CPU, Progress(quiet=True))
+    again = prune(TRACKING, config, config.pruning, tmp_path, CPU, Progress(quiet=True))
     assert again == record
 
 
@@ -440,9 +458,10 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
         FormatError, match=r"student.safetensors: its model has pixel_bits = 5, the configuration says 4"
     ):
         start_from(path, config.model_copy(update={"pixel_bits": 4}))
-    with pytest.raises(FormatError, match=r"demo.safetensors: does not say which model it holds"):
-        load_model(Path(__file__).parents[3] / "pipeline" / "model_zoo" / "weights" / "demo.safetensors")
-    save_model(load_model(path), tmp_path / "it.safetensors", {})
+    save_file({}, tmp_path / "nothing.safetensors", {"task": "tracking"})
+    with pytest.raises(FormatError, match=r"nothing.safetensors: does not say which model it holds"):
+        load_model(tmp_path / "nothing.safetensors")
+    save_model(load_model(path), tmp_path / "it.safetensors")
     assert_same_weights(tmp_path / "it.safetensors", path)
 
 
@@ -455,6 +474,11 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
             r"there is no model 'pupil', only student",
         ),
         ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
+        ("search: 143, box_shift", "search: 143, thresholds: {conv2: 160}, box_shift", r"thresholds.conv2: is even"),
+        ("search: 143, box", "search: 143, thresholds: {conv2: 131073}, box", r"conv2: .*less than or equal to 131071"),
+        ("search: 143, box_shift", "search: 143, pixel_bits: 9, box_shift", r"pixel_bits: .*less than or equal to 8"),
+        ("search: 143, box_shift", "search: 143, correlation: {gain: 33}, box_shift", r"gain: .* multiple of 2"),
+        ("template: 103", "template: 127", r"the score map has 1 rows: make the search crop larger"),
         ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
         ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
         ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netx import limits
+from pipeline.models.config import LayerRole
 from pipeline.models.quantisation import ChannelBias, QuantisedModule
 from pipeline.models.spiking_layers import Neuron, PlainBlocks
 from pipeline.tasks.tracking.crop import pixel_range
@@ -40,6 +41,9 @@ from quantize.slayer import WEIGHT_SCALE
 
 READOUTS = {"class": ("class", 1), "centre": ("class", 1), "box": ("box", 4)}
 """Read-outs: the branch whose tower they read, and their channels."""
+
+SIDES = ("template", "search")
+"""The inputs of a student, whose names come before those of the backbone's layers."""
 
 READOUT_DEVIATION = 0.1
 """Standard deviation of the read-outs' initial weights, SLAYER units. Ours."""
@@ -96,6 +100,36 @@ class SpikingSiamFCpp(QuantisedModule):
             self.decoder = BoxDecoder(config)
         self._set_quantised(True)
         self.project()
+
+    @property
+    def roles(self) -> dict[str, LayerRole]:
+        """What each layer is for, by the name that it has in tensors (``spikes/LAYER``) and in a ``Network``, in the
+        order in which they run."""
+        roles: dict[str, LayerRole] = {}
+        for side in SIDES:
+            for index in range(1, len(KERNELS) + 1):
+                first = index == 1
+                roles[f"{side}_conv{index}"] = LayerRole("backbone", f"conv{index}", side, first=first)
+                if index in POOLED:
+                    roles[f"{side}_pool{index}"] = LayerRole("backbone", f"pool{index}", side, pooling=True)
+        if self.config.head == "host":
+            return roles
+        for branch in BRANCHES:
+            for part, side in (("kernel", "template"), ("map", "search")):
+                roles[f"{branch}_{part}"] = LayerRole("neck", f"{branch}_{part}", side, branch)
+            name = f"{branch}_correlation"
+            roles[name] = LayerRole("correlation", name, "search", branch)
+            for index in range(1, self.config.width.tower + 1):
+                name = f"{branch}_tower{index}"
+                roles[name] = LayerRole("tower", name, "search", branch)
+        for name, (branch, _) in READOUTS.items():
+            roles[name] = LayerRole("readout", name, "search", branch)
+        return roles
+
+    @property
+    def module_roles(self) -> dict[str, LayerRole]:
+        """The same by the layers' names in ``synapses`` and ``neurons``; of those that serve both sides the first."""
+        return {role.module: role for role in reversed(self.roles.values()) if not role.pooling}
 
     def _add_backbone(self, blocks: Blocks) -> None:
         config = self.config

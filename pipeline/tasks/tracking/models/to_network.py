@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from netx import LIF, Accumulator, Correlation, Input, Layer, Network, Pool, Shape, prove_headroom
+from netx import LIF, Correlation, Input, Layer, Network, Pool, Shape, prove_headroom
+from pipeline.models.to_network import check_single_step, readout_layer, spiking_layer
 from pipeline.tasks.tracking.crop import pixel_range
 from pipeline.tasks.tracking.models.siamfcpp import BRANCHES, KERNELS, POOLED
-from pipeline.tasks.tracking.models.spiking import READOUTS, SpikingSiamFCpp
-from quantize.slayer import QuantizeError, read_accumulator, read_conv, read_lif
-
-ROLES = ("template", "search")
+from pipeline.tasks.tracking.models.spiking import READOUTS, SIDES, SpikingSiamFCpp
+from quantize.slayer import read_lif
 
 
 def to_network(student: SpikingSiamFCpp) -> Network:
@@ -19,12 +18,9 @@ def to_network(student: SpikingSiamFCpp) -> Network:
     search_conv5. Raises QuantizeError for a student of several time steps, or with a value that is no integer, and
     HeadroomError where an input could take an accumulator out of its range.
     """
-    if student.time_steps != 1:
-        raise QuantizeError(
-            f"the student runs {student.time_steps} time steps, and only one becomes a network: prune it to T = 1"
-        )
-    inputs = tuple(_input(student, role) for role in ROLES)
-    layers = [layer for role in ROLES for layer in _backbone(student, role)]
+    check_single_step(student.time_steps)
+    inputs = tuple(_input(student, role) for role in SIDES)
+    layers = [layer for role in SIDES for layer in _backbone(student, role)]
     outputs: tuple[str, ...] = ("template_conv5", "search_conv5")
     if student.config.head == "chip":
         layers += [layer for branch in BRANCHES for layer in _branch(student, branch)]
@@ -82,14 +78,11 @@ def _branch(student: SpikingSiamFCpp, branch: str) -> list[Layer]:
 
 def _readout(student: SpikingSiamFCpp, name: str) -> Layer:
     source = f"{READOUTS[name][0]}_tower{student.config.width.tower}"
-    return Layer(
-        name, (source,), read_conv(student.synapses[name], name), read_accumulator(student.biases[name].value, name)
-    )
+    return readout_layer(name, source, student.synapses[name], student.biases[name].value)
 
 
 def _conv(student: SpikingSiamFCpp, name: str, label: str, source: str) -> Layer:
-    synapse = read_conv(student.synapses[name], label)
+    synapse = student.synapses[name]
     if name not in student.neurons:
-        return Layer(label, (source,), synapse, Accumulator())
-    neuron = student.neurons[name]
-    return Layer(label, (source,), synapse, read_lif(neuron, neuron.norm.value, label, single_step=True))
+        return readout_layer(label, source, synapse)
+    return spiking_layer(label, source, synapse, student.neurons[name])

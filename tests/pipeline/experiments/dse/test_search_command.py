@@ -23,11 +23,10 @@ from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.results import RESULTS
 from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
-from pipeline.tasks.tracking.demo_convert import to_network
-from pipeline.tasks.tracking.demo_scorers import NetworkScorer
-from pipeline.tasks.tracking.demo_tracker import stored_config
-from pipeline.tasks.tracking.demo_train import geometry_of, load_checkpoint
+from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
+from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
 from pipeline.tasks.tracking.settings import settings_for
 from sim import engine
 from sim.activity import count
@@ -67,18 +66,19 @@ def test_every_combination_is_a_candidate(results):
 
 
 def test_what_is_not_varied_tracks_and_costs_as_the_student_does(results, config, checkpoint):
-    student = load_checkpoint(checkpoint, stored_config(checkpoint))
-    network, geometry, settings = to_network(student), geometry_of(student.config), settings_for(False, None)
+    student = load_model(checkpoint)
+    network, geometry, settings = to_network(student), geometry_of(student.config), settings_for(True, None)
+    bits = 8 - student.config.pixel_bits  # the chip takes the upper ones
     overlaps, joules = [], []
     for sequence in make_sequences(config.data, config.seed):
-        boxes = track(NetworkScorer(network, student), sequence.frames, sequence.boxes[0], geometry, settings)
+        boxes = track(IntegerScorer(student, network), sequence.frames, sequence.boxes[0], geometry, settings)
         overlaps.append(iou(boxes, sequence.boxes)[1:].mean())
         template = template_pixels(sequence.frames[0], sequence.boxes[0], geometry, settings)
-        kernel = engine.run(network.template_network(), {"template": template}).spikes
+        kernel = engine.run(network.template_network(), {"template": template >> bits}).spikes
         programmed = network.programmed({name: spikes[0] for name, spikes in kernel.items()})
         # Two frames of the three after the first: the first of them and the last, around the box before.
         crops = [search_pixels(sequence.frames[i], sequence.boxes[i - 1], geometry, settings) for i in (1, 3)]
-        frames = {"search": np.concatenate(crops)}
+        frames = {"search": np.concatenate(crops) >> bits}
         activity = count(programmed, frames, engine.run(programmed, frames))
         # Horowitz, 32-bit floating point: 4.6 pJ a multiply-accumulate, 0.9 pJ an addition (bias and threshold too).
         joules.append(

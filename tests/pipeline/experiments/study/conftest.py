@@ -13,6 +13,7 @@ from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 
 TEACHER = """\
+task: tracking
 name: teacher
 models:
   teacher:
@@ -31,6 +32,7 @@ S4 = TEACHER.replace("  teacher:\n", "  student:\n").replace("model: teacher", "
 S4 = S4.replace("kind: siamfcpp", "kind: spiking").replace(", head_deviation: 0.02", "").replace("teacher", "s4")
 
 S4_KD = """\
+task: tracking
 name: s4_kd
 models:
   teacher:

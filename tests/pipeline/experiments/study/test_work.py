@@ -10,10 +10,10 @@ from pipeline.core.operations import Work
 from pipeline.planning.literature_energy import joules
 from pipeline.tasks.tracking import operations as module
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.operations import View, work
-from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
 CHIP = {}

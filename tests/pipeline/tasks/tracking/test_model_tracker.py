@@ -10,10 +10,10 @@ from netx.errors import FormatError, MonospikeError
 from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.trackers import open_tracker
-from pipeline.training.calibration import calibrate
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
 

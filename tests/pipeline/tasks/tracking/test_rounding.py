@@ -14,16 +14,17 @@ from netx import limits, prove_headroom
 from pipeline.core.config import parse_config
 from pipeline.core.progress import Progress
 from pipeline.models.quantisation import ChannelBias
+from pipeline.tasks import find_task
 from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.rounding import rounding_difference
-from pipeline.tasks.tracking.training_config import TrainingConfig
 from pipeline.tasks.tracking.validation import Track, validation_tracks
 from pipeline.tasks.train import run_training
-from pipeline.training.distributed import Place
+from pipeline.training.distributed import DistributedContext
 
-CPU = Place(torch.device("cpu"))
+CPU = DistributedContext(torch.device("cpu"))
 CLIP = {"height": 96, "width": 128, "object_size": [20, 30]}
 VARIANTS = {
     "all on the chip": {},
@@ -36,6 +37,7 @@ def training(rate: float, **options: object) -> TrainingConfig:
     architecture = {"kind": "spiking", "width": "tiny", "template": 103, "search": 143, "box_shift": 1.4, **options}
     return parse_config(
         {
+            "task": "tracking",
             "name": "tiny",
             "models": {"student": {"architecture": architecture}},
             "losses": [{"kind": "tracking", "model": "student"}],
@@ -54,7 +56,7 @@ def training(rate: float, **options: object) -> TrainingConfig:
 
 
 def trained(config: TrainingConfig, folder: Path) -> SpikingSiamFCpp:
-    run_training(config, folder, CPU, Progress(quiet=True))
+    run_training(find_task(config.task), config, folder, CPU, Progress(quiet=True))
     student = load_model(folder / "student.safetensors")
     assert isinstance(student, SpikingSiamFCpp)
     return student

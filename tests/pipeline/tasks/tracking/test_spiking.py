@@ -16,10 +16,11 @@ from pipeline.models.quantisation import ChannelBias, quantise_even
 from pipeline.models.slayer_layers import SlayerBlocks
 from pipeline.models.spiking_layers import Neuron, derivative
 from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
+from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer
-from pipeline.training.calibration import NECK_RATE, RATE, calibrate
+from pipeline.training.calibration import NECK_RATE, RATE
 from quantize.slayer import QuantizeError
 from sim import engine, lava
 from sim.recording import Recording

@@ -18,7 +18,6 @@ from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.predictor import Geometry, ScoreMap, Siamese
 from pipeline.tasks.tracking.settings import settings_for
-from pipeline.tasks.tracking.trackers import is_model
 
 OTB, VOT = (0.23153228172839774, 0.05413758904760692, 0.5249642198880932), (0.21, 0.08, 0.58)
 GOT = (0.21, 0.04, 0.52)
@@ -51,7 +50,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path):
     assert settings_for(False, file) == TrackerConfig(window=0.3)
 
 
-@pytest.mark.parametrize(("config", "window"), [("demo", 0.25), ("teacher_alexnet", 0.21)])
+@pytest.mark.parametrize(("config", "window"), [("s4_small", 0.23153228172839774), ("teacher_alexnet", 0.21)])
 def test_a_run_or_training_gives_its_tracker_section(config, window):
     file = Path(__file__).parents[4] / "configs" / f"{config}.yaml"
     assert settings_for(False, file).window == window
@@ -77,9 +76,6 @@ def test_a_wrong_key_is_named(tmp_path, text, message):
 def test_the_command_gives_a_model_its_benchmarks_constants(monkeypatch, tmp_path):
     checkpoint = tmp_path / "teacher.safetensors"
     save_model(SiamFCpp(SiamFCppConfig(width=WIDTHS["tiny"], template=103, search=143)), checkpoint, {})
-    assert is_model(str(checkpoint))
-    assert not is_model("demo")
-    assert not is_model("fixed")
     given = []
 
     def opened(name, engine, settings, weights):  # noqa: ARG001
@@ -87,7 +83,7 @@ def test_the_command_gives_a_model_its_benchmarks_constants(monkeypatch, tmp_pat
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.tasks.tracking.trackers.open_tracker", opened)
-    monkeypatch.setattr("pipeline.benchmarks.open_benchmark", lambda *_: [])
+    monkeypatch.setattr("pipeline.datasets.catalog.open_benchmark", lambda *_: [])
     words = ["monospike", "evaluate", "vot2018", "--tracker", str(checkpoint), "--out", str(tmp_path / "a.json")]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):

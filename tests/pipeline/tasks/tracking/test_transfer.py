@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.task import Batch
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
-from pipeline.tasks.tracking.models.initialisation import LIKE_RATE, start_like
+from pipeline.tasks.tracking.models.initialisation import INITIAL_RATE, calibrate, initialise_from
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import HostEncoder, SpikingSiamFCpp
-from pipeline.training.batches import CropBatch
-from pipeline.training.calibration import NECK_RATE, calibrate
+from pipeline.training.calibration import NECK_RATE
 
 ROOT = Path(__file__).parents[4]
 SIDES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
@@ -49,23 +49,26 @@ def teacher(seed: int = 1) -> SiamFCpp:
     return model.eval()
 
 
-def batch(template: torch.Tensor, search: torch.Tensor) -> CropBatch:
+def batch(template: torch.Tensor, search: torch.Tensor) -> Batch:
     """Pairs of a target in the middle."""
     middle, side = search.shape[-1] / 2, template.shape[-1] / 4
     box = torch.tensor([middle - side, middle - side, 2 * side, 2 * side]).repeat(len(search), 1)
-    return CropBatch(template, search, box, torch.ones(len(search), dtype=torch.bool))
+    return Batch(
+        {"template": template, "search": search, "box": box, "same": torch.ones(len(search), dtype=torch.bool)},
+        ("template", "search"),
+    )
 
 
 def started(model: SiamFCpp | SpikingSiamFCpp, **options: object) -> SpikingSiamFCpp:
     torch.manual_seed(9)
     student = SpikingSiamFCpp(SpikingConfig(**SIDES, **options))
-    return start_like(student, model, [batch(crops(103), crops(143))])
+    return initialise_from(student, model, [batch(crops(103), crops(143))])
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[SiamFCpp, CropBatch]:
+def trained() -> tuple[SiamFCpp, Batch]:
     """The teacher that comes with the package, and crops of a clip composed from photographs."""
-    model = load_model(ROOT / "pipeline" / "weights" / "small-teacher" / "small-teacher.safetensors")
+    model = load_model(ROOT / "pipeline" / "model_zoo" / "weights" / "small-teacher" / "small-teacher.safetensors")
     assert isinstance(model, SiamFCpp)
     spec = CompositionSpec(frames=4, height=320, width=320, object_size=(60, 100))
     frames = np.stack(
@@ -80,10 +83,10 @@ def alike(trained) -> tuple[SpikingSiamFCpp, dict[str, torch.Tensor], dict[str, 
     """The student, and what it and its teacher answer."""
     model, shown = trained
     torch.manual_seed(9)
-    student = start_like(SpikingSiamFCpp(SpikingConfig(width=model.config.width)), model, [shown])
+    student = initialise_from(SpikingSiamFCpp(SpikingConfig(width=model.config.width)), model, [shown])
     student.freeze_norms()
     with torch.no_grad():
-        return student, student(shown.template, shown.search), model(shown.template, shown.search)
+        return student, shown.through(student), shown.through(model)
 
 
 def agreement(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -97,9 +100,9 @@ def test_its_membranes_and_spikes_follow_the_teachers_features(trained, alike):
     _, ours, theirs = alike
     torch.manual_seed(9)
     at_random = SpikingSiamFCpp(SpikingConfig(width=model.config.width))
-    at_random = calibrate(at_random, shown.template, shown.search, LIKE_RATE)
+    at_random = calibrate(at_random, shown["template"], shown["search"], INITIAL_RATE)
     with torch.no_grad():
-        random = at_random(shown.template, shown.search)
+        random = shown.through(at_random)
     assert abs(agreement(random["spikes/search_conv5"][0], theirs["search_features"])) < 0.1
     assert agreement(ours["spikes/search_conv5"][0], theirs["search_features"]) > 0.6
     assert agreement(ours["voltage/search_conv5"][0], theirs["search_features"]) > 0.75
@@ -114,7 +117,7 @@ def test_it_finds_the_target_where_its_teacher_does_before_it_is_trained(alike):
 def test_the_wanted_share_of_neurons_spikes_and_copies_at_ever_higher_counts(alike):
     student, ours, _ = alike
     for name in [*BACKBONE[1:], "class_map", "class_tower2"]:
-        rate = max(LIKE_RATE, NECK_RATE) if name.endswith("_map") else LIKE_RATE
+        rate = max(INITIAL_RATE, NECK_RATE) if name.endswith("_map") else INITIAL_RATE
         spikes = ours[f"spikes/search_{name}" if name in BACKBONE else f"spikes/{name}"]
         assert spikes.mean() == pytest.approx(rate, abs=0.04), name
     copies = ours["spikes/box_correlation"][0].unflatten(1, (-1, student.config.correlation.copies)).mean(dim=(0, 3, 4))

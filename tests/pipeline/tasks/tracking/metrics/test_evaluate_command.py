@@ -11,18 +11,14 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import pipeline.tasks.tracking.metrics.results
 from pipeline.cli import app as cli
 from pipeline.datasets.catalog import find_benchmark
-from pipeline.deploy.config import load_config
-from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.demo_student import Student
-from pipeline.tasks.tracking.demo_train import save_checkpoint
 from pipeline.tasks.tracking.metrics.evaluate import open_runs
 from pipeline.tasks.tracking.metrics.page import render
+from pipeline.tasks.tracking.settings import settings_for
 from pipeline.tasks.tracking.trackers import open_tracker
 
 SCHEMA = json.loads((Path(pipeline.tasks.tracking.metrics.__file__).parent / "schema.json").read_text())
@@ -75,18 +71,6 @@ def root(tmp_path: Path) -> Path:
     write_sequence(tmp_path / "data" / "Moved", [[20, 20, 24, 16], [32, 20, 24, 16], [32, 20, 24, 16]])
     write_sequence(tmp_path / "data" / "Still", [[30, 30, 24, 16]] * 4)
     return tmp_path / "data"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained student of the tiny configuration."""
-    config = load_config(tiny_run)
-    torch.manual_seed(0)
-    student = Student(config.student)
-    student.project()
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_checkpoint(student.eval(), path, {})
-    return path
 
 
 def test_the_scores_of_a_box_that_never_moves(evaluate, root: Path, tmp_path: Path) -> None:
@@ -162,7 +146,7 @@ def test_a_frame_is_searched_as_if_none_had_been_before(evaluate, root: Path, tm
     runs = open_runs(find_benchmark("folder"), root, single_frame=3)
     run = next(run for run in runs if run.name == "Moved")
     first, *_, last = run.frames()
-    tracker = open_tracker(str(checkpoint), "integer", TrackerConfig())
+    tracker = open_tracker(str(checkpoint), "integer", settings_for(True, None))
     tracker.start(first, run.boxes[0])
     # Files count pixels from 1, as the ground truth does.
     np.testing.assert_allclose(tracker.search(last, run.near[-1]), written[-1] - [1, 1, 0, 0], atol=1e-4)
@@ -405,9 +389,14 @@ def test_what_is_wrong_is_one_message(
 
 @pytest.mark.parametrize(
     ("metadata", "message"),
-    [(None, "does not say which student"), ({"student": "{}"}, "configuration is not"), ({"student": "{"}, "is not")],
+    [
+        (None, "does not say which model"),
+        ({"student": "{}"}, "a student of an older release, which has to be trained again"),
+        ({"model": "{}"}, "architecture is not"),
+        ({"model": "{"}, "architecture is not"),
+    ],
 )
-def test_a_file_that_is_no_students_checkpoint(
+def test_a_file_that_is_no_models_checkpoint(
     evaluate, root: Path, tmp_path: Path, metadata: dict[str, str] | None, message: str
 ) -> None:
     from safetensors.numpy import save_file
