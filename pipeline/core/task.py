@@ -256,7 +256,7 @@ class Task(ABC):
     not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
 
     @abstractmethod
-    def build_model(self, architecture: Section) -> nn.Module:
+    def build_model(self, architecture: Any) -> nn.Module:
         """A model with weights at random, which keeps ``architecture`` as its ``config``."""
 
     @abstractmethod

@@ -54,11 +54,11 @@ def _trained(run: Run, names: list[str]) -> Path:
 
 def check_task(checkpoint: Path, task: Task) -> None:
     """Raises FormatError where ``checkpoint`` says that it is another task's."""
-    said = read_metadata(checkpoint).get(TASK, task.name)  # one without is of an older format, and is refused as such
-    if said != task.name:
+    stored = read_metadata(checkpoint).get(TASK, task.name)  # one without is of an older format, and is refused as such
+    if stored != task.name:
         raise FormatError(
-            f"{checkpoint}: is a checkpoint of the task {said!r}, and the configuration says {task.name!r}: "
-            f"give it 'task: {said}', or another model"
+            f"{checkpoint}: is a checkpoint of the task {stored!r}, and the configuration says {task.name!r}: "
+            f"give it 'task: {stored}', or another model"
         )
 
 
@@ -68,7 +68,10 @@ def check_processing(run: Run, deployable: Deployable, checkpoint: Path) -> None
     expected: Mapping[str, Any] = getattr(run.config, key)
     for name, value in expected.items():
         if name not in saved:
-            raise ConfigError(f"{key}.{name}: is none of {', '.join(saved)}")
+            raise ConfigError(
+                f"{key}.{name}: is not saved with the weights of {checkpoint}, which say "
+                f"{', '.join(saved) or 'nothing of pre- and post-processing'}: leave it out"
+            )
         if saved[name] != value:
             raise ConfigError(
                 f"{key}.{name}: is {value} in the configuration, and {saved[name]} comes with the weights of "

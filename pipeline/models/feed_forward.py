@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
-from netx import Network
-from pipeline.core.config import Section
+from netx import MonospikeError, Network
 from pipeline.core.progress import Progress
-from pipeline.core.task import Evaluation, PageSection, Target
+from pipeline.core.task import Evaluation, PageSection, Processing, Target
 from pipeline.models.chain import SpikingChain
 from pipeline.models.recorder import recording, slayer_twin
 from pipeline.models.to_network import chain_network
@@ -44,7 +44,9 @@ class FeedForward(ABC):
     A task says how a sample becomes the chip's input, how well the outputs do, and what a report shows of them.
     """
 
-    def __init__(self, model: SpikingChain, processing: Section) -> None:
+    def __init__(self, model: nn.Module, processing: Processing) -> None:
+        """model: a ``SpikingChain``. processing: what was saved with it."""
+        assert isinstance(model, SpikingChain), "the task builds no other"
         self.model, self._processing = model.eval(), processing
 
     @property
@@ -53,7 +55,7 @@ class FeedForward(ABC):
         return self.model.config.input
 
     @property
-    def processing(self) -> Section:
+    def processing(self) -> Processing:
         """What the host does before and after."""
         return self._processing
 
@@ -81,8 +83,8 @@ class FeedForward(ABC):
 
     def targets(self, network: Network, samples: Sequence[Any], frames: int, seed: int) -> dict[str, Target]:
         """The network, on the first samples and probes."""
-        shown = {self.priced: self.chip_input(samples[:frames])}
-        return {self.priced: with_probes(network, shown, np.random.default_rng(seed))}
+        real = {self.priced: self.chip_input(samples[:frames])}
+        return {self.priced: with_probes(network, real, np.random.default_rng(seed))}
 
     def record(self, targets: Mapping[str, Target]) -> dict[str, Recording]:
         """The same frames through the model made of SLAYER's blocks."""
@@ -103,3 +105,21 @@ class FeedForward(ABC):
         with torch.inference_mode(), self.model.float_weights():
             tensors = self.model(torch.from_numpy(frames.astype(np.int32)))
         return np.asarray(tensors[self.model.config.layers[-1].name].double().numpy())
+
+
+class AtWork:
+    """A feed-forward model as a ``pipeline.core.task.Predictor``: every frame is a sample of its own."""
+
+    def __init__(self, deployable: FeedForward, engine: str) -> None:
+        """engine: ``float`` or ``integer``."""
+        if engine not in ("float", "integer"):
+            raise MonospikeError(f"there is no engine {engine!r}; the engines are float, integer")
+        self._deployable = deployable
+        self._network = deployable.network() if engine == "integer" else None
+
+    def start(self, frame: Any, prompt: None = None) -> None:
+        """Nothing: no frame depends on another."""
+
+    def step(self, frame: Any) -> npt.NDArray[np.float64]:
+        """The read-out for a sample, (channel, row, column), SLAYER units."""
+        return np.asarray(self._deployable.outputs(self._network, [frame])[0])
