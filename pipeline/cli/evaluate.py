@@ -13,7 +13,7 @@ from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
-from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_called, tracker_settings
 
 if TYPE_CHECKING:
     from pipeline.datasets.catalog import AbsentFrames
@@ -77,7 +77,8 @@ def evaluate(
         say_deprecated("--looks", "--single-frame")
         single_frame = single_frame or looks
     chosen, form = find_benchmark(benchmark), engine_called(engine)
-    settings = tracker_settings(tracker, config, benchmark)
+    called = tracker_called(tracker)
+    settings = tracker_settings(called, config, benchmark)
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
@@ -85,9 +86,9 @@ def evaluate(
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     check_places(out)
     videos = open_runs(chosen, root, starts, single_frame)
-    made = open_tracker(tracker, form, settings, weights)
+    made = open_tracker(called, form, settings, weights)
     folder = str(root_of(chosen, root).resolve())
-    what = [benchmark, folder, settings.model_dump(mode="json"), identity(tracker, weights)]
+    what = [benchmark, folder, settings.model_dump(mode="json"), identity(called, weights)]
     results = results_beside(out, tracker, engine, what)
     progress = Progress()
     finished, failed = run_all(chosen, videos, made, results, progress)

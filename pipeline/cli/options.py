@@ -37,16 +37,30 @@ SvgOption = Annotated[Path | None, typer.Option("--svg", help="Picture of the ch
 LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
 
 
-def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker, by name: a model's as saved with it. Raises MonospikeError when there is
-    no such tracker or file."""
+def tracker_called(name: str) -> str:
+    """``fixed``, ``nanotrack``, or the path of the checkpoint that is meant: of a packaged model or the user's own.
+
+    Raises MonospikeError when there is no such tracker.
+    """
     from pipeline.model_zoo.names import checkpoint_path
-    from pipeline.tasks.tracking.checkpoint import load_processing
-    from pipeline.tasks.tracking.config import TrackerConfig
-    from pipeline.tasks.tracking.settings import settings_for
     from pipeline.tasks.tracking.trackers import REFERENCES
 
-    if tracker in REFERENCES:
-        return TrackerConfig()
-    path = checkpoint_path(tracker)
-    return settings_for(load_processing(path), config, benchmark, str(path))
+    return name if name in REFERENCES else str(checkpoint_path(name))
+
+
+def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
+    """Crops and post-processing of a tracker: a model's as saved with it, with what ``config`` changes.
+
+    tracker: as ``tracker_called`` says. Raises MonospikeError when a file is missing or bad, also one whose values the
+    tracker has no use for.
+    """
+    from pipeline.tasks.tracking.checkpoint import load_processing
+    from pipeline.tasks.tracking.config import TrackerConfig
+    from pipeline.tasks.tracking.settings import read_tracking, settings_for
+    from pipeline.tasks.tracking.trackers import REFERENCES
+
+    if tracker not in REFERENCES:
+        return settings_for(load_processing(Path(tracker)), config, benchmark, tracker)
+    if config is not None:
+        read_tracking(config)
+    return TrackerConfig()

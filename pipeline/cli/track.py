@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netx.files import check_places, write_whole
-from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_settings
+from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_called, tracker_settings
 
 if TYPE_CHECKING:
     from pipeline.tasks.tracking.tracker import Tracker
@@ -68,12 +68,13 @@ def _trackers(name: str, engine: str, config: Path | None, weights: Path | None)
     """The trackers to run, by the label of their boxes."""
     from pipeline.tasks.tracking.trackers import REFERENCES, engine_called, open_tracker
 
-    settings = tracker_settings(name, config)
+    called = tracker_called(name)
+    settings = tracker_settings(called, config)
     if name in REFERENCES:
         form = engine_called("float" if engine == "both" else engine)
-        return {name: open_tracker(name, form, settings, weights)}
+        return {name: open_tracker(called, form, settings, weights)}
     engines = ("float", "integer") if engine == "both" else (engine,)
-    return {label: open_tracker(name, engine_called(label), settings, weights) for label in engines}
+    return {label: open_tracker(called, engine_called(label), settings, weights) for label in engines}
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ def engine_called(name: str) -> Engine:
 def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Path | None = None) -> Tracker:
     """A tracker by name.
 
-    name: ``fixed``, ``nanotrack``, a packaged checkpoint's name, or the path of a checkpoint. engine: which form of a
+    name: ``fixed``, ``nanotrack``, or the path of a checkpoint. engine: which form of a
     student runs; a box that never moves is the same in both, NanoTrack and teachers have the float form only. settings:
     a model's post-processing. weights: folder of NanoTrack's ONNX files.
 
@@ -45,22 +45,20 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
         if engine != "float":
             raise MonospikeError("nanotrack is no spiking network and has no integers; use --engine float")
         return NanoTrack(_nanotrack(weights))
-    # Imported when they are asked for: a model brings torch with it.
-    from pipeline.model_zoo.names import checkpoint_path
+    # Imported when it is asked for: a model brings torch with it.
     from pipeline.tasks.tracking.model_tracker import model_tracker
 
-    return model_tracker(checkpoint_path(name), engine, settings)
+    return model_tracker(Path(name), engine, settings)
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:
-    """SHA-256 of the files that the tracker is made from, which tell it from one of the same name."""
+    """SHA-256 of the files that the tracker is made from, which tell it from one of the same name. name: as for
+    ``open_tracker``."""
     if name == "fixed":
         return []
     if name == "nanotrack":
         return [file_digest(file) for file in sorted(_nanotrack(weights).glob("*.onnx"))]
-    from pipeline.model_zoo.names import checkpoint_path
-
-    return [file_digest(checkpoint_path(name))]
+    return [file_digest(Path(name))]
 
 
 def _nanotrack(weights: Path | None) -> Path:

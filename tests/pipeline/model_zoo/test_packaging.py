@@ -177,7 +177,7 @@ def test_models_are_known_by_name(installed):
     assert list(packaged()) == ["tiny-s4-kd", "tiny-teacher"]
     assert checkpoint_path("tiny-teacher") == folder / "tiny-teacher" / "tiny-teacher.safetensors"
     frames = np.random.default_rng(1).integers(0, 256, (2, 96, 128, 3), np.uint8)
-    tracker = open_tracker("tiny-s4-kd", "integer", TrackerConfig())
+    tracker = open_tracker(str(checkpoint_path("tiny-s4-kd")), "integer", TrackerConfig())
     tracker.start(frames[0], np.array([40.0, 30, 30, 20]))
     assert np.isfinite(tracker.follow(frames[1])).all()
     with pytest.raises(MonospikeError, match=r"no packaged model is called 'small' \(there are: tiny-s4-kd, tiny-teac"):
