@@ -89,16 +89,18 @@ def tracker_called(name: str) -> str:
 
 
 def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = None) -> TrackerConfig:
-    """Crops and post-processing of a tracker as ``tracker_called`` says it.
+    """Crops and post-processing of a tracker: a model's as saved with it, with what ``config`` changes.
 
-    Raises ConfigError when the file is missing or wrong, FormatError where it has other crops than the model was
-    trained with.
+    tracker: as ``tracker_called`` says. Raises MonospikeError when a file is missing or bad, also one whose values the
+    tracker has no use for.
     """
     from pipeline.tasks.tracking.checkpoint import load_processing
     from pipeline.tasks.tracking.config import TrackerConfig
-    from pipeline.tasks.tracking.settings import settings_for
+    from pipeline.tasks.tracking.settings import read_tracking, settings_for
     from pipeline.tasks.tracking.trackers import REFERENCES
 
-    if tracker in REFERENCES:
-        return TrackerConfig()
-    return settings_for(load_processing(Path(tracker)), config, benchmark, tracker)
+    if tracker not in REFERENCES:
+        return settings_for(load_processing(Path(tracker)), config, benchmark, tracker)
+    if config is not None:
+        read_tracking(config)
+    return TrackerConfig()

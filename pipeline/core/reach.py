@@ -131,18 +131,18 @@ class _Search:
                 self._read(module, statement)
 
     def _read(self, module: str, node: ast.AST) -> None:
-        source, said = self._open(module), _mentions(node)
-        imports = {**source.imports, **said.imports}
-        for name in said.names:
-            if name in said.imports:
-                self._import(*said.imports[name])
+        source, found = self._open(module), _mentions(node)
+        imports = {**source.imports, **found.imports}
+        for name in found.names:
+            if name in found.imports:
+                self._import(*found.imports[name])
             elif name in source.definitions or name in imports:
                 self._add((module, name))
-        for name, attribute in said.dotted:
+        for name, attribute in found.dotted:
             if name in imports:
                 self._of_a_module(*imports[name], attribute)
-        self._attributes |= said.attributes
-        self.whole |= said.programs
+        self._attributes |= found.attributes
+        self.whole |= found.programs
 
     def _of_a_module(self, module: str, name: str | None, attribute: str) -> None:
         """``attribute`` of what an import has brought, where that is a module."""

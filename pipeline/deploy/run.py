@@ -73,12 +73,12 @@ class Run:
 
     @property
     def samples_folder(self) -> Path:
-        """Where the samples lie that the run is judged on."""
+        """Where the samples lie that the run is evaluated on."""
         return self.folder / "data"
 
     @cached_property
     def samples(self) -> Sequence[Any]:
-        """What the run is judged on. Raises StageError where there is nothing."""
+        """What the run is evaluated on. Raises StageError where there is nothing."""
         if not self.samples_folder.is_dir():
             raise StageError(
                 f"{self.samples_folder}: holds no samples; run monospike deploy first, or again with --from data"

@@ -48,7 +48,7 @@ class ExportError(MonospikeError):
 
 
 def data(run: Run) -> str:
-    """Samples to judge the student on, as the task makes or reads them."""
+    """Samples to evaluate the student on, as the task makes or reads them."""
     with write_whole(run.samples_folder) as temporary:
         temporary.mkdir()
         return run.task.write_samples(run.config.data, run.config.seed, temporary, run.progress)

@@ -54,11 +54,11 @@ def _trained(run: Run, names: list[str]) -> Path:
 
 def check_task(checkpoint: Path, task: Task) -> None:
     """Raises FormatError where ``checkpoint`` says that it is another task's."""
-    said = read_metadata(checkpoint).get(TASK, task.name)  # one without is of an older format, and is refused as such
-    if said != task.name:
+    stored = read_metadata(checkpoint).get(TASK, task.name)  # one without is of an older format, and is refused as such
+    if stored != task.name:
         raise FormatError(
-            f"{checkpoint}: is a checkpoint of the task {said!r}, and the configuration says {task.name!r}: "
-            f"give it 'task: {said}', or another model"
+            f"{checkpoint}: is a checkpoint of the task {stored!r}, and the configuration says {task.name!r}: "
+            f"give it 'task: {stored}', or another model"
         )
 
 

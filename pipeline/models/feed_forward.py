@@ -83,8 +83,8 @@ class FeedForward(ABC):
 
     def targets(self, network: Network, samples: Sequence[Any], frames: int, seed: int) -> dict[str, Target]:
         """The network, on the first samples and probes."""
-        shown = {self.priced: self.chip_input(samples[:frames])}
-        return {self.priced: with_probes(network, shown, np.random.default_rng(seed))}
+        real = {self.priced: self.chip_input(samples[:frames])}
+        return {self.priced: with_probes(network, real, np.random.default_rng(seed))}
 
     def record(self, targets: Mapping[str, Target]) -> dict[str, Recording]:
         """The same frames through the model made of SLAYER's blocks."""

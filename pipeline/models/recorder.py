@@ -23,7 +23,7 @@ StudentT = TypeVar("StudentT", bound=QuantisedModule)
 
 def slayer_twin(student: StudentT) -> StudentT:
     """The same student made of SLAYER's blocks. At one time step neither the way of resetting nor the surrogate, which
-    SLAYER may not have, acts on what it answers.
+    SLAYER may not have, acts on its outputs.
 
     student: of a class that is made from its ``config``, which has ``neurons``, and a maker of layers.
     """
@@ -38,7 +38,7 @@ def slayer_twin(student: StudentT) -> StudentT:
 
 
 def recording(engine: str, network: Network, chip_input: IntArray, tensors: Mapping[str, Tensor]) -> Recording:
-    """The layers of ``network`` in a student's answers at one time step.
+    """The layers of ``network`` in a student's outputs at one time step.
 
     engine: the student's name in comparisons. chip_input: what entered the chip, (frame, channel, row, column).
     tensors: for a layer NAME its signals ``spikes/NAME`` and ``voltage/NAME``, (step, frame, channel, row, column); of

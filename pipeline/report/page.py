@@ -97,8 +97,8 @@ def _planning_plots(name: str, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tiles(shown: SpikeFrame) -> Iterator[dict[str, Any]]:
-    for name, spikes in shown.spikes.items():
+def _tiles(frame: SpikeFrame) -> Iterator[dict[str, Any]]:
+    for name, spikes in frame.spikes.items():
         picture = spike_tiles(spikes)
         yield {
             "name": name,

@@ -118,16 +118,16 @@ class BenchmarkEntry(Section):
     root: str | None = None
     starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
     single_frame: int = Field(0, ge=0, description="frames to search from each start, in place of following")
+    looks: int = Field(0, ge=0, exclude=True, description="what single_frame was called; goes with the next release")
     forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
     without: tuple[str, ...] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _renamed(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "looks" in values and "single_frame" not in values:
-            say_deprecated("looks", "single_frame")
-            values = {("single_frame" if key == "looks" else key): value for key, value in values.items()}
-        return values
+    @model_validator(mode="after")
+    def _renamed(self) -> BenchmarkEntry:
+        if not self.looks:
+            return self
+        say_deprecated("looks", "single_frame")
+        return self.model_copy(update={"single_frame": self.single_frame or self.looks, "looks": 0})
 
     @property
     def label(self) -> str:

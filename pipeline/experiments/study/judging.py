@@ -132,7 +132,8 @@ def _shown(
     crops = settings.model_dump(include=set(settings.trained_with))
     key = json.dumps([config.template, config.search, crops], sort_keys=True)
     if key not in kept:
-        kept[key] = views(open_benchmark(find_benchmark(benchmark.name), benchmark.root), config, settings)
+        videos = open_benchmark(find_benchmark(benchmark.name), benchmark.root)
+        kept[key] = views(videos, config, settings)
     return kept[key]
 
 

@@ -22,7 +22,7 @@ from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, Scorer, search_pixels, template_pixels
 from pipeline.tasks.tracking.real_valued import RealValued
 from pipeline.tasks.tracking.scorer import IntegerScorer, ModelScorer, geometry_of
-from pipeline.tasks.tracking.slayer_recording import answer_searches, answer_template
+from pipeline.tasks.tracking.slayer_recording import search_outputs, template_outputs
 from sim.programming import programmed
 from sim.recording import Recording
 
@@ -108,11 +108,11 @@ class TrainedModel:
         twin = slayer_twin(self.model)
         template, search = targets[TEMPLATE], targets[SEARCH]
         templates = self._crops(template.frames[TEMPLATE])
-        shown = answer_template(twin, templates)
-        first = answer_template(twin, templates[:1])
-        searched = answer_searches(twin, first.tensors, self._crops(search.frames[SEARCH]))
+        made = template_outputs(twin, templates)
+        first = template_outputs(twin, templates[:1])
+        searched = search_outputs(twin, first.tensors, self._crops(search.frames[SEARCH]))
         return {
-            TEMPLATE: recording("slayer", template.network, shown.chip_input, shown.tensors),
+            TEMPLATE: recording("slayer", template.network, made.chip_input, made.tensors),
             SEARCH: recording("slayer", search.network, searched.chip_input, searched.tensors),
         }
 

@@ -17,7 +17,7 @@ from pipeline.models.recorder import recording, slayer_twin
 from pipeline.tasks.tracking.crop import Box
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import Pixels, ScoreMap, Scorer, Siamese
-from pipeline.tasks.tracking.slayer_recording import Outputs, answer_searches, answer_template, entering
+from pipeline.tasks.tracking.slayer_recording import Outputs, entering, search_outputs, template_outputs
 from pipeline.tasks.tracking.tracker import check_box
 from sim import engine
 from sim.recording import Recording
@@ -48,7 +48,7 @@ class Selection:
     reprogram: int | None = None
 
 
-class _Recorder:
+class _RecordingScorer:
     """A scorer that keeps the crops it is given."""
 
     def __init__(self, scorer: Scorer) -> None:
@@ -78,7 +78,7 @@ def crops_of_sequence(
     tracker: makes the tracking loop around a scorer. tick: called with the frames done. Raises DataError for a bad box,
     FormatError for a frame that cannot be had, MonospikeError when there is no frame after the first.
     """
-    recorder = _Recorder(scorer)
+    recorder = _RecordingScorer(scorer)
     loop = tracker(recorder)
     programmings: list[Programming] = []
     kept: dict[int, Pixels] = {}
@@ -123,7 +123,7 @@ class Passages:
 
     def of(self, number: int, given: Programming) -> tuple[Passage, Passage]:
         """Those of one programming: its template, and the search network programmed with the spikes that came of it."""
-        answer = _Answers(self, given)
+        references = _References(self, given)
         return (
             Passage(
                 "template",
@@ -131,12 +131,12 @@ class Passages:
                 self._templates,
                 (given.taken,),
                 lambda _: self._inputs(self._templates, given.template),
-                lambda _: answer.to_template(self._templates),
+                lambda _: references.to_template(self._templates),
             ),
-            self._search(number, given, answer),
+            self._search(number, given, references),
         )
 
-    def _search(self, number: int, given: Programming, answer: _Answers) -> Passage:
+    def _search(self, number: int, given: Programming, references: _References) -> Passage:
         network = self._searching(given.template)
         return Passage(
             "search",
@@ -144,7 +144,7 @@ class Passages:
             network,
             given.frames,
             lambda now: self._inputs(network, given.searches[now]),
-            partial(answer.to_searches, network),
+            partial(references.to_searches, network),
         )
 
     def _searching(self, template: Pixels) -> Network:
@@ -163,15 +163,15 @@ class Passages:
         return {"slayer": slayer_twin(self._student), "plain": self._student}
 
 
-class _Answers:
-    """What every form of the student answers to the crops of one programming."""
+class _References:
+    """What every form of the student makes of the crops of one programming."""
 
     def __init__(self, passages: Passages, given: Programming) -> None:
         self._passages, self._given = passages, given
 
     @cached_property
     def _templates(self) -> dict[str, Outputs]:
-        return {name: answer_template(form, self._given.template) for name, form in self._passages.forms.items()}
+        return {name: template_outputs(form, self._given.template) for name, form in self._passages.forms.items()}
 
     def to_template(self, network: Network) -> tuple[Recording, ...]:
         return tuple(recording(name, network, one.chip_input, one.tensors) for name, one in self._templates.items())
@@ -179,6 +179,6 @@ class _Answers:
     def to_searches(self, network: Network, now: slice) -> tuple[Recording, ...]:
         result = []
         for name, form in self._passages.forms.items():
-            one = answer_searches(form, self._templates[name].tensors, self._given.searches[now])
+            one = search_outputs(form, self._templates[name].tensors, self._given.searches[now])
             result.append(recording(name, network, one.chip_input, one.tensors))
         return tuple(result)

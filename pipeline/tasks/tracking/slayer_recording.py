@@ -1,4 +1,4 @@
-"""What a single-step student answers to the tracker's crops, network by network."""
+"""What a single-step student makes of the tracker's crops, network by network."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Outputs:
 
 
 @torch.inference_mode()
-def answer_template(student: SpikingSiamFCpp, templates: Pixels) -> Outputs:
+def template_outputs(student: SpikingSiamFCpp, templates: Pixels) -> Outputs:
     """The student programmed with template crops, (frame, 3, side, side)."""
     crops = crops_of(templates)
     return Outputs(entering(student, templates), student.program(crops))
 
 
 @torch.inference_mode()
-def answer_searches(student: SpikingSiamFCpp, target: Mapping[str, Tensor], searches: Pixels) -> Outputs:
+def search_outputs(student: SpikingSiamFCpp, target: Mapping[str, Tensor], searches: Pixels) -> Outputs:
     """The student's outputs for search crops, (frame, 3, side, side), one at a time, as the tracker asks: an encoder on
     the host may sum in another order over several."""
     outputs = [student.respond(target, crops_of(search[None])) for search in searches]

@@ -62,9 +62,9 @@ class Subject:
         if network is None:
             yield from by_model(self._model, [View(crops_of(template), crops_of(search))])
         else:
-            yield self.looked(network, template, search)
+            yield self.search_frame(network, template, search)
 
-    def looked(self, network: Network, template: Pixels, search: Pixels) -> Recorded:
+    def search_frame(self, network: Network, template: Pixels, search: Pixels) -> Recorded:
         """What the search branch does with ``search`` once it is programmed for ``template``; pixels of the crops that
         the tracking loop makes, (frame, 3, side, side)."""
         return by_engine(network, self._entering(template), self._entering(search), self._model.roles)

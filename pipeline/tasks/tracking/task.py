@@ -16,6 +16,7 @@ from pipeline.datasets.clip import Clip
 from pipeline.datasets.config import DataConfig
 from pipeline.datasets.dataset import make_sequences
 from pipeline.datasets.errors import DataError
+from pipeline.datasets.locations import located
 from pipeline.datasets.pictures import BUILTIN
 from pipeline.datasets.video_source import open_video
 from pipeline.tasks.tracking.checkpoint import SiameseFamily, load_processing, start_from
@@ -129,9 +130,10 @@ class Tracking(SiameseFamily, Task):
 
     def data_stamp(self, config: DataConfig) -> list[str]:
         """What tells the user's pictures and sequences, where there are any, from those that were there before."""
-        pictures = [] if config.pictures == BUILTIN else [files_stamp(Path(config.pictures), "**/*")]
-        dataset = [] if config.dataset is None else [files_stamp(config.dataset, "*/groundtruth_rect*.txt", "*/img/*")]
-        return pictures + dataset
+        pictures = [] if config.pictures == BUILTIN else [files_stamp(located(config.pictures), "**/*")]
+        if config.dataset is None:
+            return pictures
+        return [*pictures, files_stamp(located(config.dataset), "*/groundtruth_rect*.txt", "*/img/*")]
 
     def deployable(self, checkpoint: Path) -> TrainedModel:
         return trained_model(checkpoint)

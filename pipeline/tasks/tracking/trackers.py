@@ -52,7 +52,8 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:
-    """SHA-256 of the files that the tracker is made from, which tell it from one of the same name."""
+    """SHA-256 of the files that the tracker is made from, which tell it from one of the same name. name: as for
+    ``open_tracker``."""
     if name == "fixed":
         return []
     if name == "nanotrack":

@@ -120,7 +120,7 @@ def test_the_command_gives_a_model_its_benchmarks_constants(monkeypatch, tmp_pat
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.tasks.tracking.trackers.open_tracker", opened)
-    monkeypatch.setattr("pipeline.datasets.catalog.open_benchmark", lambda *_: [])
+    monkeypatch.setattr("pipeline.tasks.tracking.metrics.evaluate.open_runs", lambda *_: [])
     words = ["monospike", "evaluate", "vot2018", "--tracker", str(checkpoint), "--out", str(tmp_path / "a.json")]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
