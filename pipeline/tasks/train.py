@@ -17,6 +17,7 @@ from pipeline.core.config import ConfigError, parse_config
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import versions
+from pipeline.models.blocks import find_blocks, name_of
 from pipeline.models.parameters import parameter_count
 from pipeline.tasks.dry_run import rehearse, rehearsed_answers
 from pipeline.tasks.tracking.checkpoint import Model, build, save_model, start_from
@@ -73,6 +74,8 @@ def run_training(config: TrainingConfig, folder: Path, place: Place, progress: P
         progress.say(f"{config.name}: training {at} on {place.world} x {place.device.type}, in {folder}")
         models = {**method.trained, **method.fixed}
         progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
+        if made := {name_of(model.blocks) for model in method.trained.values() if isinstance(model, SpikingSiamFCpp)}:
+            progress.say(f"  spiking layers: {' and '.join(sorted(made))}")
         if config.train.mixed_precision and not place.has_bfloat16:
             progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not session.log.has_tensorboard:
@@ -198,8 +201,15 @@ def _models(
                 shown = list(islice(stream if place.leads else batches(config, 0), LOOKED_AT))
                 stream = chain(shown, stream) if place.leads else stream
             models[name] = _started(models[name], config, entry, shown)
-        models[name].to(place.device)
+        models[name] = _in_blocks(models[name], config, entry, place).to(place.device)
     return models, stream
+
+
+def _in_blocks(model: Model, config: TrainingConfig, entry: ModelEntry, place: Place) -> Model:
+    """A spiking model that is trained, in the layers that it is trained in."""
+    if not isinstance(model, SpikingSiamFCpp) or not entry.trained:
+        return model
+    return model.built_of(find_blocks(config.train.blocks, model.config.neurons, model.config.surrogate, place.device))
 
 
 def _looks(entry: ModelEntry) -> bool:
@@ -224,7 +234,7 @@ def _fingerprint(config: TrainingConfig) -> str:
 
 
 def _values(config: TrainingConfig) -> dict[str, Any]:
-    train = {"save_every", "log_every", "workers"}
+    train = {"save_every", "log_every", "workers", "blocks"}  # none of them changes a bit
     return config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
 
 

@@ -28,9 +28,7 @@ def slayer_twin(student: SpikingSiamFCpp) -> SpikingSiamFCpp:
     from pipeline.models.slayer_layers import SlayerBlocks  # here, because all else of this module needs no Lava
 
     neurons = student.config.neurons.model_copy(update={"reset": NeuronConfig().reset})
-    twin = SpikingSiamFCpp(student.config, SlayerBlocks(neurons, SurrogateConfig()))
-    twin.load_state_dict(student.state_dict())
-    return twin.eval()
+    return student.built_of(SlayerBlocks(neurons, SurrogateConfig())).eval()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.core.config import Section
 from pipeline.datasets.config import SourceConfig
 from pipeline.datasets.synthetic.composition import CompositionSpec
+from pipeline.models.blocks import BlockChoice
 from pipeline.tasks.tracking.config import PairConfig, TrackerConfig
 from pipeline.tasks.tracking.models.config import LEAST_SCORES, STRIDE, CropSide, ModelConfig
 from pipeline.training.config import OptimiserConfig
@@ -70,6 +71,11 @@ class TrainSettings(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     pairs: PairConfig = PairConfig()
     search: SearchCrops | None = Field(None, description="smaller search crops for a first part of training")
+    blocks: BlockChoice = Field(
+        "auto",
+        description="layers of spiking models in training: lava-dl's SLAYER, or plain ones of the same bits and "
+        "gradients, which are faster; auto: SLAYER's wherever it is installed",
+    )
     frozen_norms: float = Field(0.25, ge=0, le=1, description="last part of training with the biases of the chip")
     mixed_precision: bool = Field(False, description="bfloat16 where exactness isn't needed: nothing that spikes")
     workers: int = Field(1, ge=0, le=64, description="processes that prepare batches; the result is the same with any")
