@@ -19,7 +19,7 @@ ORACLES := .venv-oracles
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
-	$(BIN)/monospike track runs/demo/data/000.npz --tracker small-s4-kd --out runs/demo/small-s4-kd
+	$(BIN)/monospike track runs/demo/data/000.npz --tracker demo --out runs/demo/tracked
 
 # One thread a worker: two workers with two threads each would only wait for each other. A worker that dies is not
 # replaced: the rest may wait for the new one for ever.

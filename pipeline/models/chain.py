@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from pydantic import Field, model_validator
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from netx import limits
 from pipeline.core.config import Section
+from pipeline.models.blocks import Blocks
 from pipeline.models.config import EXPECTED_RATE, INITIAL_DEVIATION, LayerRole, NeuronConfig, Part, SurrogateConfig
 from pipeline.models.quantisation import ChannelBias, QuantisedModule
 from pipeline.models.spiking_layers import PlainBlocks
@@ -21,14 +21,6 @@ _ROOM = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN
 
 _MEAN_MAGNITUDE = math.sqrt(2 / math.pi)
 """Of a normal variable, in standard deviations."""
-
-
-class Blocks(Protocol):
-    """Makes layers: ``spiking_layers.PlainBlocks`` or ``slayer_layers.SlayerBlocks``."""
-
-    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module: ...
-
-    def neuron(self, threshold: int, norm: nn.Module) -> nn.Module: ...
 
 
 class LayerConfig(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from netx import LIF, Network, Pool
 from netx.arrays import IntArray
+from pipeline.models.blocks import built_of
 from pipeline.models.config import NeuronConfig, SurrogateConfig
 from pipeline.models.quantisation import QuantisedModule
 from quantize.slayer import weight_units
@@ -31,10 +32,7 @@ def slayer_twin(student: StudentT) -> StudentT:
 
     config: Any = student.config
     neurons = config.neurons.model_copy(update={"reset": NeuronConfig().reset})
-    build: Callable[[Any, Any], StudentT] = type(student)
-    twin = build(config, SlayerBlocks(neurons, SurrogateConfig()))
-    twin.load_state_dict(student.state_dict())
-    return twin.eval()
+    return built_of(student, SlayerBlocks(neurons, SurrogateConfig())).eval()
 
 
 def recording(engine: str, network: Network, chip_input: IntArray, tensors: Mapping[str, Tensor]) -> Recording:

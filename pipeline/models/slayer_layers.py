@@ -1,4 +1,4 @@
-"""The layers of ``spiking_layers`` from lava-dl's SLAYER: the reference that the plain ones are held to."""
+"""The layers of ``spiking_layers`` from lava-dl's SLAYER: what is trained wherever it is installed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from torch import Tensor, nn
 from netx.errors import MonospikeError
 from pipeline.models.config import NeuronConfig, SurrogateConfig
 from pipeline.models.slayer import slayer
+from pipeline.models.spiking_layers import STATE_SCALE, convolve, slayers_surrogate
 from quantize.slayer import WEIGHT_SCALE
 
 
 class SlayerSynapse(slayer.synapse.Conv):
-    """``slayer.synapse.Conv`` on signals of (step, frame, channel, row, column)."""
+    """``slayer.synapse.Conv`` on signals of (step, frame, channel, row, column).
+
+    Its weights and their quantiser are SLAYER's. The convolution is the plain layers': SLAYER's own ``conv3d`` of
+    kernels one step deep has the same sums, which are exact, but torch adds up its gradients in another order.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> None:
         # Any neuron lends its quantiser, which depends on the scale of weights alone.
@@ -30,7 +35,8 @@ class SlayerSynapse(slayer.synapse.Conv):
         self._pre_hook_fx = self._quantiser if quantised else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(0, -1)).movedim(-1, 0)
+        weight = self.weight if self._pre_hook_fx is None else self._pre_hook_fx(self.weight)
+        return convolve(x, weight, self.stride[:2])
 
 
 class SlayerNeuron(slayer.neuron.cuba.Neuron):
@@ -41,12 +47,15 @@ class SlayerNeuron(slayer.neuron.cuba.Neuron):
             threshold / WEIGHT_SCALE,
             settings.current_decay,
             settings.voltage_decay,
-            # SLAYER's tau is 100 * tau_grad * threshold, its scale 0.1 * scale_grad (slayer/neuron/cuba.py).
-            tau_grad=0.01 * surrogate.width,
-            scale_grad=10 * surrogate.scale,
+            **slayers_surrogate(surrogate),
             requires_grad=settings.learn_decays,
         )
         self.norm = norm
+        if settings.learn_decays:
+            # SLAYER's ``_li_dynamics_bwd`` leaves out the decay's factor of -1/4096 (leaky_integrator.py): a step along
+            # its gradient would go the wrong way.
+            for decay in (self.current_decay, self.voltage_decay):
+                decay.register_hook(lambda gradient: -gradient / STATE_SCALE)
 
     def forward(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """(spikes, voltages before the reset) of each step of ``current``."""

@@ -1,4 +1,5 @@
-"""Spiking layers in plain torch that give the bits of lava-dl's SLAYER CUBA blocks, without lava and faster.
+"""Spiking layers in plain torch that give the bits of lava-dl's SLAYER CUBA blocks, without lava and faster: those of
+what they answer, and those of every gradient. So each operation below is SLAYER's own, in its order.
 
 Signals are (step, frame, channel, row, column); potentials are in SLAYER units, weight units over 64. Names of
 parameters, and what ``quantize.slayer`` reads off a block, are those of lava-dl 0.6.0, so that states load either way.
@@ -6,7 +7,6 @@ parameters, and what ``quantize.slayer`` reads off a block, are those of lava-dl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,26 +39,48 @@ class _Truncate(torch.autograd.Function):
         return gradients[0]
 
 
-class _Leak(torch.autograd.Function):
-    """``sgn(v) * ((|v| * (4096 - decay)) >> 12)`` of whole 1/4096, exact in float32 for magnitudes below 4096.
+class _Integrate(torch.autograd.Function):
+    """``v[n] = leak(v[n - 1], reset) + x[n]`` from rest, where ``leak(v) = sgn(v) * ((|v| * (4096 - decay)) >> 12)`` of
+    whole 1/4096, exact in float32 for magnitudes below 4096 (slayer/neuron/dynamics/leaky_integrator.py).
 
-    The product has up to 36 bits, so upper and lower 12 bits of |v| are multiplied apart.
+    Whatever resets a neuron lets the gradient pass, as it does in SLAYER. The gradient of the decay is the sum over all
+    neurons and steps of ``-v[n - 1] / 4096`` times that of v[n].
     """
 
     @staticmethod
-    def forward(context: Any, voltage: Tensor, decay: Tensor) -> Tensor:
-        context.save_for_backward(voltage, decay)
-        kept = STATE_SCALE - torch.round(decay)
-        magnitude = voltage.abs() * STATE_SCALE
-        upper = torch.floor(magnitude / STATE_SCALE)
-        lower = magnitude - upper * STATE_SCALE
-        return torch.sign(voltage) * (upper * kept + torch.floor(lower * kept / STATE_SCALE)) / STATE_SCALE
+    def forward(context: Any, inputs: Tensor, decay: Tensor, threshold: float | None, subtracts: bool) -> Tensor:
+        """inputs: (step, ...). threshold: where the neuron resets, None for never. subtracts: by the threshold."""
+        steps = [inputs[0]]
+        for step in inputs[1:]:
+            kept = steps[-1]
+            if threshold is not None:
+                fired = kept > threshold
+                kept = kept - fired * threshold if subtracts else kept * ~fired
+            steps.append(_leaked(kept, decay) + step)
+        output = torch.stack(steps)
+        context.save_for_backward(output, decay)
+        return output
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        voltage, decay = context.saved_tensors
-        by_decay = -(gradients[0] * voltage).sum().reshape(decay.shape) / STATE_SCALE
-        return gradients[0] * (1 - torch.round(decay) / STATE_SCALE), by_decay
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        output, decay = context.saved_tensors
+        kept = 1 - torch.round(decay) / STATE_SCALE
+        by_input = torch.zeros_like(gradients[0])
+        by_input[-1] = gradients[0][-1]
+        for step in reversed(range(len(by_input) - 1)):
+            by_input[step] = kept * by_input[step + 1] + gradients[0][step]
+        # SLAYER sums over (frame, channel, row, column, step).
+        products = (by_input[1:] * output[:-1]).movedim(0, -1).flatten()
+        return by_input, -products.sum(dim=0, keepdim=True) / STATE_SCALE, None, None
+
+
+def _leaked(voltage: Tensor, decay: Tensor) -> Tensor:
+    """The product has up to 36 bits, so upper and lower 12 bits of |v| are multiplied apart."""
+    kept = STATE_SCALE - torch.round(decay)
+    magnitude = voltage.abs() * STATE_SCALE
+    upper = torch.floor(magnitude / STATE_SCALE)
+    lower = magnitude - upper * STATE_SCALE
+    return torch.sign(voltage) * (upper * kept + torch.floor(lower * kept / STATE_SCALE)) / STATE_SCALE
 
 
 class _Spike(torch.autograd.Function):
@@ -78,19 +100,34 @@ class _Spike(torch.autograd.Function):
 
 def derivative(voltage: Tensor, threshold: float, surrogate: SurrogateConfig) -> Tensor:
     """The surrogate derivative at ``voltage``; both in SLAYER units. Formulas: ``SurrogateConfig``."""
+    if surrogate.shape == "exponential":
+        return _slayers_derivative(voltage, threshold, surrogate)
     width = surrogate.width * threshold
-    area = 0.5 if surrogate.shape in ("exponential", "rectangle") else 1.0
+    area = 0.5 if surrogate.shape == "rectangle" else 1.0
     # In place from here on, and in as few steps as may be: training spends its time on passes over memory.
     x = (voltage - threshold).abs_()
-    if surrogate.shape == "exponential":
-        shape = x.mul_(-1 / width).exp_()
-    elif surrogate.shape == "rectangle":
+    if surrogate.shape == "rectangle":
         shape = (x < width).to(voltage.dtype)
     elif surrogate.shape == "triangle":
         shape = x.mul_(-1 / width).add_(1).clamp_(min=0)
     else:
         shape = x.mul_(torch.pi / width).square_().add_(1).reciprocal_()
     return shape.mul_(area * surrogate.scale / width)
+
+
+def slayers_surrogate(surrogate: SurrogateConfig) -> dict[str, float]:
+    """SLAYER's parameters of the exponential one: its tau is 100 * tau_grad * threshold, its scale 0.1 * scale_grad
+    (``TAU_RHO_MULT`` and ``SCALE_RHO_MULT``, slayer/neuron/cuba.py)."""
+    return {"tau_grad": 0.01 * surrogate.width, "scale_grad": 10 * surrogate.scale}
+
+
+def _slayers_derivative(voltage: Tensor, threshold: float, surrogate: SurrogateConfig) -> Tensor:
+    """``scale / (2 tau) * exp(-|v - threshold| / tau)``, rounded where SLAYER rounds (slayer/spike/spike.py)."""
+    parameters = slayers_surrogate(surrogate)
+    tau = torch.tensor(parameters["tau_grad"] * threshold * 100, dtype=voltage.dtype, device=voltage.device)
+    scale = torch.tensor(parameters["scale_grad"] * 0.1, dtype=voltage.dtype, device=voltage.device)
+    x = (voltage - (threshold + _EPSILON)).abs_().div_(-tau).exp_()
+    return x.mul_(scale / 2 / tau)
 
 
 class Neuron(nn.Module):
@@ -111,9 +148,9 @@ class Neuron(nn.Module):
 
     def forward(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """(spikes, voltages before the reset) of each step of ``current``."""
-        current = self._accumulated_current(self._to_grid(current))
+        current = self._integrated(self._to_grid(current), self.current_decay, None)
         current = self._to_grid(self.norm(current.movedim(0, -1)).movedim(-1, 0))
-        voltages = current if len(current) == 1 else torch.stack(list(self._voltages(current)))
+        voltages = self._integrated(current, self.voltage_decay, self.threshold)
         return self.spikes(voltages), voltages
 
     def spikes(self, voltages: Tensor) -> Tensor:
@@ -138,29 +175,12 @@ class Neuron(nn.Module):
     def _to_grid(self, values: Tensor) -> Tensor:
         return values if self.on_grid else _Truncate.apply(values)
 
-    def _accumulated_current(self, inputs: Tensor) -> Tensor:
-        if len(inputs) == 1 or (self.settings.current_decay == 1 and not self.settings.learn_decays):
-            return inputs
-        decay = self.current_decay.clamp(0, limits.DECAY_ONE)
-        currents = [inputs[0]]
-        for step in inputs[1:]:
-            currents.append(_Leak.apply(currents[-1], decay) + step)
-        return torch.stack(currents)
-
-    def _voltages(self, current: Tensor) -> Iterator[Tensor]:
-        decay = self.voltage_decay.clamp(0, limits.DECAY_ONE)
-        voltage = current[0]
-        yield voltage
-        for step in current[1:]:
-            voltage = _Leak.apply(self._after_reset(voltage), decay) + step
-            yield voltage
-
-    def _after_reset(self, voltage: Tensor) -> Tensor:
-        """No gradient passes through the reset itself."""
-        fired = voltage.detach() > self.threshold
-        if self.settings.reset == "subtract":
-            return voltage - fired * self.threshold
-        return voltage * ~fired
+    def _integrated(self, inputs: Tensor, decay: nn.Parameter, threshold: float | None) -> Tensor:
+        if self.settings.learn_decays:
+            decay.data.clamp_(0, limits.DECAY_ONE)  # where SLAYER does it
+        elif len(inputs) == 1 or (threshold is None and self.settings.current_decay == 1):
+            return inputs  # nothing is left of the step before, and there is nothing to learn
+        return _Integrate.apply(inputs, decay, threshold, self.settings.reset == "subtract")
 
 
 class _ExactConvolution(torch.autograd.Function):
@@ -205,9 +225,17 @@ class Synapse(nn.Module):
         return quantised * WEIGHT_SCALE if descale else quantised
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = (self.pre_hook_fx(self.weight) if self.quantised else self.weight)[..., 0]
-        images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return _ExactConvolution.apply(images, weight, self.stride, _autocasts(x.device)).unflatten(0, x.shape[:2])
+        return convolve(x, self.pre_hook_fx(self.weight) if self.quantised else self.weight, self.stride)
+
+
+def convolve(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> Tensor:
+    """A convolution of each step and frame.
+
+    x: (step, frame, channel, row, column). weight: (output, input, row, column, 1), as SLAYER has it.
+    """
+    images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    answer = _ExactConvolution.apply(images, weight[..., 0], stride, _autocasts(x.device))
+    return answer.unflatten(0, x.shape[:2])
 
 
 class PlainBlocks:

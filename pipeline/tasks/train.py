@@ -19,7 +19,9 @@ from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import versions
 from pipeline.core.task import Batch, Task, Validator
+from pipeline.models.blocks import built_of, find_blocks, name_of
 from pipeline.models.parameters import parameter_count
+from pipeline.models.quantisation import QuantisedModule
 from pipeline.tasks.checkpoint import parse_architecture, save_checkpoint, start_from
 from pipeline.tasks.config import TrainingConfig
 from pipeline.tasks.dry_run import dry_answers, dry_run
@@ -100,6 +102,8 @@ class _Session:
         progress.say(f"{config.name}: training {at} on {context.world} x {context.device.type}, in {self.folder}")
         models = {**self.method.trained, **self.method.fixed}
         progress.say("  parameters: " + ", ".join(f"{n} {parameter_count(model):,}" for n, model in models.items()))
+        if made := {name_of(model.blocks) for model in self.method.trained.values() if hasattr(model, "blocks")}:
+            progress.say(f"  spiking layers: {' and '.join(sorted(made))}")
         if len(self.learners) > 1:
             members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
             progress.say("  learners: " + ", ".join(members))
@@ -231,8 +235,18 @@ def _models(
             models[name] = start_from(Path(entry.weights), entry.architecture, task.processing(config), task)
         else:
             models[name] = task.initialised(name, task.build_model(entry.architecture), config, stream.first)
+        if entry.trained:
+            models[name] = _in_blocks(models[name], config, context.device)
         models[name].to(context.device)
     return models
+
+
+def _in_blocks(model: nn.Module, config: TrainingConfig, device: torch.device) -> nn.Module:
+    """A spiking model in the layers that it is trained in."""
+    if not isinstance(model, QuantisedModule) or not hasattr(model, "blocks"):
+        return model
+    settings: Any = model.config
+    return built_of(model, find_blocks(config.train.blocks, settings.neurons, settings.surrogate, device))
 
 
 def _fingerprint(config: TrainingConfig) -> str:
@@ -242,7 +256,7 @@ def _fingerprint(config: TrainingConfig) -> str:
 
 
 def _values(config: TrainingConfig) -> dict[str, Any]:
-    train = {"save_every", "log_every", "workers"}
+    train = {"save_every", "log_every", "workers", "blocks"}  # none of them changes a bit
     return config.model_dump(mode="json", exclude={"train": train, "validation": True, "name": True, "pruning": True})
 
 

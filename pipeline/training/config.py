@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from pipeline.core.config import Section
+from pipeline.models.blocks import BlockChoice
 
 
 def _regular(pattern: str) -> str:
@@ -73,6 +74,11 @@ class TrainSettings(Section):
     steps: int = Field(ge=1)
     batch: int = Field(16, ge=2, description="samples a step, on each GPU")
     optimiser: OptimiserConfig = OptimiserConfig()
+    blocks: BlockChoice = Field(
+        "auto",
+        description="layers of spiking models in training: lava-dl's SLAYER, or plain ones of the same bits and "
+        "gradients, which are faster; auto: SLAYER's wherever it is installed",
+    )
     frozen_norms: float = Field(0.25, ge=0, le=1, description="last part of training with the biases of the chip")
     mixed_precision: bool = Field(False, description="bfloat16 where exactness isn't needed: nothing that spikes")
     workers: int = Field(1, ge=0, le=64, description="processes that prepare batches; the result is the same with any")

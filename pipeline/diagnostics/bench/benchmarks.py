@@ -11,6 +11,7 @@ from pipeline.diagnostics.bench.measure import Measure
 from pipeline.diagnostics.bench.pilotnet import pilotnet_against_lava
 from pipeline.diagnostics.bench.search import two_workers
 from pipeline.diagnostics.bench.tracker import alexnet_tracker, small_tracker
+from pipeline.diagnostics.bench.training import slayer_against_plain
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,5 @@ BENCHMARKS = {
     "h": Benchmark("tracker step, integer S4-AlexNet against its float teacher, times faster", alexnet_tracker),
     "i": Benchmark("the same at the width small", small_tracker),
     "j": Benchmark("search on two workers against one, times faster", two_workers),
+    "k": Benchmark("training in SLAYER's blocks against the plain ones, times slower", slayer_against_plain),
 }

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netx import limits
+from pipeline.models.blocks import Blocks
 from pipeline.models.config import LayerRole
 from pipeline.models.quantisation import ChannelBias, QuantisedModule
 from pipeline.models.spiking_layers import Neuron, PlainBlocks
@@ -52,14 +53,6 @@ INITIAL_CLASS_LOGIT = -2.0
 """Most positions are background: a class probability of about a tenth. Ours."""
 
 
-class Blocks(Protocol):
-    """Makes a student's layers: ``PlainBlocks``, or ``pipeline.models.slayer_layers.SlayerBlocks``."""
-
-    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module: ...
-
-    def neuron(self, threshold: int, norm: nn.Module) -> nn.Module: ...
-
-
 @runtime_checkable
 class Quantised(Protocol):
     """A module with an integer and a real-valued form."""
@@ -88,14 +81,14 @@ class SpikingSiamFCpp(QuantisedModule):
         super().__init__()
         self.config, self.time_steps = config, config.time_steps
         self.synapses, self.neurons = nn.ModuleDict(), nn.ModuleDict()
-        blocks = blocks or PlainBlocks(config.neurons, config.surrogate)
-        self._add_backbone(blocks)
+        self.blocks: Blocks = blocks or PlainBlocks(config.neurons, config.surrogate)
+        self._add_backbone(self.blocks)
         if config.head == "host":
             self.matcher = RealHead(config)
             # Real-valued features get the norm that the teacher's last convolution has.
             self.feature_norm = nn.BatchNorm2d(config.width.backbone[-1]) if config.conv5 == "real" else nn.Identity()
         else:
-            self._add_head(blocks)
+            self._add_head(self.blocks)
             self.correlation = Correlation()
             self.decoder = BoxDecoder(config)
         self._set_quantised(True)
@@ -244,7 +237,7 @@ class SpikingSiamFCpp(QuantisedModule):
                 features = self.feature_norm(current.mean(dim=0))
                 return {**tensors, f"membrane/{role}_{name}": current, f"{role}_features": features}
             if index == 1:
-                current = current.expand(self.time_steps, -1, -1, -1, -1)
+                current = current.repeat(self.time_steps, 1, 1, 1, 1)
             x = self._fire(name, current, tensors, f"{role}_{name}", is_current=True)
             if index in POOLED:
                 x = self._pooled(name, x, tensors[f"voltage/{role}_{name}"])

@@ -11,11 +11,12 @@ from scipy.signal import correlate
 
 from netx import LIF, Conv2d
 from netx.difference import first_difference
+from pipeline.models.recorder import recording, slayer_twin
 from pipeline.tasks.tracking.checkpoint import load_model
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.scorer import crops_of
-from pipeline.tasks.tracking.slayer_recording import Answers, answer_searches, answer_template, recording, slayer_twin
+from pipeline.tasks.tracking.slayer_recording import search_outputs, template_outputs
 from sim.recording import Recording
 
 STRIDES = {"conv1": 2}
@@ -101,14 +102,15 @@ def expected_layers(student: SpikingSiamFCpp, template: np.ndarray, search: np.n
 def slayers(student: SpikingSiamFCpp, template: np.ndarray, search: np.ndarray) -> dict[str, Recording]:
     """What SLAYER's own blocks do with the crops."""
     twin, network = slayer_twin(student), to_network(student)
-    programmed = answer_template(twin, template)
-    searching = answer_searches(twin, programmed.tensors, search)
+    programmed = template_outputs(twin, template)
+    searching = search_outputs(twin, programmed.tensors, search)
     templates = network.template_network()
-    kernels = {name: recording("slayer", templates, programmed).spikes[name][0] for name in templates.outputs}
-    entering = Answers(searching.chip_input, searching.tensors)
+    first = recording("slayer", templates, programmed.chip_input, programmed.tensors)
+    kernels = {name: first.spikes[name][0] for name in templates.outputs}
+    programmed_network = network.programmed(kernels)
     return {
-        "template": recording("slayer", templates, programmed),
-        "search": recording("slayer", network.programmed(kernels), entering),
+        "template": first,
+        "search": recording("slayer", programmed_network, searching.chip_input, searching.tensors),
     }
 
 
