@@ -23,7 +23,7 @@ from pipeline.datasets.video_source import open_footage
 from pipeline.deploy.sequence_verification import CheckSettings, check_sequence, in_lava
 from pipeline.tasks.tracking.checkpoint import save_model
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.model_tracker import CONTEXT, around
+from pipeline.tasks.tracking.model_tracker import around
 from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig, Width
 from pipeline.tasks.tracking.models.initialisation import calibrate
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
@@ -225,7 +225,7 @@ def test_the_crops_are_those_around_the_trackers_own_boxes(sequence):
     model = student(sequence)
     footage = open_footage(sequence)
     frames, box = list(footage.frames()), footage.truth[0]
-    settings = TrackerConfig(context=CONTEXT)
+    settings = TrackerConfig()
     tracker = around(IntegerScorer(model), model, settings)
     tracker.start(frames[0], box)
     boxes = [box, *(tracker.follow(frame) for frame in frames[1:5])]
