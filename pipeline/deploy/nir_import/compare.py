@@ -16,7 +16,7 @@ Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LayerComparison:
+class ImportedLayer:
     """One layer of neurons. Rates are spikes a neuron and frame.
 
     rate_error: of the whole layer, relative to the float rate (None where that is 0). neuron_rate_error: rms over the
@@ -37,7 +37,7 @@ class LayerComparison:
 
 
 @dataclass(frozen=True)
-class OutputComparison:
+class ImportedOutput:
     """One output. agreement: share of sequences in which the neuron that spikes most, or whose mean voltage is highest,
     is the same; where several are equal in one, the other's has to be among them. frame_agreement: the same for every
     frame of a read-out, None for spikes."""
@@ -48,13 +48,13 @@ class OutputComparison:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ImportComparison:
     """All layers and outputs over ``sequences`` of ``frames`` frames each."""
 
     sequences: int
     frames: int
-    layers: tuple[LayerComparison, ...]
-    outputs: tuple[OutputComparison, ...]
+    layers: tuple[ImportedLayer, ...]
+    outputs: tuple[ImportedOutput, ...]
 
 
 @dataclass
@@ -72,7 +72,7 @@ class _Sums:
     subtracting: list[float] = field(default_factory=list)
 
 
-def compare(imported: Imported, advance: Callable[[], None] = lambda: None) -> Comparison:
+def compare(imported: Imported, advance: Callable[[], None] = lambda: None) -> ImportComparison:
     """Run both sides on the calibration frames, one sequence after the other. advance: called once a frame.
 
     Raises NetworkError where a sum of the network leaves 32 bits, which its proof of head-room excludes.
@@ -95,7 +95,7 @@ def compare(imported: Imported, advance: Callable[[], None] = lambda: None) -> C
                     sums[report.name].subtracting.append(float(same.mean()))
     layers = tuple(_layer(name, one) for name, one in sums.items())
     outputs = tuple(_output(name, sums[name]) for name in imported.network.outputs)
-    return Comparison(sequences, frames, layers, outputs)
+    return ImportComparison(sequences, frames, layers, outputs)
 
 
 def _add(sums: _Sums, report: LayerReport, expected: Float, recording: Recording) -> None:
@@ -121,11 +121,11 @@ def _decides(expected: Float, got: Float) -> bool:
     return bool(expected[np.argmax(got)] == expected.max() or got[np.argmax(expected)] == got.max())
 
 
-def _layer(name: str, sums: _Sums) -> LayerComparison:
+def _layer(name: str, sums: _Sums) -> ImportedLayer:
     if sums.frame_decisions:
         spread = sums.squared / sums.values - (sums.total / sums.values) ** 2
         error = sums.squared_error / sums.values
-        return LayerComparison(name, value_error=float(np.sqrt(error / spread)) if spread > 0 else float(error > 0))
+        return ImportedLayer(name, value_error=float(np.sqrt(error / spread)) if spread > 0 else float(error > 0))
     wanted = np.mean([pair[0] for pair in sums.neurons], axis=0)
     got = np.mean([pair[1] for pair in sums.neurons], axis=0)
     float_rate, integer_rate = float(wanted.mean()), float(got.mean())
@@ -133,9 +133,9 @@ def _layer(name: str, sums: _Sums) -> LayerComparison:
     rms = float(np.sqrt(((got - wanted) ** 2).mean()))
     subtracting = float(np.mean(sums.subtracting)) if sums.subtracting else None
     same = sums.same / sums.values
-    return LayerComparison(name, float_rate, integer_rate, relative, rms, same, subtracting=subtracting)
+    return ImportedLayer(name, float_rate, integer_rate, relative, rms, same, subtracting=subtracting)
 
 
-def _output(name: str, sums: _Sums) -> OutputComparison:
+def _output(name: str, sums: _Sums) -> ImportedOutput:
     frames = float(np.mean(sums.frame_decisions)) if sums.frame_decisions else None
-    return OutputComparison(name, float(np.mean(sums.decisions)), frames)
+    return ImportedOutput(name, float(np.mean(sums.decisions)), frames)

@@ -8,7 +8,7 @@ from typing import Any
 
 from netx import LIF
 from netx.headroom import LayerHeadroom
-from pipeline.deploy.nir_import.compare import Comparison, LayerComparison
+from pipeline.deploy.nir_import.compare import ImportComparison, ImportedLayer
 from pipeline.report.template import filled
 from quantize.nir_import import Imported, LayerReport
 
@@ -24,7 +24,7 @@ EQUATIONS = (
 )
 
 
-def as_json(imported: Imported, comparison: Comparison) -> dict[str, Any]:
+def as_json(imported: Imported, comparison: ImportComparison) -> dict[str, Any]:
     """Everything, in plain numbers; rates are spikes a neuron and frame, decays in 1/4096 of the state lost a step."""
     compared = {layer.layer: layer for layer in comparison.layers}
     return {
@@ -83,7 +83,7 @@ def as_html(report: Mapping[str, Any]) -> str:
     return filled(Path(__file__).parent, filters, {"report": report})
 
 
-def _layer(imported: Imported, report: LayerReport, compared: LayerComparison) -> dict[str, Any]:
+def _layer(imported: Imported, report: LayerReport, compared: ImportedLayer) -> dict[str, Any]:
     rounded = report.rounded
     neuron = imported.network.layer(report.name).neuron
     return {
@@ -121,7 +121,7 @@ def _decay_error(report: LayerReport) -> float | None:
     return max(errors, default=None)
 
 
-def _reset_note(imported: Imported, comparison: Comparison) -> list[str]:
+def _reset_note(imported: Imported, comparison: ImportComparison) -> list[str]:
     """What the file leaves open about resets, and how much it matters."""
     if not imported.reset_assumed:
         return []

@@ -61,8 +61,8 @@ def checkpoints(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def deploy(monkeypatch, capsys, tmp_path):
-    def call(model: Path, *arguments: str) -> tuple[int, str]:
-        (tmp_path / "run.yaml").write_text(yaml.safe_dump({**RUN, "model": str(model)}))
+    def call(model: Path, *arguments: str, changes: dict[str, object] | None = None) -> tuple[int, str]:
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump({**RUN, "model": str(model), **(changes or {})}))
         command = ["monospike", "deploy", str(tmp_path / "run.yaml"), "--runs", str(tmp_path), *arguments]
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as end:
@@ -101,4 +101,29 @@ def test_what_is_not_all_on_the_chip_is_not_deployed(checkpoints, deploy):
 def test_a_model_is_not_trained_again_here(checkpoints, deploy):
     status, said = deploy(checkpoints / "student.safetensors", "--retrain", "--until", "train")
     assert status == 2
-    assert "is trained by monospike train; there is nothing to train here" in said
+    assert "--retrain: the configuration names no training; give it 'training: FILE'" in said
+
+
+def test_post_processing_comes_with_the_weights_and_another_value_is_refused(checkpoints, deploy):
+    model = checkpoints / "student.safetensors"
+    status, said = deploy(model, "--until", "train", changes={"tracker": {"context": 0.5, "border": "first"}})
+    assert status == 0, said
+    status, said = deploy(model, "--until", "train", changes={"tracker": {"window": 0.3}})
+    assert status == 2
+    assert "tracker.window: is 0.3 in the configuration, and 0.23153228172839774 comes with the weights" in said
+    status, said = deploy(model, "--until", "train", changes={"tracker": {"windows": 0.3}})
+    assert status == 2
+    assert "tracker.windows: is not saved with the weights" in said
+
+
+def test_a_run_of_another_release_says_what_to_do(deploy, checkpoints, tmp_path, monkeypatch, capsys):
+    assert deploy(checkpoints / "student.safetensors", "--until", "data")[0] == 0
+    config = tmp_path / "deployed" / "config.yaml"
+    config.write_text(config.read_text() + "student: null\ntrain: null\n")
+    monkeypatch.setattr(sys, "argv", ["monospike", "verify", str(tmp_path / "deployed")])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    message = capsys.readouterr().err
+    assert end.value.code == 2
+    assert "student and train: no longer belong here" in message
+    assert "is the run of another release; run monospike deploy again with its configuration" in message
