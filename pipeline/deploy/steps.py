@@ -19,6 +19,7 @@ from netx.bundle import load, save
 from netx.difference import first_difference
 from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
+from netx.npz import read_npz
 from pipeline.core.files import write_json
 from pipeline.core.provenance import versions
 from pipeline.core.task import Evaluation
@@ -196,9 +197,8 @@ def _evaluation(run: Run) -> Evaluation:
     path = run.folder / PREDICTIONS
     try:
         values = run.written(EVALUATION)
-        with np.load(path, allow_pickle=False) as file:
-            return Evaluation(**values, predictions=dict(file))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Evaluation(**values, predictions=read_npz(path))
+    except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: holds no predictions ({error}); run again with --from profile") from None
 
 
