@@ -338,3 +338,24 @@ def test_calibration_makes_the_wanted_share_of_neurons_spike():
         assert abs(float(answer[f"spikes/{name}"].mean()) - wanted) < 0.03, name
     torch.manual_seed(3)
     assert torch.equal(student.synapses["conv2"].weight, SpikingSiamFCpp(config).synapses["conv2"].weight)
+
+
+@pytest.mark.parametrize("encoder", ["chip", "host"])
+def test_every_layer_that_spikes_or_runs_on_the_chip_says_what_it_is_for(encoder):
+    student = SpikingSiamFCpp(SpikingConfig(width=WIDTHS["tiny"], template=103, search=143, encoder=encoder)).eval()
+    with torch.no_grad():
+        answers = student(crops(1, 103), crops(1, 143))
+    roles = student.roles
+    spiking = {name.removeprefix("spikes/") for name in answers if name.startswith("spikes/")}
+    assert set(roles) == spiking | {"class", "centre", "box"}
+    on_chip = {layer.name for layer in to_network(student).layers}
+    first = {name for name, role in roles.items() if role.first}
+    assert first == {"template_conv1", "search_conv1"}
+    assert on_chip == (set(roles) if encoder == "chip" else set(roles) - first)
+    assert {name for name, role in roles.items() if role.part == "neck"} == {
+        f"{branch}_{part}" for branch in ("class", "box") for part in ("kernel", "map")
+    }
+    assert {name for name, role in roles.items() if role.pooling} == {name for name in roles if "_pool" in name}
+    assert set(student.module_roles) == {*student.synapses, *student.neurons}
+    assert student.module_roles["box"].branch == "box"
+    assert student.module_roles["centre"].branch == "class"
