@@ -14,8 +14,8 @@ def convert(
         Path | None,
         typer.Option(
             "--processing",
-            help="YAML file of the crops and post-processing that the weights were trained with; else what trainings of "
-            "that version had.",
+            help="YAML file of the crops and post-processing that the weights were trained with; none for what "
+            "trainings of that version had.",
             show_default=False,
         ),
     ] = None,

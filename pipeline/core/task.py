@@ -308,7 +308,7 @@ class Task(ABC):
 
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:
-        """Leave what a deployment is judged on in ``folder``; returns what that is, in a line."""
+        """Leave what a deployment is evaluated on in ``folder``; returns what that is, in a line."""
 
     @abstractmethod
     def read_samples(self, folder: Path) -> Sequence[Any]:

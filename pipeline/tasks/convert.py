@@ -20,9 +20,10 @@ from pipeline.tasks.checkpoint import MODEL, PROCESSING, TASK
 def convert_checkpoint(path: Path, processing: Path | None = None) -> str:
     """Add task and processing to a checkpoint that lacks them, in place; returns what was done, for people.
 
-    processing: YAML file of the task's pre- and post-processing; None for what trainings of that version had. The file
-    is replaced whole or not at all. Raises FormatError where it is no checkpoint of ours, ConfigError naming the keys of
-    ``processing`` that are wrong.
+    processing: YAML file of the task's pre- and post-processing; None for what trainings of that version had.
+
+    The checkpoint is replaced whole or not at all. Raises FormatError where it is none of ours, ConfigError naming the
+    keys of ``processing`` that are wrong.
     """
     tensors, metadata = read_safetensors(path)
     if MODEL not in metadata:

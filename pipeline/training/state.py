@@ -66,7 +66,8 @@ def save_state(path: Path, method: Method, learners: Sequence[Learner], step: in
     for learner in learners:
         for index, state in learner.optimiser.state_dict()["state"].items():
             prefix = f"optimiser/{learner.name}/{index}"
-            tensors |= {f"{prefix}/{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
+            kept = {k: torch.as_tensor(v).cpu().contiguous() for k, v in state.items() if v is not None}
+            tensors |= {f"{prefix}/{k}": value for k, value in kept.items()}
     architectures = {name: module.config.model_dump_json() for name, module in method.trained.items()}
     # A schedule is a function of the step, which is no part of what is saved.
     schedules = {

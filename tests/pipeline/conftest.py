@@ -41,20 +41,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline.datasets.synthetic.compose import compose
     from pipeline.datasets.synthetic.composition import CompositionSpec
     from pipeline.tasks.tracking.checkpoint import save_model
+    from pipeline.tasks.tracking.config import TrackerConfig
     from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
+    from pipeline.tasks.tracking.models.initialisation import calibrate
     from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
     from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
     from pipeline.tasks.tracking.scorer import crops_of, geometry_of
-    from pipeline.tasks.tracking.settings import settings_for
-    from pipeline.training.calibration import calibrate
 
     config = SpikingConfig(width=WIDTHS["tiny"], template=103, search=143, box_shift=1.4)
     spec = CompositionSpec(frames=2, height=96, width=128, object_size=(20, 30))
     clips = [compose(open_pictures("builtin"), spec, seed) for seed in range(8)]
     template, search = (
-        torch.cat(
-            [crops_of(cut(c.frames[0], c.boxes[0], geometry_of(config), settings_for(True, None))) for c in clips]
-        )
+        torch.cat([crops_of(cut(c.frames[0], c.boxes[0], geometry_of(config), TrackerConfig())) for c in clips])
         for cut in (template_pixels, search_pixels)
     )
     torch.manual_seed(2)

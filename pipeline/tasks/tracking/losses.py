@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.tasks.tracking.config import LossConfig
 from pipeline.tasks.tracking.crop import positions
@@ -23,15 +24,6 @@ def centreness(distances: Tensor) -> Tensor:
     least = torch.minimum(left, right) * torch.minimum(top, bottom)
     most = torch.maximum(left, right) * torch.maximum(top, bottom)
     return (least / (most + 1e-5)).clamp(0, 1).sqrt()
-
-
-def focal(logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Sigmoid focal loss of each position, unreduced."""
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    probability = torch.sigmoid(logits)
-    right = torch.where(labels > 0, probability, 1 - probability)
-    weight = torch.where(labels > 0, alpha, 1 - alpha)
-    return weight * (1 - right) ** gamma * cross_entropy
 
 
 def score_points(side: int, search: int, device: torch.device, stride: int = STRIDE) -> Tensor:
@@ -73,7 +65,7 @@ def tracking_loss(
     inside = (measured > 0).all(dim=1)
     positive = inside & positive_pair[:, None, None]
     counted = positive_pair[:, None, None] | inside
-    class_loss = focal(readout["class"][:, 0], positive.float(), config.alpha, config.gamma)
+    class_loss = sigmoid_focal_loss(readout["class"][:, 0], positive.float(), config.alpha, config.gamma)
     count = positive.sum().clamp(min=1)
     centred = inside if config.centre_on_negatives else positive
     centre_label = centreness(measured)

@@ -7,7 +7,7 @@ discriminator on score maps; hinge losses as in irfanICMLL/TorchDistiller (utils
     student         -mean D(student)
 
 The discriminator here is smaller than the one there, whose five strided layers and attention need maps of hundreds of
-rows: three convolutions with spectral norm that judge every position by its neighbourhood (ours).
+rows: three convolutions with spectral norm that score every position by its neighbourhood (ours).
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ class Adversarial(Term):
         of_teacher, of_student = both.split([len(theirs), len(ours)])
         return {
             self._opposing: self._config.discriminator_weight * discriminator_loss(of_teacher, of_student),
-            self.name: self._config.weight * student_loss(self._judged(ours)),
+            self.name: self._config.weight * student_loss(self._scores(ours)),
         }
 
     def teaches(self, loss: str) -> frozenset[str]:
         return frozenset({self.member if loss == self._opposing else self._config.student})
 
-    def _judged(self, maps: Tensor) -> Tensor:
+    def _scores(self, maps: Tensor) -> Tensor:
         """The scores of maps; the discriminator takes nothing over from this pass."""
         training = self.discriminator.training
         self.discriminator.eval()  # spectral norm has its power iteration in training alone

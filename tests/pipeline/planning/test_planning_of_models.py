@@ -19,11 +19,11 @@ from pipeline.datasets.sequence import Sequence
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
     )
     assert result.exit_code == 1, result.output  # pixels are numbers, which Loihi 1 cannot send
 
-    geometry, settings = geometry_of(student.config), settings_for(True, None)
+    geometry, settings = geometry_of(student.config), TrackerConfig()
     scorer = IntegerScorer(student)
     boxes = track(scorer, sequence.frames[:4], sequence.boxes[0], geometry, settings)
     crops = [search_pixels(sequence.frames[i], boxes[i - 1], geometry, settings) for i in (1, 2, 3)]

@@ -25,16 +25,13 @@ from pipeline.core.task import Batch
 from pipeline.datasets.errors import DataError
 from pipeline.models.safetensors_file import read_safetensors
 from pipeline.tasks import find_task
-from pipeline.tasks.temporal_pruning import prune, stage_config
 from pipeline.tasks.tracking.checkpoint import load_model, save_model, start_from
 from pipeline.tasks.tracking.config import TrainingConfig
-from pipeline.tasks.tracking.models.config import WIDTHS, SpikingConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.train import run_training
 from pipeline.training import distributed as place
 from pipeline.training import loop, schedule
 from pipeline.training.batches import batches
-from pipeline.training.config import Freeze, OptimiserConfig, RateFactor
 from pipeline.training.distributed import DistributedContext, distributed_context
 from pipeline.training.term import NamedTensors, TrainingError
 
@@ -373,83 +370,6 @@ def test_a_loss_that_names_no_tensor_is_told_which_there_are():
         NamedTensors({"student/class": torch.zeros(1), "student/box": torch.zeros(1)})["student/neck"]
 
 
-def test_the_rate_rises_in_a_line_and_falls_as_a_cosine():
-    config = OptimiserConfig(rate=0.08, first_rate=1e-6, last_rate=1e-6, warm_up=10)
-    rates = [schedule.learning_rate(step, 110, config) for step in range(110)]
-    assert rates[9] == pytest.approx(0.08)
-    assert rates[4] == pytest.approx(1e-6 + (0.08 - 1e-6) / 2)
-    assert rates[10] == pytest.approx(0.08)
-    assert rates[60] == pytest.approx(0.04, abs=1e-6)
-    assert rates[109] == pytest.approx(1e-6 + 0.08 * (1 - math.cos(math.pi / 100)) / 2, rel=1e-3)
-
-
-def test_parameters_are_frozen_and_slowed_by_name():
-    student = SpikingSiamFCpp(SpikingConfig(width=WIDTHS["tiny"]))
-    config = OptimiserConfig(
-        kind="sgd",
-        rate=1.0,
-        factors=(RateFactor(pattern=r"conv[12]\.", factor=0.1),),
-        freeze=(Freeze(pattern=r"conv3\.weight", until=0.5), Freeze(pattern=r"decoder", until=1.0)),
-    )
-    parameters = schedule.learning_parameters({"student": student})
-    assert not any("decay" in name for name in parameters), "leaks are not learned unless asked for"
-    optimiser = schedule.build_optimiser(parameters, config)
-    schedule.build_schedule(optimiser, 10, config.model_copy(update={"warm_up": 0, "rate": 0.5}))
-    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
-    assert rates[id(student.synapses["conv1"].weight)] == pytest.approx(0.05)
-    assert rates[id(student.synapses["conv3"].weight)] == 0.5
-    for step, frozen in ((4, {"conv3", "decoder"}), (5, {"decoder"})):
-        schedule.thaw(parameters, step, 10, config)
-        still = {name for name, parameter in parameters.items() if not parameter.requires_grad}
-        assert {part for part in ("conv3", "decoder", "conv4") if any(part in name for name in still)} == frozen
-
-
-@pytest.mark.parametrize(
-    ("key", "rule"), [("freeze", Freeze(pattern=r"conv6\.")), ("factors", RateFactor(pattern="^backbone", factor=2))]
-)
-def test_a_pattern_that_is_in_no_parameters_name_is_told_those_that_there_are(key, rule):
-    parameters = {"student.conv5.weight": torch.nn.Parameter(torch.zeros(1))}
-    with pytest.raises(TrainingError, match=rf"train.optimiser\.{key}: .* they are student.conv5.weight"):
-        schedule.build_optimiser(parameters, OptimiserConfig(**{key: (rule,)}))
-
-
-def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_path):
-    config = configuration(
-        tmp_path,
-        ("steps: 6", "steps: 2"),
-        ("box_shift: 1.4", "box_shift: 1.4, neurons: {learn_decays: true}"),
-        ("name: tiny", "name: tiny\npruning: {model: student, time_steps: [3, 2, 1], steps: [2, 2, 1]}"),
-    )
-    record = prune(TRACKING, config, config.pruning, tmp_path, CPU, Progress(quiet=True))
-    assert [stage["time_steps"] for stage in record] == [3, 2, 1]
-    assert all({"mean_iou", "spike_rate", "spikes_per_neuron"} <= stage.keys() for stage in record)
-    assert json.loads((tmp_path / "pruning.json").read_text()) == record
-    last = load_model(tmp_path / "T1" / "student.safetensors")
-    assert last.time_steps == 1
-    # At one step nothing teaches the leaks: they are the second stage's, and are kept.
-    before = load_file(tmp_path / "T2" / "student.safetensors")
-    assert torch.equal(last.state_dict()["neurons.conv1.voltage_decay"], before["neurons.conv1.voltage_decay"])
-    assert before["neurons.conv1.voltage_decay"] != 2048
-    assert last.config.thresholds == load_model(tmp_path / "T3" / "student.safetensors").config.thresholds
-    again = prune(TRACKING, config, config.pruning, tmp_path, CPU, Progress(quiet=True))
-    assert again == record
-
-
-def test_what_is_trained_beside_a_pruned_model_goes_on_from_the_stage_before_as_well(tmp_path):
-    config = configuration(tmp_path)
-    student = config.models["student"]
-    fixed = student.model_copy(update={"trained": False, "weights": "teacher.safetensors"})
-    models = {"student": student, "other": student, "teacher": fixed}
-    stage = stage_config(config.model_copy(update={"models": models}), "student", 7, 5, tmp_path / "T9")
-    assert {name: entry.weights for name, entry in stage.models.items()} == {
-        "student": str(tmp_path / "T9" / "student.safetensors"),
-        "other": str(tmp_path / "T9" / "other.safetensors"),
-        "teacher": "teacher.safetensors",
-    }
-    assert stage.models["student"].architecture.time_steps == 7
-    assert stage.models["other"].architecture == student.architecture
-
-
 def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp_path):
     path = unbroken / "student.safetensors"
     config = load_model(path).config
@@ -463,44 +383,3 @@ def test_a_model_is_started_from_a_checkpoint_of_its_own_kind_only(unbroken, tmp
         load_model(tmp_path / "nothing.safetensors")
     save_model(load_model(path), tmp_path / "it.safetensors")
     assert_same_weights(tmp_path / "it.safetensors", path)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "complaint"),
-    [
-        (
-            "{kind: tracking, model: student}",
-            "{kind: tracking, model: pupil}",
-            r"there is no model 'pupil', only student",
-        ),
-        ("search: 143", "search: 150", r"150 is not 7 more than a multiple of 8"),
-        ("search: 143, box_shift", "search: 143, thresholds: {conv2: 160}, box_shift", r"thresholds.conv2: is even"),
-        ("search: 143, box", "search: 143, thresholds: {conv2: 131073}, box", r"conv2: .*less than or equal to 131071"),
-        ("search: 143, box_shift", "search: 143, pixel_bits: 9, box_shift", r"pixel_bits: .*less than or equal to 8"),
-        ("search: 143, box_shift", "search: 143, correlation: {gain: 33}, box_shift", r"gain: .* multiple of 2"),
-        ("template: 103", "template: 127", r"the score map has 1 rows: make the search crop larger"),
-        ("box_shift: 1.4}", "box_shift: 1.4}\n    trained: false", r"none of them is trained"),
-        ("seed: 3", "seed: 3\npruning: {model: pupil}", r"pruning: 'pupil' is no spiking model"),
-        ("seed: 3", "seed: 3\npruning: {model: student, time_steps: [3, 3]}", r"does not descend"),
-        ("warm_up: 2", "freeze: [{pattern: '('}]", r"is no regular expression"),
-        ("kind: composed", "kind: videos", r"data.0.*videos"),
-        ("  sequences: 1", "  pictures: null", r"validation: .*has no sequences"),
-    ],
-)
-def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new, complaint):
-    with pytest.raises(ConfigError, match=rf"training.yaml: .*{complaint}"):
-        configuration(tmp_path, (old, new))
-
-
-CONFIGS = Path(__file__).parents[3] / "configs"
-TRAININGS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if "\nlosses:" in path.read_text()]
-
-
-def test_there_are_trainings_of_every_kind():
-    kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
-    assert {*kinds, "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
-
-
-@pytest.mark.parametrize("name", TRAININGS)
-def test_the_configurations_that_come_along_are_valid(name):
-    assert read_config(CONFIGS / f"{name}.yaml", TrainingConfig).name == name

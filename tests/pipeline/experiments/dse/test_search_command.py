@@ -24,10 +24,10 @@ from pipeline.experiments.dse.results import RESULTS
 from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
 from pipeline.tasks.tracking.checkpoint import load_model
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
 from pipeline.tasks.tracking.scorer import IntegerScorer, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 from sim import engine
 from sim.activity import count
 
@@ -67,7 +67,7 @@ def test_every_combination_is_a_candidate(results):
 
 def test_what_is_not_varied_tracks_and_costs_as_the_student_does(results, config, checkpoint):
     student = load_model(checkpoint)
-    network, geometry, settings = to_network(student), geometry_of(student.config), settings_for(True, None)
+    network, geometry, settings = to_network(student), geometry_of(student.config), TrackerConfig()
     bits = 8 - student.config.pixel_bits  # the chip takes the upper ones
     overlaps, joules = [], []
     for sequence in make_sequences(config.data, config.seed):

@@ -11,13 +11,12 @@ from pipeline.experiments.dse.run import run_search
 from pipeline.experiments.dse.workers import Workers
 from pipeline.planning.literature_energy import joules
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
-from pipeline.tasks.tracking.model_tracker import CONTEXT
+from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.config import SpikingConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.operations import View, work
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels
 from pipeline.tasks.tracking.scorer import crops_of, geometry_of
-from pipeline.tasks.tracking.settings import settings_for
 
 CLIP = {"sequences": 1, "composition": {"frames": 2, "height": 96, "width": 128, "object_size": [20, 30]}}
 SMALL = {"width": "tiny", "template": 103, "search": 143}
@@ -52,7 +51,7 @@ def found(tmp_path_factory):
 
 def _view(model, sequence):
     geometry = geometry_of(model.config)
-    settings = settings_for(True, None).model_copy(update={"context": CONTEXT})
+    settings = TrackerConfig()
     box = sequence.boxes[0]
     crops = (
         crops_of(cut(frame, box, geometry, settings))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from netx.errors import FormatError
 from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError
 from pipeline.datasets.catalog import BENCHMARKS
@@ -31,29 +32,65 @@ PUBLISHED = {
 }
 
 
+def given(benchmark: str | None, config: Path | None = None, stored: TrackerConfig | None = None) -> TrackerConfig:
+    return settings_for(stored or TrackerConfig(), config, benchmark, "student.safetensors")
+
+
 @pytest.mark.parametrize("benchmark", [*BENCHMARKS, None])
 def test_models_get_siamfcpps_published_constants_of_the_benchmark(benchmark):
-    settings = settings_for(True, None, benchmark)
+    settings = given(benchmark)
     assert (settings.window, settings.penalty, settings.size_rate) == PUBLISHED.get(benchmark, OTB)
     assert (settings.context, settings.smallest, settings.border) == (0.5, 10, "first")
     assert settings.zero_rim
     assert settings.whole_pixels
-    assert settings_for(False, None, benchmark) == TrackerConfig()
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("tracker: {window: 0.3}\nbenchmarks:\n  vot2018: {penalty: 0.01}\n")
-    assert settings_for(True, file, "otb100") == settings_for(True, None, "otb100").model_copy(update={"window": 0.3})
-    changed = settings_for(True, None, "vot2018").model_copy(update={"window": 0.3, "penalty": 0.01})
-    assert settings_for(True, file, "vot2018") == changed
-    assert settings_for(False, file) == TrackerConfig(window=0.3)
+    assert given("otb100", file) == given("otb100").model_copy(update={"window": 0.3})
+    changed = given("vot2018").model_copy(update={"window": 0.3, "penalty": 0.01})
+    assert given("vot2018", file) == changed
 
 
-@pytest.mark.parametrize(("config", "window"), [("s4_small", 0.23153228172839774), ("teacher_alexnet", 0.21)])
-def test_a_run_or_training_gives_its_tracker_section(config, window):
-    file = Path(__file__).parents[4] / "configs" / f"{config}.yaml"
-    assert settings_for(False, file).window == window
+def test_what_was_saved_with_a_model_stands_where_nothing_else_is_published_or_asked_for():
+    saved = TrackerConfig(window=0.4, penalty=0.2, size_rate=0.1, smallest=3, border="frame")
+    assert given(None, stored=saved) == given("otb100", stored=saved) == saved
+    vot = given("vot2018", stored=saved)
+    assert (vot.window, vot.penalty, vot.size_rate) == VOT
+    assert (vot.smallest, vot.border) == (3, "frame")
+
+
+def test_a_training_gives_its_tracker_section(tmp_path):
+    file = tmp_path / "training.yaml"
+    file.write_text("task: tracking\nname: mine\ntracker: {window: 0.3}\nlosses: []\n")
+    assert given(None, file).window == 0.3
+    file.write_text("task: tracking\nname: mine\n")
+    assert given(None, file) == TrackerConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "tracker: {context: 0.3}",
+            "student.safetensors: was trained with context = 0.5, and the configuration",
+        ),
+        ("tracker: {border: frame}", "was trained with border = first, and the configuration says frame"),
+        (
+            "benchmarks: {otb100: {whole_pixels: false}}",
+            "whole_pixels = True, and the configuration says False",
+        ),
+    ],
+)
+def test_other_crops_than_the_weights_were_trained_with_are_refused(tmp_path, text, complaint):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(FormatError) as error:
+        given("otb100", file)
+    assert complaint in str(error.value)
+    file.write_text("tracker: {context: 0.5, border: first, whole_pixels: true, zero_rim: false}")
+    assert given("otb100", file) == TrackerConfig(zero_rim=False), "the same value is no other one"
 
 
 @pytest.mark.parametrize(
@@ -69,17 +106,17 @@ def test_a_wrong_key_is_named(tmp_path, text, message):
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError) as error:
-        settings_for(True, file)
+        given(None, file)
     assert message in str(error.value)
 
 
 def test_the_command_gives_a_model_its_benchmarks_constants(monkeypatch, tmp_path):
     checkpoint = tmp_path / "teacher.safetensors"
-    save_model(SiamFCpp(SiamFCppConfig(width=WIDTHS["tiny"], template=103, search=143)), checkpoint, {})
-    given = []
+    save_model(SiamFCpp(SiamFCppConfig(width=WIDTHS["tiny"], template=103, search=143)), checkpoint)
+    asked = []
 
     def opened(name, engine, settings, weights):  # noqa: ARG001
-        given.append(settings)
+        asked.append(settings)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.tasks.tracking.trackers.open_tracker", opened)
@@ -88,7 +125,7 @@ def test_the_command_gives_a_model_its_benchmarks_constants(monkeypatch, tmp_pat
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
         cli.main()
-    assert given == [settings_for(True, None, "vot2018")]
+    assert asked == [given("vot2018")]
 
 
 SIDES = Geometry(127, 303, 8, 8)
@@ -164,7 +201,7 @@ def test_crops_and_boxes_are_those_of_the_published_loop(benchmark):
     frames = frames.reshape(6, 180, 240, 3)
     box = np.array([150.0, 60, 37, 22])
     network, published = Random(), Published(frames[0], box)
-    tracker = Siamese(network, SIDES, settings_for(True, None, benchmark))
+    tracker = Siamese(network, SIDES, given(benchmark))
     window, penalty, rate = PUBLISHED[benchmark]
     tracker.start(frames[0], box)
     expected = [published.crop(frames[0], 127)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchvision.ops import sigmoid_focal_loss as focal
 
 from netx import Range
 from pipeline.core.boxes import iou
@@ -19,8 +20,9 @@ from pipeline.tasks.tracking.crop import (
     to_crop,
     to_pixels,
 )
-from pipeline.tasks.tracking.losses import box_iou, centreness, distances_to_sides, focal, tracking_loss
+from pipeline.tasks.tracking.losses import centreness, tracking_loss
 from pipeline.tasks.tracking.predictor import Geometry, ScoreMap, track
+from pipeline.training.distillation.dense_boxes import box_iou, distances_to_sides
 
 GEOMETRY = Geometry(template=48, search=128, stride=4, pixel_bits=5)
 

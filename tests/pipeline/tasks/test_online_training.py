@@ -1,0 +1,125 @@
+"""Whole trainings of two models and a discriminator, each with an optimiser of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from netx.errors import FormatError
+from pipeline.core.config import ConfigError, parse_config
+from pipeline.core.progress import Progress
+from pipeline.models.safetensors_file import read_safetensors
+from pipeline.tasks import find_task
+from pipeline.tasks.tracking.config import TrainingConfig
+from pipeline.tasks.train import run_training
+from pipeline.training.distributed import DistributedContext
+
+CPU = DistributedContext(torch.device("cpu"))
+SIDES = {"template": 103, "search": 143, "box_shift": 1.4}
+CLIP = {"height": 96, "width": 128, "object_size": [20, 30]}
+PAIR = {
+    "task": "tracking",
+    "name": "pair",
+    "models": {
+        "teacher": {"architecture": {"kind": "siamfcpp", "width": "tiny", **SIDES}},
+        "student": {"architecture": {"kind": "spiking", "width": "tiny", **SIDES}},
+    },
+    "losses": [
+        {"kind": "tracking", "model": "teacher"},
+        {"kind": "tracking", "model": "student"},
+        {"kind": "class_kd", "student": "student", "teacher": "teacher", "detach_teacher": False},
+        {"kind": "adversarial", "student": "student", "teacher": "teacher", "channels": 4},
+    ],
+    "learners": {
+        "teacher": {"members": ["teacher"], "optimiser": {"kind": "sgd", "rate": 0.01, "warm_up": 1}},
+        "opponent": {"members": ["losses.student/adversarial"], "every": 2},
+    },
+    "data": [{"kind": "composed", "clips": 3, "composition": {"frames": 3, **CLIP}}],
+    "train": {"steps": 5, "batch": 2, "save_every": 1, "log_every": 1, "workers": 0},
+    "validation": {"sequences": 1, "composition": {"frames": 3, **CLIP}},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Sums in another order are other sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pair(**changes: object) -> TrainingConfig:
+    return parse_config({**PAIR, **changes}, TrainingConfig, "it")
+
+
+def trained(folder: Path, config: TrainingConfig) -> None:
+    run_training(find_task("tracking"), config, folder, CPU, Progress(quiet=True))
+
+
+def test_two_models_and_a_discriminator_that_were_killed_go_on_to_the_weights_of_an_unbroken_training(tmp_path):
+    trained(tmp_path / "unbroken", pair())
+    lines = [json.loads(line) for line in (tmp_path / "unbroken" / "log.jsonl").read_text().splitlines()]
+    of_steps = [line for line in lines if "rate" in line]
+    assert len(of_steps) == 5
+    assert all(
+        {"rate/teacher", "rate/opponent", "student/adversarial_discriminator"} <= line.keys() for line in of_steps
+    )
+    assert (tmp_path / "unbroken" / "teacher.safetensors").exists()
+    (tmp_path / "training.yaml").write_text(yaml.safe_dump(PAIR))
+    command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    state = tmp_path / "pair" / "state.safetensors"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert int(read_safetensors(state)[1]["step"]) < 5
+    trained(tmp_path / "pair", pair())
+    for name in ("student", "teacher", "state"):
+        ours, theirs = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("pair", "unbroken"))
+        assert ours.keys() == theirs.keys()
+        assert [key for key, value in ours.items() if not torch.equal(value, theirs[key])] == []
+
+
+def test_a_state_of_the_older_format_is_told_in_one_message(tmp_path):
+    save_file(
+        {"model/student/x": torch.zeros(1), "optimiser/0/step": torch.zeros(1)},
+        tmp_path / "state.safetensors",
+        {"step": "2", "fingerprint": "[{}, []]", "architectures": "{}"},
+    )
+    with pytest.raises(FormatError, match=r"state.safetensors: is a training's state in an older format") as error:
+        trained(tmp_path, pair())
+    assert "move the file away to train afresh" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("learners", "complaint"),
+    [
+        ({"main": {"members": ["teacher"]}}, r"learners: 'main' is no name for one"),
+        ({"a": {"members": ["master"]}}, r"learners.a.members: 'master' is no model that is trained"),
+        ({"a": {"members": []}}, r"learners.a.members"),
+        ({"a": {"members": ["teacher"], "every": 0}}, r"learners.a.every"),
+    ],
+)
+def test_learners_that_cannot_be_meant_are_refused_with_the_key(learners, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        pair(learners=learners)
+
+
+def test_a_loss_that_teaches_a_teacher_which_is_not_trained_is_refused():
+    models = {**PAIR["models"], "teacher": {**PAIR["models"]["teacher"], "trained": False, "weights": "it"}}
+    with pytest.raises(ConfigError, match=r"class_kd teaches 'teacher', which is not trained"):
+        pair(models=models, losses=PAIR["losses"][1:3], learners={})
