@@ -165,11 +165,12 @@ def test_terms_are_those_of_each_place_that_was_trained_on():
         [
             {"kind": "video", "root": "${MONOSPIKE_DATA}/tracking/train"},
             {"kind": "voc", "root": "/elsewhere/detection/train/raccoon"},
-            {"kind": "photos", "root": "/home/own"},
+            {"kind": "photos", "root": "/home/own/photos"},
+            {"kind": "photos", "root": "${MONOSPIKE_DATA}/photos"},
             {"kind": "composed", "pictures": "builtin"},
         ]
     )
-    assert [one["terms"].split(" ")[0] for one in found] == ["no", "MIT", "unknown;", "CC"]
+    assert [one["terms"].split(" ")[0] for one in found] == ["no", "MIT", "unknown;", "non-commercial", "CC"]
 
 
 def test_models_are_known_by_name(installed):
