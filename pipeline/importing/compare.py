@@ -119,10 +119,10 @@ def _other_reset(imported: Imported) -> Mapping[str, Rules] | None:
     """The rules with the other kind of reset, where the float graph has one that is to be held against it."""
     if any(rules.soft for rules in imported.rules.values()):
         return {name: replace(rules, reset="zero") for name, rules in imported.rules.items()}
-    if not imported.reset_open:
+    if not imported.reset_assumed:
         return None
     return {
-        name: replace(rules, reset="subtract") if name in imported.reset_open else rules
+        name: replace(rules, reset="subtract") if name in imported.reset_assumed else rules
         for name, rules in imported.rules.items()
     }
 

@@ -20,7 +20,7 @@ _TITLES = ("layer", "kind", "rate", "integer", "error", "agree", "weights", "dec
 EQUATIONS = (
     "The float reference runs the graph node by node in double precision with a forward Euler step: "
     "i += dt/tau_syn (w_in x - i), v += dt/tau_mem (v_leak - v + r i) with the new i, spike where v > v_threshold, "
-    "then v = v_reset; IF and I add r x at each step. This is what norse 1.1.0 computes of the files that it reads, and "
+    "then v = v_reset; IF and I add r x at each step. This is what norse 1.1.0 computes of files that it reads, and "
     "what snnTorch 1.0.0 writes its decays for. Feedback carries the spikes of the step before; states start at zero."
 )
 
@@ -165,8 +165,8 @@ def _reset_note(imported: Imported, comparison: Comparison) -> list[str]:
             f"That alone, in exact numbers, keeps the spikes in {shares} of neurons and frames"
         ]
     nodes = imported.graph.nodes
-    absent = [name for name in imported.reset_open if "v_reset" not in nodes[name].values]
-    names = ", ".join(imported.reset_open)
+    absent = [name for name in imported.reset_assumed if "v_reset" not in nodes[name].values]
+    names = ", ".join(imported.reset_assumed)
     if absent:
         return [
             f"v_reset is not in the file for {', '.join(absent)}: they are reset to 0, as nir 1.0.8 and "

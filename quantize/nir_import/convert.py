@@ -58,7 +58,7 @@ class Imported:
 
     graph: what was imported, with inputs where it had none. dt: seconds, and where that is from. calibration: its
     frames as both sides read them. outputs: for each output of the network the node of the graph that it stands for.
-    reset_open: nodes with memory of which neither the file nor the user says that they do not subtract their threshold;
+    reset_assumed: nodes with memory of which neither the file nor the user says that they do not subtract their threshold;
     they are reset. reading: the framework as whose file it was read. rules: by name of node, what the reference does.
     """
 
@@ -70,7 +70,7 @@ class Imported:
     calibration: Calibration
     outputs: Mapping[str, str]
     notes: tuple[str, ...]
-    reset_open: tuple[str, ...] = ()
+    reset_assumed: tuple[str, ...] = ()
     reading: Reading | None = None
     rules: Mapping[str, Rules] = field(default_factory=dict)
     ties_chosen: bool = False
@@ -138,7 +138,7 @@ def _imported(
     outputs = {names[name]: name for name in floats.outputs}
     renamed = replace_names(calibration, names)
     notes = (*graph.notes, *_shape_notes(graph, sizes), *_notes(graph, floats))
-    still_open = _reset_open(graph, floats) if reading is None and choices.reset is None else ()
+    still_open = _reset_assumed(graph, floats) if reading is None and choices.reset is None else ()
     return Imported(
         network, graph, step, step_source, tuple(reports), renamed, outputs, notes, still_open, reading, rules,
         choices.fires_at_threshold is not None,
@@ -319,7 +319,7 @@ def _shape_notes(graph: NirGraph, sizes: Mapping[str, Sizes]) -> tuple[str, ...]
     )
 
 
-def _reset_open(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
+def _reset_assumed(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
     """The neurons whose voltage outlives a step, and of which the file says no more than NIR fills in by itself: no
     ``v_reset`` until nir 1.0.5, and zeros since, whatever the writer's neurons do."""
     return tuple(
