@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netx.bundle import load
-from netx.export import READERS, export
+from netx.export import READERS, export, usage
 
 Reader = Enum("Reader", {name: name for name in READERS}, type=str)  # type: ignore[misc]
 
@@ -19,9 +19,11 @@ def export_command(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .net or .nir file, or a folder for several chains.")],
     reader: Annotated[Reader, typer.Option("--for", help="Who is to read it.")],
 ) -> None:
-    """Write a network for lava-dl (.net), norse, snnTorch or sinabs (.nir), so that it gives the same spikes there.
+    """Write a network for lava-dl (.net), norse, snnTorch, sinabs or spikingjelly (.nir), with the same spikes there.
 
     What the reader cannot run is refused, all at once and in its name; nothing is written then.
     """
-    export(load(source), target, reader.value)
-    typer.echo(f"{target}: for {reader.value}")
+    network = load(source)
+    export(network, target, reader.value)
+    said = usage(network, reader.value)
+    typer.echo(f"{target}: for {said['reader']}: {said['call']}; frames {said['frames']}")

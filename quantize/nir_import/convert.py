@@ -58,8 +58,9 @@ class Imported:
 
     graph: what was imported, with inputs where it had none. dt: seconds, and where that is from. calibration: its
     frames as both sides read them. outputs: for each output of the network the node of the graph that it stands for.
-    reset_assumed: nodes with memory of which neither the file nor the user says that they do not subtract their threshold;
-    they are reset. reading: the framework as whose file it was read. rules: by name of node, what the reference does.
+    reset_assumed: nodes with memory of which neither the file nor the user says that they do not subtract their
+    threshold; they are reset. reading: the framework as whose file it was read. rules: by name of node, what the
+    reference does. ties_chosen: whether the user has said what happens at the threshold.
     """
 
     network: Network
@@ -224,8 +225,8 @@ def _frame_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.N
         stored = stored_shape(graph.nodes[name])
         if stored is not None:
             sizes[name] = frame_shape(graph, name, stored) if len(stored) <= MOST_AXES else stored
-        elif name in frames:
-            sizes[name] = np.shape(frames[name])[1:]
+        elif name in frames and len(np.shape(frames[name])) <= MOST_AXES:
+            sizes[name] = frame_shape(graph, name, np.shape(frames[name])[1:])
         else:
             problems.add(name, "Input", "the file does not say its shape, and there are no frames for it")
     problems.stop_if_any()
@@ -247,7 +248,7 @@ def _in_own_shapes(calibration: Calibration, sizes: Mapping[str, Sizes], shapes:
     floats = {}
     for name, values in calibration.floats.items():
         own = sizes[name] if math.prod(sizes[name]) == shapes[name].size else tuple(shapes[name])
-        while len(own) > 1 and own[0] == 1 and len(own) != 3:
+        while len(own) > 3 and own[0] == 1:
             own = own[1:]
         floats[name] = values.reshape(*values.shape[:2], *own)
     return replace(calibration, floats=floats)

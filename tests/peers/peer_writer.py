@@ -5,6 +5,7 @@ leaves ``net.nir`` and ``net.npz`` in FOLDER: frames (frame, ...), and under ``s
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -33,7 +34,7 @@ def in_spikingjelly(make, dt=1e-4, shape=(8,), layers=None):
 
     if layers is None:
         layers = []
-        for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+        for before, after in pairwise(SIZES):
             linear = layer.Linear(before, after, bias=False)
             linear.weight.data = torch.from_numpy(weights(after, before))
             layers += [linear, make()]
@@ -99,7 +100,7 @@ def in_norse(cell, dt=None, gain=1.0):
     import torch
 
     layers = []
-    for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for before, after in pairwise(SIZES):
         linear = torch.nn.Linear(before, after)
         linear.weight.data, linear.bias.data = torch.from_numpy(gain * weights(after, before)), torch.zeros(after)
         layers += [linear, cell(after)]
@@ -156,7 +157,7 @@ def in_snntorch(make, low=-0.25, high=0.75):
     import torch
 
     layers = []
-    for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for before, after in pairwise(SIZES):
         linear = torch.nn.Linear(before, after)
         linear.weight.data, linear.bias.data = torch.from_numpy(weights(after, before, low, high)), torch.zeros(after)
         layers += [linear, make(after)]
@@ -212,7 +213,7 @@ def in_sinabs(make, shape=(8,), layers=None):
 
     if layers is None:
         layers = []
-        for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+        for before, after in pairwise(SIZES):
             linear = torch.nn.Linear(before, after)
             linear.weight.data, linear.bias.data = torch.from_numpy(weights(after, before)), torch.zeros(after)
             layers += [linear, make(after)]
@@ -270,7 +271,7 @@ def rockpool():
     from rockpool.nn.modules.torch.nir import to_nir
 
     layers = []
-    for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for before, after in pairwise(SIZES):
         linear = LinearTorch((before, after), weight=torch.from_numpy(weights(after, before, -0.03, 0.09).T.copy()))
         layers += [linear, LIFTorch(after, tau_mem=torch.tensor(0.02), tau_syn=torch.tensor(0.01), dt=1e-3)]
     net = Sequential(*layers)
@@ -289,7 +290,7 @@ def in_mlx(make, high=0.75):
     import mlxsnn
 
     layers = []
-    for number, (before, after) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+    for number, (before, after) in enumerate(pairwise(SIZES)):
         linear = nn.Linear(before, after, bias=False)
         linear.weight = mx.array(weights(after, before, high=high))
         layers += [(f"fc{number}", linear), (f"n{number}", make())]
@@ -342,7 +343,7 @@ def in_spyx(make, high=0.75, recurrent=False):
 
     rngs = nnx.Rngs(0)
     layers = []
-    for before, after in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for before, after in pairwise(SIZES):
         linear = nnx.Linear(before, after, use_bias=False, rngs=rngs)
         linear.kernel[...] = jnp.array(weights(after, before, high=high).T)
         layers += [linear, make((after,), rngs)]
