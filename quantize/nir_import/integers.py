@@ -185,7 +185,9 @@ def _finer(
     best = made
     for weight_exponent in range(1, _MOST_EXPONENT + 1):
         neuron = best[1].neuron
-        if plan.memoryless or not plan.dense or not isinstance(neuron, LIF) or abs(neuron.threshold) >= _FINE_THRESHOLD:
+        if plan.memoryless or not plan.dense or not isinstance(neuron, LIF):
+            break
+        if abs(neuron.threshold) + plan.fires_at >= _FINE_THRESHOLD:
             break
         finer = _attempt(builder, plan, name, source, exponent, weight_exponent, most_bias)
         if finer is None or not finer[0].headroom.proven:

@@ -173,7 +173,7 @@ def _padded(conv: op.Conv, how: str) -> op.Conv:
         return conv
     if how != "same" or conv.stride != (1, 1):
         raise CannotError(f"its padding is {how!r} at stride {conv.stride}")
-    op.check_reach(conv)
+    op.check_reach(conv, conv.dilation)
     total = [(size - 1) * step for size, step in zip(conv.weight.shape[2:], conv.dilation, strict=True)]
     # Where both sides get as many zeros the kernel stays as it is. Else a zero in front of it takes the place of the
     # one that is missing in front of the values, which is that near only without dilation.

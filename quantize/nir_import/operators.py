@@ -272,19 +272,14 @@ def undilated(conv: Conv, axes: tuple[int, ...] = (0, 1)) -> Conv:
     steps = (conv.dilation[0] if 0 in axes else 1, conv.dilation[1] if 1 in axes else 1)
     if steps == (1, 1):
         return conv
-    weight = np.zeros(_undilated_shape(conv, steps))
+    weight = np.zeros(check_reach(conv, steps))
     weight[:, :, :: steps[0], :: steps[1]] = conv.weight
-    return Conv(
-        weight, conv.stride, conv.padding, (conv.dilation[0] // steps[0], conv.dilation[1] // steps[1]), conv.groups
-    )
+    return replace(conv, weight=weight, dilation=(conv.dilation[0] // steps[0], conv.dilation[1] // steps[1]))
 
 
-def check_reach(conv: Conv) -> None:
-    """Raises CannotError where a kernel reaches so far that frames padded for it would be too large."""
-    _undilated_shape(conv, conv.dilation)
-
-
-def _undilated_shape(conv: Conv, steps: Pair) -> tuple[int, int, int, int]:
+def check_reach(conv: Conv, steps: Pair) -> tuple[int, int, int, int]:
+    """The weights' shape with zeros between them instead of a dilation of ``steps``. Raises CannotError where they reach
+    so far that these, or frames padded for them, would be too large."""
     out, ins, height, width = conv.weight.shape
     tall, wide = (height - 1) * steps[0] + 1, (width - 1) * steps[1] + 1
     _check_size(out * ins * tall * wide, "without dilation it", _MAX_SCRATCH)

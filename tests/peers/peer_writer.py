@@ -27,7 +27,7 @@ def weights(rows, columns, low=-0.25, high=0.75):
 # spikingjelly 2.0.0
 
 
-def in_spikingjelly(make, dt=1e-4, shape=(8,), layers=None):
+def in_spikingjelly(make, dt=1e-4, shape=SIZES[:1], layers=None):
     import torch
     from spikingjelly.activation_based import functional, layer
     from spikingjelly.activation_based.nir_exchange import export_to_nir
@@ -105,14 +105,14 @@ def in_norse(cell, dt=None, gain=1.0):
         linear.weight.data, linear.bias.data = torch.from_numpy(gain * weights(after, before)), torch.zeros(after)
         layers += [linear, cell(after)]
     net = n.SequentialState(*layers)
-    frames = drawn_frames(8)
+    frames = drawn_frames(SIZES[0])
     state, spikes = None, []
     with torch.no_grad():
         for frame in torch.from_numpy(frames):
             out, state = net(frame[None], state)
             spikes.append(out[0].numpy())
     kwargs = {} if dt is None else {"dt": dt}
-    return n.to_nir(net, torch.zeros(1, 8), **kwargs), frames, np.stack(spikes)
+    return n.to_nir(net, torch.zeros(1, SIZES[0]), **kwargs), frames, np.stack(spikes)
 
 
 def norse_lif_cell(dt=None):
@@ -162,10 +162,10 @@ def in_snntorch(make, low=-0.25, high=0.75):
         linear.weight.data, linear.bias.data = torch.from_numpy(weights(after, before, low, high)), torch.zeros(after)
         layers += [linear, make(after)]
     net = torch.nn.Sequential(*layers)
-    frames = drawn_frames(8)
+    frames = drawn_frames(SIZES[0])
     with torch.no_grad():
         spikes = np.concatenate([net(torch.from_numpy(frame[None])).numpy() for frame in frames])
-    return exporter.export_to_nir(net, torch.zeros(1, 8), ignore_dims=[0]), frames, spikes
+    return exporter.export_to_nir(net, torch.zeros(1, SIZES[0]), ignore_dims=[0]), frames, spikes
 
 
 def snntorch_neuron(kind, size, **more):
@@ -206,7 +206,7 @@ def snntorch_synaptic_zero_at_once():
 # sinabs 3.1.3
 
 
-def in_sinabs(make, shape=(8,), layers=None):
+def in_sinabs(make, shape=SIZES[:1], layers=None):
     import nirtorch
     import sinabs.nir
     import torch
@@ -275,7 +275,7 @@ def rockpool():
         linear = LinearTorch((before, after), weight=torch.from_numpy(weights(after, before, -0.03, 0.09).T.copy()))
         layers += [linear, LIFTorch(after, tau_mem=torch.tensor(0.02), tau_syn=torch.tensor(0.01), dt=1e-3)]
     net = Sequential(*layers)
-    frames = drawn_frames(8)
+    frames = drawn_frames(SIZES[0])
     with torch.no_grad():
         spikes, _, _ = net(torch.from_numpy(frames[None]))
     return to_nir(net, torch.from_numpy(frames[None])), frames, spikes[0].numpy()
@@ -294,7 +294,7 @@ def in_mlx(make, high=0.75):
         linear = nn.Linear(before, after, bias=False)
         linear.weight = mx.array(weights(after, before, high=high))
         layers += [(f"fc{number}", linear), (f"n{number}", make())]
-    frames = drawn_frames(8)
+    frames = drawn_frames(SIZES[0])
     states = {name: module.init_state(1, size) for (name, module), size in zip(layers[1::2], SIZES[1:], strict=True)}
     spikes = []
     for frame in frames:
@@ -305,7 +305,7 @@ def in_mlx(make, high=0.75):
             else:
                 values = module(values)
         spikes.append(np.array(values)[0])
-    return mlxsnn.export_to_nir(layers, input_shape=(8,)), frames, np.stack(spikes)
+    return mlxsnn.export_to_nir(layers, input_shape=SIZES[:1]), frames, np.stack(spikes)
 
 
 def mlx_leaky():
@@ -350,9 +350,9 @@ def in_spyx(make, high=0.75, recurrent=False):
         if recurrent:
             layers[-1].recurrent_w[...] = jnp.array(weights(after, after, -0.3, 0.2))
     net = spyx.nn.Sequential(*layers)
-    frames = drawn_frames(8)
+    frames = drawn_frames(SIZES[0])
     spikes, _ = spyx.nn.run(net, jnp.array(frames[:, None]))
-    size, last = {"input": np.array([8])}, {"output": np.array([SIZES[-1]])}
+    size, last = {"input": np.array(SIZES[:1])}, {"output": np.array([SIZES[-1]])}
     return spyx.nir.to_nir(net, size, last), frames, np.array(spikes)[:, 0]
 
 
