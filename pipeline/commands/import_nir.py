@@ -52,7 +52,7 @@ class InputGain(str, Enum):
 
 
 def import_nir(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nir file of snnTorch, norse, sinabs or any other.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nir file, whoever wrote it.")],
     calibrate: Annotated[
         Path,
         typer.Option(

@@ -278,8 +278,8 @@ def undilated(conv: Conv, axes: tuple[int, ...] = (0, 1)) -> Conv:
 
 
 def check_reach(conv: Conv, steps: Pair) -> tuple[int, int, int, int]:
-    """The weights' shape with zeros between them instead of a dilation of ``steps``. Raises CannotError where they reach
-    so far that these, or frames padded for them, would be too large."""
+    """The weights' shape with zeros between them instead of a dilation of ``steps``. Raises CannotError where they
+    reach so far that these, or frames padded for them, would be too large."""
     out, ins, height, width = conv.weight.shape
     tall, wide = (height - 1) * steps[0] + 1, (width - 1) * steps[1] + 1
     _check_size(out * ins * tall * wide, "without dilation it", _MAX_SCRATCH)

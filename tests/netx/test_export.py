@@ -54,8 +54,8 @@ def test_sinabs_gets_neurons_that_it_can_read_and_others_leaky_ones(tmp_path):
 
 
 def test_parameters_are_those_with_which_a_readers_defaults_are_right(tmp_path):
-    """norse steps by 1e-3 s, spikingjelly by 1e-4 s with r = 1 / dt, and nir 1.0.4, beside sinabs, takes no v_reset, nor
-    metadata in a Conv2d."""
+    """norse steps by 1e-3 s, spikingjelly by 1e-4 s with r = 1 / dt. nir 1.0.4, which sinabs wants, takes no v_reset,
+    and no metadata in a Conv2d."""
     stored = {}
     for reader in ("norse", "snntorch", "sinabs", "spikingjelly"):
         export(chain(LIF(1)), tmp_path / f"{reader}.nir", reader)

@@ -138,10 +138,8 @@ def test_a_silent_or_saturated_network_is_no_success(threshold: float, what: str
 
 
 def test_a_sound_import_passes_as_strict(tmp_path: Path) -> None:
-    assert "WARNING" not in run(
-        PEER, "--calibrate", frames_of(PEER, tmp_path), "--out", tmp_path / "out", "--from", "snntorch", "--reset", "zero",
-        "--strict",
-    )  # fmt: skip
+    how = ("--from", "snntorch", "--reset", "zero", "--strict")
+    assert "WARNING" not in run(PEER, "--calibrate", frames_of(PEER, tmp_path), "--out", tmp_path / "out", *how)
 
 
 def test_a_reset_that_subtracts_is_run_by_the_reference_and_its_cost_in_integers_is_said(tmp_path: Path) -> None:
