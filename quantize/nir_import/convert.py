@@ -94,10 +94,14 @@ def import_graph(
     if dt is not None and (not np.isfinite(dt) or dt <= 0):
         raise NetworkError(f"dt is {dt}: expected a positive number of seconds")
     reading = None if writer is None else READINGS[writer]
-    step, step_source = time_step(graph, dt, None if reading is None else reading.step(graph))
-    hints = _hints(graph, step, step_source) if reading is None else ()
+    with np.errstate(
+        divide="ignore", invalid="ignore", over="ignore"
+    ):  # parameters that are no times are refused later
+        step, step_source = time_step(graph, dt, None if reading is None else reading.step(graph))
+        hints = _hints(graph, step, step_source) if reading is None else ()
+        meant = _as_meant(graph, reading, choices, step)
     try:
-        imported = _imported(_as_meant(graph, reading, choices, step), frames, step, step_source, reading, choices)
+        imported = _imported(meant, frames, step, step_source, reading, choices)
     except NirImportError as error:
         raise NirImportError(graph.path, error.problems, hints) from None
     return replace(imported, notes=(*imported.notes, *hints))
@@ -301,7 +305,7 @@ def _hints(graph: NirGraph, dt: float, source: str) -> tuple[str, ...]:
         name
         for name, node in graph.nodes.items()
         for tau in ("tau", "tau_mem", "tau_syn")
-        if tau in node.values and dt / float(np.min(values_of(node, tau))) < _FEW_STEPS
+        if tau in node.values and float(np.min(values_of(node, tau))) > dt / _FEW_STEPS
     ]
     if slow and not source.startswith("as asked") and not any("in steps" in mark for mark in found):
         found.append(

@@ -37,9 +37,6 @@ _BITS_FOR_PROOF = 2
 """Bits of the weights that are given up so that the voltage, too, is proven to stay within 24 bits. Beyond that it may
 saturate, which engine and Lava do alike; the current, which would wrap, is always proven."""
 
-_BITS_FOR_BIAS = 3
-"""And so many at most for a bias that the chip holds in its 13 bits; Lava's 16 are taken beyond, with a note."""
-
 
 @dataclass(frozen=True)
 class Rounded:
@@ -130,11 +127,9 @@ def _rounded(builder: Builder, plan: Folded, name: str, source: str) -> tuple[Ro
     if largest != 0 and not _TINIEST < largest < 1 / _TINIEST:
         raise CannotError(f"its largest weight, joined to what it reads, is {largest:.3g}: beyond double precision")
     start = int(np.floor(np.log2(_MANTISSA / largest))) if largest > 0 else 0
+    # The chip's 13 bits of a bias cost the weights three at most that Lava's 16 would leave them.
     found = _searched(builder, plan, name, source, start, limits.LOIHI_BIAS_MAX)
-    if plan.drive.any() and (found is None or found[0].exponent < start):
-        wide = _searched(builder, plan, name, source, start, limits.BIAS_MAX)
-        if found is None or (wide is not None and wide[0].exponent - found[0].exponent > _BITS_FOR_BIAS):
-            found = wide
+    found = found or _searched(builder, plan, name, source, start, limits.BIAS_MAX)
     if found is None:
         what = "its bias" if plan.threshold is None else f"a threshold of {plan.threshold:.6g}"
         raise CannotError(f"its largest weight of {largest:.3g} leaves no head-room for {what} and 24 bits")

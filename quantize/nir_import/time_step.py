@@ -55,8 +55,7 @@ def one_number(graph: NirGraph, of: Callable[[Float, Float], Float]) -> float | 
             tau, r = values_of(node, "tau_mem" if node.kind.startswith("Cuba") else "tau"), values_of(node, "r")
             if tau.size not in (1, r.size) and r.size != 1:
                 return None
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                found.append(np.ravel(of(tau.ravel(), r.ravel())))
+            found.append(np.ravel(of(tau.ravel(), r.ravel())))
     return _round(np.concatenate(found), graph) if found else None
 
 
@@ -74,8 +73,7 @@ def _round(values: Float, graph: NirGraph) -> float | None:
 def rate_of(graph: NirGraph, strict: bool = True) -> tuple[float, str] | None:
     """The step at which every gain is that of what arrives whole, tau / r or 1 / r of IF, and how it shows; None where
     there is none, or where all gains are one, which is no rate. strict: that no gain is one where another is not."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rates = [1 / values_of(node, "r").ravel() for node in graph.nodes.values() if node.kind == "IF"]
+    rates = [1 / values_of(node, "r").ravel() for node in graph.nodes.values() if node.kind == "IF"]
     rates = [rate for rate in rates if not np.allclose(rate, 1)]
     in_time = [node for node in graph.nodes.values() if node.kind in NODES_IN_TIME]
     if not all(_is_one(node) for node in in_time):

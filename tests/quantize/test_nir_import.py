@@ -221,7 +221,7 @@ def test_biases_are_mantissas_of_13_bits(bias: float, tau: float, at: float, lea
 
 
 def test_a_bias_beyond_13_bits_at_any_scale_is_said_with_what_to_do(tmp_path: Path) -> None:
-    graph = chain((6,), nir.Affine(np.full((5, 6), 2.0**-9), np.full(5, 0.5)), threshold(5, at=0.505))
+    graph = chain((6,), nir.Affine(np.full((5, 6), 2.0**-9), np.full(5, 40.0)), threshold(5, at=40.005))
     [layer] = imported(graph, spikes(20, 6), tmp_path).layers
     [note] = layer.rounded.notes
     assert "bits, and the chip has 13 (map refuses it)" in note

@@ -6,6 +6,7 @@ framework's exporter wrote. The spikes of the second layer were computed by the 
 frameworks themselves about larger networks.
 """
 
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from netx import LIF
 from netx.nir_graph import read_graph
-from quantize.nir_import import NO_CHOICES, Choices, Imported, NirImportError, Writer, import_graph, run_float
+from quantize.nir_import import NO_CHOICES, WRITERS, Choices, Imported, NirImportError, Writer, import_graph, run_float
 from sim import engine
 
 STEPS = 16
@@ -206,6 +207,19 @@ def test_spikes_that_are_sent_late_reach_the_next_layer_of_integers_late(tmp_pat
     assert 0.1 < late.mean() < 0.9
     assert not late[0].any()
     assert np.array_equal(integers(result)[:-1], late[1:])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("writer", [None, *WRITERS])
+@pytest.mark.parametrize(("tau", "r"), [(0.0, 1.0), (-1e-3, 2.0), (1e-3, 0.0), (1e300, 1e-300), (1e-300, 1e300)])
+def test_parameters_that_mean_nothing_are_refused_or_read_but_never_crash(
+    writer: Writer | None, tau: float, r: float, tmp_path: Path
+) -> None:
+    graph = chain(nir.Linear(np.eye(4)), nir.LIF(*(np.full(4, value) for value in (tau, r, 0.0, 1.0))))
+    with suppress(NirImportError):
+        result = imported(tmp_path, graph, writer=writer)
+        assert tau >= 0
+        assert len(reference(result)) == STEPS
 
 
 MARKS = {
