@@ -12,6 +12,8 @@ CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/cli/test_simula
 
 # Readers of NIR, and NeuroBench, that want other versions of what we use: only their tests run there.
 PEERS := .venv-peers
+# And those of them that want a newer Python: spikingjelly, spyx and mlx-snn.
+PEERS_NEW := .venv-peers-new
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
@@ -38,14 +40,26 @@ $(CORE)/.ready: pyproject.toml constraints.txt
 	$(CORE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-# What norse, snnTorch and sinabs make of our .nir files; sinabs asks for an old nir and a chip's driver it does not need.
+# What other frameworks make of our .nir files, and we of theirs. sinabs and rockpool ask for an old nir, which stands
+# apart, and for a chip's driver that they do not need here.
 peers: $(READY) $(PEERS)/.ready
+	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then $(MAKE) $(PEERS_NEW)/.ready NEW_PYTHON="$$python"; \
+	else echo "skipped: spikingjelly, spyx and mlx-snn want Python 3.11 or 3.12"; fi
 	$(BIN)/python -m pytest tests/peers
+
+$(PEERS_NEW)/.ready: peers-new.txt | $(READY)
+	"$(NEW_PYTHON)" -m venv $(PEERS_NEW)
+	$(PEERS_NEW)/bin/python -m pip install --quiet --disable-pip-version-check -r peers-new.txt
+	$(PEERS_NEW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps spikingjelly==2.0.0
+	@touch $@
 
 $(PEERS)/.ready: peers.txt constraints.txt | $(READY)
 	$(BIN)/python -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r peers.txt
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3 neurobench==2.3.0
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps sinabs==3.1.3 rockpool==3.1.0 \
+		neurobench==2.3.0
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PEERS)/own-nir \
+		nir==1.0.4 nirtorch==2.0.2
 	@touch $@
 
 # SANA-FE (GPL: never imported by the package), nengo-loihi and NeuroBench are asked whether they still say what our
@@ -82,4 +96,4 @@ $(READY): pyproject.toml constraints.txt scripts/find-python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE) $(PEERS) $(ORACLES) build dist *.egg-info runs
+	rm -rf $(VENV) $(CORE) $(PEERS) $(PEERS_NEW) $(ORACLES) build dist *.egg-info runs

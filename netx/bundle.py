@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from netx.chain import Chain, chain_network, chains, check_plain, glue
@@ -46,16 +47,22 @@ class Part:
     layers: tuple[str, ...]
 
 
-def save(network: Network, path: Path, format: FileFormat = "net", neurons: NeuronKind = "LIF") -> None:
+def save(
+    network: Network,
+    path: Path,
+    format: FileFormat = "net",
+    neurons: NeuronKind = "LIF",
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write ``network`` to one file where ``path`` ends in ``.net`` or ``.nir``, to a folder of ``format`` otherwise.
 
-    neurons: see ``write_nir``. The file or folder appears whole or not at all; one that ``save`` wrote before is
-    replaced. Raises FormatError when the format cannot hold the network, the path cannot be written, or it is a folder
-    with something else in it.
+    neurons: see ``write_nir``. notes: more to be kept in the manifest, and in ``.nir`` files. The file or folder
+    appears whole or not at all; one that ``save`` wrote before is replaced. Raises FormatError when the format cannot
+    hold the network, the path cannot be written, or it is a folder with something else in it.
     """
     path = Path(path)
     if path.suffix in _READERS:
-        _write(network, path, neurons)
+        _write(network, path, neurons, notes)
         return
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise FormatError(f"{path}: holds something else than a network: choose another folder")
@@ -69,8 +76,8 @@ def save(network: Network, path: Path, format: FileFormat = "net", neurons: Neur
         with write_whole(path) as temporary:
             temporary.mkdir()
             for name, chain in files.items():
-                _write(chain_network(network, chain), temporary / name, neurons)
-            text = json.dumps(_manifest(network, files), indent=1)
+                _write(chain_network(network, chain), temporary / name, neurons, notes)
+            text = json.dumps({**_manifest(network, files), **({"notes": dict(notes)} if notes else {})}, indent=1)
             (temporary / MANIFEST).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise FormatError(f"{path}: cannot be written ({error})") from None
@@ -155,11 +162,11 @@ def _has_text(group: Group, name: str) -> bool:
     return name in group and group.holds_text(name)
 
 
-def _write(network: Network, path: Path, neurons: NeuronKind) -> None:
+def _write(network: Network, path: Path, neurons: NeuronKind, notes: Mapping[str, str]) -> None:
     if path.suffix == ".net":
         write_net(network, path)
     else:
-        write_nir(network, path, neurons)
+        write_nir(network, path, neurons, notes)
 
 
 def _with_neurons(network: Network) -> tuple[str, ...]:

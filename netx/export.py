@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -14,20 +15,66 @@ from netx.headroom import largest_sum
 from netx.network import Layer, Network
 from netx.neurons import GRADED, LIF
 from netx.nir_card import earlier_card, write_card
+from netx.nir_file import NeuronKind
 from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
 
-Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs"]
+Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs", "spikingjelly"]
 
 READERS: tuple[Reader, ...] = get_args(Reader)
-"""lava-dl 0.6.0's netx, norse 1.1.0, snnTorch 1.0.0 and sinabs 3.1.3."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How one framework reads what is written for it. call: with its own defaults, but for what stands there. layout:
+    of the frames that it is given. neurons: see ``write_nir``."""
+
+    framework: str
+    call: str
+    layout: str
+    neurons: NeuronKind = "LIF"
+
+
+_BATCH = "(batch, channel, height, width)"
+_READING: dict[Reader, _Reading] = {
+    "lava": _Reading("lava-dl 0.6.0", "lava.lib.dl.netx.hdf5.Network(net_config=FILE)", "(width, height, channel)"),
+    "norse": _Reading("norse 1.1.0", "norse.torch.from_nir(nir.read(FILE))", _BATCH, "LIF of 1 ms"),
+    "snntorch": _Reading("snnTorch 1.0.0", "snntorch.import_nir.import_from_nir(nir.read(FILE))", _BATCH),
+    "sinabs": _Reading(
+        "sinabs 3.1.3",
+        "sinabs.nir.from_nir(nir.read(FILE), batch_size=BATCH, num_timesteps=1), then spike_fn of its layers set to "
+        "sinabs.activation.SingleSpike",
+        _BATCH,
+        "IF",
+    ),
+    "spikingjelly": _Reading(
+        "spikingjelly 2.0.0",
+        "spikingjelly.activation_based.nir_exchange.import_from_nir(FILE), called with state=None for each batch",
+        _BATCH,
+        "IF as a rate",
+    ),
+}
+
+
+def usage(network: Network, reader: Reader) -> dict[str, str]:
+    """How ``reader`` reads and runs what ``export`` writes of ``network``: ``reader``, ``call`` and ``frames``, the
+    shapes and the layout of what each input is given."""
+    reading = _READING[reader]
+    shapes = []
+    for source in network.inputs:
+        channel, height, width = source.shape
+        sizes = (width, height, channel) if reader == "lava" else ("batch", channel, height, width)
+        shapes.append(f"{source.name} ({', '.join(map(str, sizes))})")
+    alone = "" if reader == "lava" else ", float32; all frames of a batch start from zero state"
+    frames = f"{reading.layout}: {'; '.join(shapes)}{alone}"
+    return {"reader": reading.framework, "call": reading.call, "frames": frames}
 
 
 def export(network: Network, path: Path, reader: Reader) -> None:
-    """Write ``network`` so that ``reader`` gives the same spikes: ``.net`` for lava, ``.nir`` for the others.
+    """Write ``network`` so that ``reader`` gives the same spikes as ``usage`` calls it: ``.net`` for lava, ``.nir`` for
+    the others.
 
     A path that ends in neither becomes a folder with a file for each chain, which is what a network of several inputs
-    or outputs needs: none of the readers runs such a graph. Frames have to start from zero state; norse is to be given
-    ``dt=netx.nir_file.TIME_STEP``, sinabs's ``spike_fn`` to be set to ``SingleSpike``.
+    or outputs needs: none of the readers runs such a graph. What ``usage`` says is kept in it.
     Raises FormatError that lists, in the reader's name, everything it cannot run.
     """
     path = Path(path)
@@ -39,7 +86,7 @@ def export(network: Network, path: Path, reader: Reader) -> None:
         raise FormatError(f"{path}: {reader} cannot run this network: {'; '.join(problems)}")
     card = earlier_card(path) if reader != "lava" else {}
     try:
-        save(network, path, "net" if reader == "lava" else "nir", "IF" if reader == "sinabs" else "LIF")
+        save(network, path, "net" if reader == "lava" else "nir", _READING[reader].neurons, usage(network, reader))
     except FormatError as error:
         raise FormatError(f"{error} (exported for {reader})") from None
     if reader != "lava":

@@ -1,18 +1,20 @@
 """``.nir`` files: a chain as a graph of NIR nodes that stock readers run with the same spikes.
 
 Each layer is a ``Conv2d`` with integer weights in float32, the bias in it, and a ``LIF`` whose ``tau`` is the time
-step: its membrane is then its input, and it remembers nothing. Its threshold lies half a unit above the integer one, so
-that ``>`` and ``>=`` mean the same. A read-out ends in its ``Conv2d``. Kernels are written square and without groups
-because NIR 1.0.8 computes shapes as if they were (``nir/ir/conv.py``), and so does norse 1.1.0 (``import_nir.py``). The
-original integers are metadata; reading rebuilds the network from them and demands that writing it again would give the
-same graph.
+step: its membrane is then its input, and it remembers nothing; ``NeuronKind`` has what else readers want. Its threshold
+lies half a unit above the integer one, so that ``>`` and ``>=`` mean the same. A read-out ends in its ``Conv2d``.
+Kernels are written square and without groups because NIR 1.0.8 computes shapes as if they were (``nir/ir/conv.py``),
+and so does norse 1.1.0 (``import_nir.py``). The original integers are metadata; reading rebuilds the network from them
+and demands that writing it again would give the same graph.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
 
 import nir
 import numpy as np
@@ -41,7 +43,26 @@ from netx.types import Shape
 WEIGHT_SCALE = 64
 """Integer weights are this many times SLAYER's (lava-dl 0.6.0 ``slayer/neuron/cuba.py``, ``w_scale``)."""
 
-NeuronKind: TypeAlias = Literal["LIF", "IF"]
+NeuronKind: TypeAlias = Literal["LIF", "LIF of 1 ms", "IF", "IF as a rate"]
+"""The node that neurons become. All do the same from zero state, one frame at a time.
+
+``LIF``: its tau is ``TIME_STEP``. ``LIF of 1 ms``: norse 1.1.0 steps by 1e-3 s unless it is told another
+(``import_nir.py``). ``IF``: for sinabs 3.1.3, which fails over a LIF of more than one axis; without ``v_reset``, which
+the nir that it asks for (1.0.4) does not take. ``IF as a rate``: r is 1 / ``TIME_STEP``, which spikingjelly 2.0.0
+demands at its default dt (``nir_exchange/from_nir.py``).
+"""
+
+_KIND_NAMES: tuple[NeuronKind, ...] = get_args(NeuronKind)
+_NORSE_STEP = 1e-3
+
+
+class IF(nir.IF):
+    """An IF node as nir 1.0.5 and older read it. Its name is what nir writes as its type."""
+
+    def to_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().to_dict()
+        return {name: value for name, value in values.items() if name != "v_reset"}
+
 
 _VERSION = 1
 _KINDS = ("Input", "Conv2d", "LIF", "Output")
@@ -59,17 +80,19 @@ def neuron_node(layer: str) -> str:
     return f"neuron_{layer}"
 
 
-def write_nir(network: Network, path: Path, neurons: NeuronKind = "LIF") -> None:
+def write_nir(
+    network: Network, path: Path, neurons: NeuronKind = "LIF", notes: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a network that is one chain as a ``.nir`` file, whole or not at all.
 
-    neurons: the kind of node that neurons become. An IF does the same as long as it starts from zero; sinabs 3.1.3
-    reads it, and fails over a LIF of more than one axis.
+    neurons: the kind of node that neurons become. notes: more to be kept in the graph's metadata.
     Raises FormatError when the network is no chain, when neurons remember, when folding an exponent would not be
     exact, or when the file cannot be written.
     """
     path = Path(path)
     try:
         graph = _graph(network, neurons)
+        graph.metadata |= notes
     except NetworkError as error:
         raise FormatError(f"{path}: a .nir file cannot hold this network: {error}") from None
     try:
@@ -99,17 +122,19 @@ def read_nir(path: Path) -> Network:
             else:
                 metadata = _metadata(graph)
                 source, names = _header(metadata, nodes)
-                layers = _layers(nodes, source.name, names)
+                layers = _layers(nodes, source.name, names, metadata)
                 network = Network((source,), tuple(layers), (layers[-1].name,))
-                expected = _graph(network, _neuron_kind(metadata))
+                in_nodes = "metadata" in nodes.group(synapse_node(names[0]))
+                expected = _graph(network, _neuron_kind(metadata), in_nodes)
         except NetworkError as error:
             raise graph.error(str(error)) from None
         _check_graph(graph, nodes, expected)
         return network
 
 
-def _graph(network: Network, neurons: NeuronKind) -> nir.NIRGraph:
-    """The whole content of the ``.nir`` file of ``network``."""
+def _graph(network: Network, neurons: NeuronKind, in_nodes: bool = False) -> nir.NIRGraph:
+    """The whole content of the ``.nir`` file of ``network``. in_nodes: with the records of layers in their nodes, where
+    files for sinabs once had them, too."""
     check_neurons(network)
     source = network.inputs[0]
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array(source.shape))}
@@ -126,13 +151,25 @@ def _graph(network: Network, neurons: NeuronKind) -> nir.NIRGraph:
         "input_range": np.array(source.range),
         "layers": ",".join(link.layer.name for link in chain),
         "weight_scale": WEIGHT_SCALE,
-        "dt": TIME_STEP,
+        "dt": _NORSE_STEP if neurons == "LIF of 1 ms" else TIME_STEP,
         "reset": "to zero",
         **({"neurons": neurons} if neurons != "LIF" else {}),
     }
+    if neurons == "IF" and not in_nodes:
+        metadata |= _moved_records(nodes)
     order = list(nodes)
     # nir's check takes a time that grows with the square of the layers; all shapes are the network's own here.
     return nir.NIRGraph(nodes, list(pairwise(order)), metadata=metadata, type_check=False)
+
+
+def _moved_records(nodes: Mapping[str, nir.NIRNode]) -> dict[str, Any]:
+    """What is recorded in Conv2d nodes, in which nir 1.0.4 takes no metadata, taken out of them for the graph's."""
+    moved: dict[str, Any] = {}
+    for name, node in nodes.items():
+        if isinstance(node, nir.Conv2d):
+            moved |= {f"{name}.{key}": value for key, value in node.metadata.items()}
+            node.metadata = {}
+    return moved
 
 
 def _conv_node(link: Link) -> nir.Conv2d:
@@ -165,17 +202,21 @@ def _neuron_node(name: str, neuron: LIF, shape: Shape, kind: NeuronKind) -> nir.
     def full(value: float) -> npt.NDArray[np.float32]:
         return np.full(shape, value, dtype=np.float32)
 
-    common = {"r": full(1), "v_reset": full(0), "v_threshold": full(neuron.threshold + 0.5)}
+    common = {"v_reset": full(0), "v_threshold": full(neuron.threshold + 0.5), "metadata": {"layer": name}}
     if kind == "IF":
-        return nir.IF(**common, metadata={"layer": name})
-    return nir.LIF(tau=full(TIME_STEP), v_leak=full(0), **common, metadata={"layer": name})
+        return IF(r=full(1), **common)
+    if kind == "IF as a rate":
+        return nir.IF(r=full(1 / TIME_STEP), **common)
+    tau = _NORSE_STEP if kind == "LIF of 1 ms" else TIME_STEP
+    return nir.LIF(tau=full(tau), r=full(1), v_leak=full(0), **common)
 
 
 def _neuron_kind(metadata: Record) -> NeuronKind:
     kind = metadata.text("neurons") if "neurons" in metadata else "LIF"
-    if kind not in ("LIF", "IF"):
-        raise NetworkError(f"metadata 'neurons': {kind!r} is no kind of neuron: expected LIF or IF")
-    return "IF" if kind == "IF" else "LIF"
+    known = {str(name): name for name in _KIND_NAMES}
+    if kind not in known:
+        raise NetworkError(f"metadata 'neurons': {kind!r} is no kind of neuron: expected {', '.join(known)}")
+    return known[kind]
 
 
 def _header(metadata: Record, nodes: Group) -> tuple[Input, tuple[str, ...]]:
@@ -189,12 +230,12 @@ def _header(metadata: Record, nodes: Group) -> tuple[Input, tuple[str, ...]]:
     return Input(metadata.text("input"), shape, metadata.span("input_range")), names
 
 
-def _layers(nodes: Group, source: str, names: tuple[str, ...]) -> list[Layer]:
-    """The named layers, from their synapse nodes and the metadata there."""
+def _layers(nodes: Group, source: str, names: tuple[str, ...], metadata: Record) -> list[Layer]:
+    """The named layers, from their synapse nodes and the metadata there, or what the graph's has of them."""
     layers: list[Layer] = []
     for name in names:
         node = nodes.group(synapse_node(name))
-        record = _metadata(node)
+        record = _metadata(node) if "metadata" in node else metadata.within(f"{synapse_node(name)}.")
         try:
             synapse = raised(recorded_synapse(record), _stored_conv(node))
             before = layers[-1].name if layers else source

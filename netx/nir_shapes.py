@@ -31,6 +31,9 @@ _MAX_WINDOW = 1 << 15
 _PASSING = (IDENTITY, "Input", "Flatten")
 """Kinds whose readers decide."""
 
+_ELEMENTWISE = ("Scale", "Delay", "Threshold", *NEURONS)
+"""Kinds that leave a shape as it is: their parameters and their readers decide."""
+
 
 def stored_shape(node: NirNode) -> Sizes | None:
     """The shape that an Input says it has; None where it says none."""
@@ -41,14 +44,15 @@ def stored_shape(node: NirNode) -> Sizes | None:
 
 
 def frame_shape(graph: NirGraph, name: str, stored: Sizes) -> Sizes:
-    """The last of the sizes that the input ``name`` says it has: as many as the nodes that read it can take."""
+    """The last of the sizes that the input ``name`` says it has: as many as the nodes that read it can take, and no
+    ones in front that they can do without."""
     readers: dict[str, list[str]] = {}
     for source, target in graph.edges:
         readers.setdefault(source, []).append(target)
-    for start in range(len(stored)):
-        if _taken(graph, readers, name, stored[start:]):
-            return stored[start:]
-    return stored
+    taken = [stored[start:] for start in range(len(stored)) if _taken(graph, readers, name, stored[start:])]
+    if not taken:
+        return stored
+    return min((sizes for sizes in taken if math.prod(sizes) == math.prod(taken[0])), key=len)
 
 
 def _taken(graph: NirGraph, readers: Mapping[str, list[str]], name: str, sizes: Sizes) -> bool:
@@ -65,6 +69,8 @@ def _taken(graph: NirGraph, readers: Mapping[str, list[str]], name: str, sizes: 
                 waiting.append((reader, (math.prod(given),) if kind == "Flatten" else given))
             elif not _takes(graph.nodes[reader], given):
                 return False
+            elif kind in _ELEMENTWISE:
+                waiting.append((reader, given))
     return True
 
 

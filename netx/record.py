@@ -71,6 +71,10 @@ class Record:
             raise NetworkError(f"record {key!r}: expected two integers, got {value}")
         return Range(*value.tolist())
 
+    def within(self, prefix: str) -> Record:
+        """The values whose keys begin with ``prefix``, without it."""
+        return Record({key[len(prefix) :]: value for key, value in self._values.items() if key.startswith(prefix)})
+
     def __contains__(self, key: str) -> bool:
         return key in self._values
 

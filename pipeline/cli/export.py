@@ -10,7 +10,7 @@ import typer
 
 from netx.bundle import load
 from netx.errors import MonospikeError
-from netx.export import READERS, export
+from netx.export import READERS, export, usage
 
 Reader = Enum("Reader", {name: name for name in (*READERS, "c", "sanafe")}, type=str)  # type: ignore[misc]
 
@@ -31,7 +31,7 @@ def export_command(
         Path | None, typer.Option("--mapping", help="With --for sanafe: what map --out wrote; mapped anew otherwise.")
     ] = None,
 ) -> None:
-    """Write a network for lava-dl (.net), norse, snnTorch or sinabs (.nir), so that it gives the same spikes there.
+    """Write a network for lava-dl (.net), norse, snnTorch, sinabs or spikingjelly (.nir), with the same spikes there.
 
     --for c writes a folder of C11 that needs no library and checks itself on golden frames, --for sanafe a folder with
     architecture, network, mapping and placement for SANA-FE, and a check.
@@ -54,5 +54,9 @@ def export_command(
     elif frames is not None:
         raise MonospikeError("--frames: what is run is for --for c and sanafe")
     else:
-        export(load(source), target, reader.value)
+        network = load(source)
+        export(network, target, reader.value)
+        reading = usage(network, reader.value)
+        typer.echo(f"{target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")
+        return
     typer.echo(f"{target}: for {reader.value}")

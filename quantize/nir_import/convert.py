@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,19 @@ from quantize.nir_import.forms import FloatLayer, FloatNetwork, gather
 from quantize.nir_import.inputs import Calibration, calibrated
 from quantize.nir_import.integers import Builder, Rounded
 from quantize.nir_import.linear import MOST_AXES, as_view
-
-DEFAULT_DT = 1e-4
-"""Seconds. What snnTorch 1.0.0 writes its decays for (``export_nir.py``), and what the NIR paper's networks assume."""
+from quantize.nir_import.neurons import Rules
+from quantize.nir_import.time_step import time_step, values_of
+from quantize.nir_import.writers import (
+    NO_CHOICES,
+    READINGS,
+    Choices,
+    Reading,
+    Writer,
+    marks,
+    rate_as_gain,
+    rules_of,
+    with_gain,
+)
 
 _FEW_STEPS = 1e-3
 """A decay below this at the default dt is no plausible one: sinabs, for one, writes time constants in steps."""
@@ -48,7 +58,9 @@ class Imported:
 
     graph: what was imported, with inputs where it had none. dt: seconds, and where that is from. calibration: its
     frames as both sides read them. outputs: for each output of the network the node of the graph that it stands for.
-    reset_assumed: nodes with memory whose reset the file does not state; they are reset to 0.
+    reset_assumed: nodes with memory of which neither the file nor the user says that they do not subtract their
+    threshold; they are reset. reading: the framework as whose file it was read. rules: by name of node, what the
+    reference does. ties_chosen: whether the user has said what happens at the threshold.
     """
 
     network: Network
@@ -60,16 +72,59 @@ class Imported:
     outputs: Mapping[str, str]
     notes: tuple[str, ...]
     reset_assumed: tuple[str, ...] = ()
+    reading: Reading | None = None
+    rules: Mapping[str, Rules] = field(default_factory=dict)
+    ties_chosen: bool = False
 
 
-def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float | None = None) -> Imported:
+def import_graph(
+    graph: NirGraph,
+    frames: Mapping[str, npt.NDArray],
+    dt: float | None = None,
+    writer: Writer | None = None,
+    choices: Choices = NO_CHOICES,
+) -> Imported:
     """The network of integers that does what ``graph`` does, as nearly as integers can.
 
     frames: for each input (frame, ...) or (sequence, frame, ...); the only array serves the only input, whatever its
-    name. dt: seconds of a time step; otherwise that of the file's metadata, or ``DEFAULT_DT``.
+    name. dt: seconds of a time step; otherwise what ``time_step`` finds. writer: whose file it is read as; otherwise
+    NIR's equations hold. choices: what neurons do instead.
     Raises NirImportError that lists every node which cannot be done, NetworkError where the frames do not fit.
     """
-    step, step_source = _time_step(graph, dt)
+    if dt is not None and (not np.isfinite(dt) or dt <= 0):
+        raise NetworkError(f"dt is {dt}: expected a positive number of seconds")
+    reading = None if writer is None else READINGS[writer]
+    with np.errstate(
+        divide="ignore", invalid="ignore", over="ignore"
+    ):  # parameters that are no times are refused later
+        step, step_source = time_step(graph, dt, None if reading is None else reading.step(graph))
+        hints = _hints(graph, step, step_source) if reading is None else ()
+        meant = _as_meant(graph, reading, choices, step)
+    try:
+        imported = _imported(meant, frames, step, step_source, reading, choices)
+    except NirImportError as error:
+        raise NirImportError(graph.path, error.problems, hints) from None
+    return replace(imported, notes=(*imported.notes, *hints))
+
+
+def _as_meant(graph: NirGraph, reading: Reading | None, choices: Choices, dt: float) -> NirGraph:
+    """The graph in the terms of ``neurons``, of which only the rules are still to be told."""
+    if reading is not None:
+        graph = reading.applied(graph, dt)
+    else:
+        graph = replace(graph, nodes={name: rate_as_gain(node, dt) for name, node in graph.nodes.items()})
+    return with_gain(graph, choices.gain, dt)
+
+
+def _imported(
+    graph: NirGraph,
+    frames: Mapping[str, npt.NDArray],
+    step: float,
+    step_source: str,
+    reading: Reading | None,
+    choices: Choices,
+) -> Imported:
+    rules = rules_of(graph, reading, choices)
     graph = _with_inputs(graph)
     inputs = [name for name, node in graph.nodes.items() if node.kind == "Input"]
     if len(inputs) == 1 and len(frames) == 1:
@@ -78,7 +133,7 @@ def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float |
     shapes = _views(graph, sizes)
     calibration = _in_own_shapes(calibrated(frames, shapes), sizes, shapes)
     with np.errstate(over="ignore", invalid="ignore"):  # what leaves double precision is refused when it is rounded
-        floats = gather(graph, shapes, step)
+        floats = gather(graph, shapes, step, rules)
     names = _names([*floats.inputs, *(layer.name for layer in floats.layers)])
     sources = tuple(Input(names[name], shape, calibration.facts[name].range) for name, shape in floats.inputs.items())
     scales = {names[name]: calibration.facts[name].scale for name in floats.inputs}
@@ -87,9 +142,12 @@ def import_graph(graph: NirGraph, frames: Mapping[str, npt.NDArray], dt: float |
     network = builder.network(tuple(names[name] for name in floats.outputs))
     outputs = {names[name]: name for name in floats.outputs}
     renamed = replace_names(calibration, names)
-    notes = (*graph.notes, *_shape_notes(graph, sizes), *_notes(graph, floats, step, step_source))
-    assumed = _reset_assumed(graph, floats)
-    return Imported(network, graph, step, step_source, tuple(reports), renamed, outputs, notes, assumed)
+    notes = (*graph.notes, *_shape_notes(graph, sizes), *_notes(graph, floats))
+    still_open = _reset_assumed(graph, floats) if reading is None and choices.reset is None else ()
+    return Imported(
+        network, graph, step, step_source, tuple(reports), renamed, outputs, notes, still_open, reading, rules,
+        choices.fires_at_threshold is not None,
+    )  # fmt: skip
 
 
 def replace_names(calibration: Calibration, names: Mapping[str, str]) -> Calibration:
@@ -135,16 +193,6 @@ def _report(builder: Builder, graph: NirGraph, layer: FloatLayer, rounded: Round
     return LayerReport(layer.name, kind, builder.names[layer.name], tuple(taus), tuple(decays), rounded, spikes)
 
 
-def _time_step(graph: NirGraph, dt: float | None) -> tuple[float, str]:
-    if dt is not None:
-        if not np.isfinite(dt) or dt <= 0:
-            raise NetworkError(f"dt is {dt}: expected a positive number of seconds")
-        return dt, "as asked for"
-    if graph.dt is not None:
-        return graph.dt, "from the file's metadata"
-    return DEFAULT_DT, "the default: the file does not say"
-
-
 def _with_inputs(graph: NirGraph) -> NirGraph:
     """The graph with an Input node before every node that reads nothing, should it have none at all."""
     if any(node.kind == "Input" for node in graph.nodes.values()):
@@ -181,8 +229,8 @@ def _frame_shapes(graph: NirGraph, inputs: list[str], frames: Mapping[str, npt.N
         stored = stored_shape(graph.nodes[name])
         if stored is not None:
             sizes[name] = frame_shape(graph, name, stored) if len(stored) <= MOST_AXES else stored
-        elif name in frames:
-            sizes[name] = np.shape(frames[name])[1:]
+        elif name in frames and len(np.shape(frames[name])) <= MOST_AXES:
+            sizes[name] = frame_shape(graph, name, np.shape(frames[name])[1:])
         else:
             problems.add(name, "Input", "the file does not say its shape, and there are no frames for it")
     problems.stop_if_any()
@@ -204,7 +252,7 @@ def _in_own_shapes(calibration: Calibration, sizes: Mapping[str, Sizes], shapes:
     floats = {}
     for name, values in calibration.floats.items():
         own = sizes[name] if math.prod(sizes[name]) == shapes[name].size else tuple(shapes[name])
-        while len(own) > 1 and own[0] == 1 and len(own) != 3:
+        while len(own) > 3 and own[0] == 1:
             own = own[1:]
         floats[name] = values.reshape(*values.shape[:2], *own)
     return replace(calibration, floats=floats)
@@ -225,7 +273,7 @@ def _names(nodes: list[str]) -> dict[str, str]:
     return result
 
 
-def _notes(graph: NirGraph, floats: FloatNetwork, dt: float, source: str) -> tuple[str, ...]:
+def _notes(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
     notes = []
     if floats.dropped:
         notes.append(f"no input leads to {', '.join(floats.dropped)}: left out")
@@ -236,18 +284,35 @@ def _notes(graph: NirGraph, floats: FloatNetwork, dt: float, source: str) -> tup
         notes.append(
             f"{count} neurons more, in {names}, pass on spikes without the rows or columns that a pooling leaves unread"
         )
+    notes += [
+        f"nothing spikes behind {', '.join(_behind(graph, layer.name))}: the output is its value; snnTorch's exporter "
+        "loses the neurons behind a sum of currents"
+        for layer in floats.layers
+        if layer.neuron is None and not layer.relay
+    ]
+    return tuple(notes)
+
+
+def _behind(graph: NirGraph, output: str) -> list[str]:
+    names = graph.before(output) if graph.nodes[output].kind == "Output" else [output]
+    return [f"the {graph.nodes[name].kind} {name}" for name in names]
+
+
+def _hints(graph: NirGraph, dt: float, source: str) -> tuple[str, ...]:
+    """What the file's numbers show of its writer, and of a time step that is not the one taken."""
+    found = list(marks(graph, dt))
     slow = [
         name
         for name, node in graph.nodes.items()
         for tau in ("tau", "tau_mem", "tau_syn")
-        if tau in node.values and dt / float(np.min(np.asarray(node.values[tau]))) < _FEW_STEPS
+        if tau in node.values and float(np.min(values_of(node, tau))) > dt / _FEW_STEPS
     ]
-    if slow and not source.startswith("as asked"):
-        notes.append(
+    if slow and not source.startswith("as asked") and not any("in steps" in mark for mark in found):
+        found.append(
             f"at a dt of {dt:g} s, {source}, {slow[0]} hardly changes in a thousand steps: if its time constants are "
             "in steps, as sinabs writes them, pass --dt 1"
         )
-    return tuple(notes)
+    return tuple(found)
 
 
 def _shape_notes(graph: NirGraph, sizes: Mapping[str, Sizes]) -> tuple[str, ...]:
@@ -260,10 +325,11 @@ def _shape_notes(graph: NirGraph, sizes: Mapping[str, Sizes]) -> tuple[str, ...]
 
 
 def _reset_assumed(graph: NirGraph, floats: FloatNetwork) -> tuple[str, ...]:
-    """The neurons whose voltage outlives a step, and whose ``v_reset`` is not in the file."""
+    """The neurons whose voltage outlives a step, and of which the file says no more than NIR fills in by itself: no
+    ``v_reset`` until nir 1.0.5, and zeros since, whatever the writer's neurons do."""
     return tuple(
         layer.name
         for layer in floats.layers
         if layer.neuron is not None and layer.neuron.spikes and (layer.neuron.mem_decay < 1).any()
-        if not layer.relay and "v_reset" not in graph.nodes[layer.name].values
+        if not layer.relay and not values_of(graph.nodes[layer.name], "v_reset", 0.0).any()
     )

@@ -23,11 +23,12 @@ class Problem:
 
 
 class NirImportError(MonospikeError):
-    """A graph that cannot become a network of integers. problems: every node that is in the way."""
+    """A graph that cannot become a network of integers. problems: every node that is in the way. hints: what the file
+    shows that may be the cause of it."""
 
-    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+    def __init__(self, path: Path, problems: Iterable[Problem], hints: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        lines = "\n".join([f"  {problem}" for problem in self.problems] + [f"  {hint}" for hint in hints])
         super().__init__(f"{path}: cannot become a network of integers:\n{lines}")
 
 

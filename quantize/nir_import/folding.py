@@ -32,7 +32,8 @@ class Folded:
     """A layer in floating point, folded and normalised, before its power of two.
 
     kernels: one of each source, in the order of ``sources``; matrices where ``dense``. feedback: a matrix or None.
-    drive: (channel,), added to the voltage at each step. threshold: one for all, or None for read-outs.
+    drive: (channel,), added to the voltage at each step. threshold: one for all, or None for read-outs. fires_at:
+    whether a voltage that equals it fires.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +48,7 @@ class Folded:
     memoryless: bool
     shape: Shape
     notes: tuple[str, ...]
+    fires_at: bool
 
     @property
     def dense(self) -> bool:
@@ -84,14 +86,14 @@ def folded(layer: FloatLayer, shapes: Mapping[str, Shape], scales: Mapping[str, 
     decays, more = _decays(neuron)
     return Folded(
         sources, tuple(kernels), delays, feedback, feedback_delay, drive * factor, common, factor, decays,
-        neuron.memoryless, shape, (*notes, *more),
+        neuron.memoryless, shape, (*notes, *more), neuron.fires_at,
     )  # fmt: skip
 
 
 def _linear(shape: Shape) -> FloatNeuron:
     """What reads out a linear node: its value as it is."""
     one, zero = np.ones(shape), np.zeros(shape)
-    return FloatNeuron(one, one, one, zero, np.full(shape, np.inf), zero, False)
+    return FloatNeuron(one, one, one, zero, np.full(shape, np.inf), zero, zero, False)
 
 
 def _as_convs(layer: FloatLayer, neuron: FloatNeuron, shapes: Mapping[str, Shape]) -> list[op.Conv] | None:
@@ -124,17 +126,14 @@ def _spread(delay: npt.NDArray[np.int64], term: op.Term) -> npt.NDArray[np.int64
 
 def _by_channel(neuron: FloatNeuron, bias: op.Float) -> tuple[op.Float, op.Float, op.Float, tuple[str, ...]]:
     """Gain, threshold above reset, and what is added to the voltage at each step, (channel,) each; and notes."""
-    gain, syn, mem, drive, threshold, reset, constant = (
-        values[:, 0, 0]
-        for values in (
-            neuron.gain, neuron.syn_decay, neuron.mem_decay, neuron.drive, neuron.threshold, neuron.reset, bias,
-        )
-    )  # fmt: skip
+    syn, mem, gain, drive, threshold, reset, start = (values[:, 0, 0] for values in neuron.arrays)
+    constant = bias[:, 0, 0]
     notes = []
     if constant.any() and (syn < 1).any():
         notes.append("the bias acts on the voltage at once; in the graph it builds up in the current first")
-    if reset.any() and not neuron.memoryless:
-        notes.append("neurons start at their reset voltage, in the graph at zero")
+    if (start != reset).any() and not neuron.memoryless:
+        where = f"at {start[0]:g}" if np.ptp(start) == 0 else f"at {start.min():g} to {start.max():g}"
+        notes.append(f"neurons start at their reset voltage, in the graph {'at zero' if not start.any() else where}")
     # A constant c in x adds gain / syn * c per step once the current has settled: the series of what is kept of it.
     total = drive - mem * reset + gain / syn * constant
     return gain, threshold - reset, total, tuple(notes)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,9 +18,9 @@ from netx.nir_graph import IDENTITY, PARAMETERS, NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import import operators as op
 from quantize.nir_import.errors import CannotError, NirImportError, Problem, Problems
-from quantize.nir_import.linear import Form, as_view, summed, transformed, window_of
+from quantize.nir_import.linear import Form, summed, transformed, window_of
 from quantize.nir_import.loops import LoopError, feedback_edges, reached_from, step_order
-from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, float_neuron, relay_neuron
+from quantize.nir_import.neurons import READING, SPIKING, FloatNeuron, Rules, float_neuron, relay_neuron
 
 NEURONS = (*SPIKING, *READING)
 
@@ -48,16 +50,19 @@ class FloatNetwork:
     dropped: tuple[str, ...]
 
 
-def gather(graph: NirGraph, inputs: Mapping[str, Shape], dt: float) -> FloatNetwork:
+def gather(
+    graph: NirGraph, inputs: Mapping[str, Shape], dt: float, rules: Mapping[str, Rules] = MappingProxyType({})
+) -> FloatNetwork:
     """The layers of ``graph`` for steps of ``dt`` seconds.
 
-    inputs: the shape of every node without inputs. Raises NirImportError that names all nodes which cannot be done.
+    inputs: the shape of every node without inputs. rules: by name of node, what the graph leaves open. Raises
+    NirImportError that names all nodes which cannot be done.
     """
     problems = Problems(graph.path)
     for name, node in graph.nodes.items():
         if node.kind not in PARAMETERS and node.kind != IDENTITY:
             problems.add(name, node.kind, f"is no kind that can be done: {', '.join(sorted(PARAMETERS))} can")
-    gatherer = _Gatherer(graph, inputs, dt, problems)
+    gatherer = _Gatherer(graph, inputs, dt, problems, rules)
     gatherer.run()
     problems.stop_if_any()
     return gatherer.result()
@@ -66,8 +71,16 @@ def gather(graph: NirGraph, inputs: Mapping[str, Shape], dt: float) -> FloatNetw
 class _Gatherer:
     """Goes through the graph once, every node after those that it reads within one step."""
 
-    def __init__(self, graph: NirGraph, inputs: Mapping[str, Shape], dt: float, problems: Problems) -> None:
-        self._graph, self._inputs, self._dt, self._problems = graph, inputs, dt, problems
+    def __init__(
+        self,
+        graph: NirGraph,
+        inputs: Mapping[str, Shape],
+        dt: float,
+        problems: Problems,
+        rules: Mapping[str, Rules],
+    ) -> None:
+        self._graph, self._inputs, self._dt, self._problems, self._rules = graph, inputs, dt, problems, rules
+        self._fed: dict[str, Shape] = {}
         self._forms: dict[str, Form] = {}
         self._layers: dict[str, FloatLayer] = {}
         self._before: dict[str, list[str]] = {name: [] for name in graph.nodes}
@@ -88,9 +101,10 @@ class _Gatherer:
             reason = f"is part of a loop without neurons, which has no time step: {', '.join(loop)}"
             self._problems.add(loop[0], self._kind(loop[0]), reason)
             return
+        order = [name for name in order if name in reached]
+        self._fed = self._shapes_fed(order) if self._feedback else {}
         for name in order:
-            if name in reached:
-                self._visit(name)
+            self._visit(name)
         self._close_loops()
 
     def result(self) -> FloatNetwork:
@@ -158,7 +172,9 @@ class _Gatherer:
                     f"reads {source!r}, a {self._kind(source)}, which sends no spikes: its voltage can only be read out"
                 )
             if (source, name) in self._feedback:
-                shape = self._fed_shape(source, name)
+                if source not in self._fed:
+                    return None
+                shape = self._fed[source]
                 forms.append(Form(shape, {source: op.identity(shape)}, np.zeros(shape)))
             elif source in self._forms:
                 forms.append(self._forms[source])
@@ -166,16 +182,26 @@ class _Gatherer:
                 return None
         return summed(forms)
 
-    def _fed_shape(self, source: str, name: str) -> Shape:
-        """The shape of neurons whose turn is still to come, from their parameters or the weights that read them."""
-        values = self._graph.nodes[source].values
-        shape = max((np.shape(value) for value in values.values()), key=lambda one: int(np.prod(one)), default=())
-        if int(np.prod(shape)) == 1 and "weight" in self._graph.nodes[name].values:
-            shape = np.shape(self._graph.nodes[name].values["weight"])[1:2]
-        return as_view(shape or (1,))
+    def _shapes_fed(self, order: list[str]) -> dict[str, Shape]:
+        """The shape of every node, as far as what any of its edges brings tells it: of neurons that feed back, it may
+        be stored nowhere but in what they read."""
+        shapes = dict(self._inputs)
+        for _ in order:
+            known = len(shapes)
+            for name in order:
+                before = next((shapes[source] for source in self._before[name] if source in shapes), None)
+                if name in shapes or before is None:
+                    continue
+                node, form = self._graph.nodes[name], Form(before, {}, np.zeros(before))
+                with suppress(CannotError):  # which is said where the node is visited
+                    shapes[name] = before if node.kind in NEURONS else transformed(node, form, self._dt).shape
+            if len(shapes) == known:
+                break
+        return shapes
 
     def _add_layer(self, name: str, node: NirNode, arriving: Form) -> None:
-        neuron = float_neuron(node, arriving.shape, self._dt)
+        rules = self._rules.get(name, Rules())
+        neuron = float_neuron(node, arriving.shape, self._dt, rules)
         terms = dict(arriving.terms)
         feedback = terms.pop(name, None)
         if feedback is not None and not neuron.spikes:
@@ -183,7 +209,9 @@ class _Gatherer:
         if not terms:
             raise CannotError("reads nothing but itself")
         self._layers[name] = FloatLayer(name, replace(arriving, terms=terms), feedback, neuron)
-        self._forms[name] = Form(arriving.shape, {name: op.identity(arriving.shape)}, np.zeros(arriving.shape))
+        # Spikes that are sent a step late reach what reads them a step late; the layer itself fires at once.
+        sent = op.then_delayed(op.identity(arriving.shape), np.full((1, 1), int(rules.late)))
+        self._forms[name] = Form(arriving.shape, {name: sent}, np.zeros(arriving.shape))
 
     def _close_loops(self) -> None:
         """A problem for every loop that is more than a layer's own feedback."""
@@ -204,7 +232,8 @@ class _Gatherer:
         if len(form.terms) == 1 and not form.bias.any():
             [(source, term)] = form.terms.items()
             plain = isinstance(term.operator, op.Scaled) and bool((term.operator.factor == 1).all())
-            if plain and not term.delay.any() and source in self._layers:
+            late = int(self._rules.get(source, Rules()).late)
+            if plain and (term.delay == late).all() and source in self._layers:
                 return source
         self._layers[end] = FloatLayer(end, form, None, None)
         return end

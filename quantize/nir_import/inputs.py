@@ -47,7 +47,14 @@ def calibrated(arrays: Mapping[str, npt.NDArray], shapes: Mapping[str, Shape]) -
     floats, integers, facts = {}, {}, {}
     for name, shape in shapes.items():
         if name not in arrays:
-            raise NetworkError(f"input {name!r}: there are no frames for it; there are some for {', '.join(arrays)}")
+            several = (
+                f". The file has {len(shapes)} inputs ({', '.join(shapes)}): give an .npz with one array for each, "
+                "by its name. snnTorch's exporter loses sums, and leaves an input for each summand: is this one?"
+            )
+            raise NetworkError(
+                f"input {name!r}: there are no frames for it; there are some for {', '.join(arrays)}"
+                f"{several if len(shapes) > 1 else ''}"
+            )
         values = _sequences(np.asarray(arrays[name]), shape, name)
         facts[name] = _facts(values)
         floats[name] = values

@@ -127,26 +127,51 @@ def _rounded(builder: Builder, plan: Folded, name: str, source: str) -> tuple[Ro
     if largest != 0 and not _TINIEST < largest < 1 / _TINIEST:
         raise CannotError(f"its largest weight, joined to what it reads, is {largest:.3g}: beyond double precision")
     start = int(np.floor(np.log2(_MANTISSA / largest))) if largest > 0 else 0
+    # The chip's 13 bits of a bias cost the weights three at most that Lava's 16 would leave them.
+    found = _searched(builder, plan, name, source, start, limits.LOIHI_BIAS_MAX)
+    found = found or _searched(builder, plan, name, source, start, limits.BIAS_MAX)
+    if found is None:
+        what = "its bias" if plan.threshold is None else f"a threshold of {plan.threshold:.6g}"
+        raise CannotError(f"its largest weight of {largest:.3g} leaves no head-room for {what} and 24 bits")
+    return _with_bias_note(found)
+
+
+def _with_bias_note(made: tuple[Rounded, Layer]) -> tuple[Rounded, Layer]:
+    """With a note where the bias is no mantissa of the chip's."""
+    neuron = made[1].neuron
+    assert isinstance(neuron, (LIF, Accumulator))
+    largest = int(np.abs(neuron.bias).max(initial=0))
+    if largest <= limits.LOIHI_BIAS_MAX:
+        return made
+    note = (
+        f"its largest bias of {largest} takes {largest.bit_length() + 1} bits, and the chip has 13 (map refuses it): "
+        "give the layer a smaller bias or v_leak, or let one more input that is always on bring a part of it"
+    )
+    return replace(made[0], notes=(*made[0].notes, note)), made[1]
+
+
+def _searched(
+    builder: Builder, plan: Folded, name: str, source: str, start: int, most_bias: int
+) -> tuple[Rounded, Layer] | None:
+    """The layer at the largest exponent from ``start`` down at which everything fits; None where nothing does."""
     fallback: tuple[Rounded, Layer] | None = None
     for exponent in range(start, start - 8, -1):
-        made = _attempt(builder, plan, name, source, exponent, 0)
+        made = _attempt(builder, plan, name, source, exponent, 0, most_bias)
         if made is None:
             continue
         if made[0].headroom.proven:
-            return _finer(builder, plan, name, source, exponent, made)
+            return _finer(builder, plan, name, source, exponent, made, most_bias)
         fallback = fallback or made
         if exponent <= fallback[0].exponent - _BITS_FOR_PROOF:
             break
     if fallback is None:
-        raise CannotError(
-            f"its largest weight of {largest:.3g} leaves no head-room for a threshold of {plan.threshold} and 24 bits"
-        )
+        return None
     note = "the voltage may saturate at 24 bits, as it does in Lava; a static proof would cost more bits of the weights"
     return replace(fallback[0], notes=(*fallback[0].notes, note)), fallback[1]
 
 
 def _finer(
-    builder: Builder, plan: Folded, name: str, source: str, exponent: int, made: tuple[Rounded, Layer]
+    builder: Builder, plan: Folded, name: str, source: str, exponent: int, made: tuple[Rounded, Layer], most_bias: int
 ) -> tuple[Rounded, Layer]:
     """The same weights in finer units, where neurons remember and thresholds are low.
 
@@ -155,9 +180,11 @@ def _finer(
     best = made
     for weight_exponent in range(1, _MOST_EXPONENT + 1):
         neuron = best[1].neuron
-        if plan.memoryless or not plan.dense or not isinstance(neuron, LIF) or abs(neuron.threshold) >= _FINE_THRESHOLD:
+        if plan.memoryless or not plan.dense or not isinstance(neuron, LIF):
             break
-        finer = _attempt(builder, plan, name, source, exponent, weight_exponent)
+        if abs(neuron.threshold) + plan.fires_at >= _FINE_THRESHOLD:
+            break
+        finer = _attempt(builder, plan, name, source, exponent, weight_exponent, most_bias)
         if finer is None or not finer[0].headroom.proven:
             break
         best = finer
@@ -165,12 +192,13 @@ def _finer(
 
 
 def _attempt(
-    builder: Builder, plan: Folded, name: str, source: str, exponent: int, weight_exponent: int
+    builder: Builder, plan: Folded, name: str, source: str, exponent: int, weight_exponent: int, most_bias: int
 ) -> tuple[Rounded, Layer] | None:
-    """The layer with mantissas of ``2 round(weight * 2^exponent)``; None where that does not fit."""
+    """The layer with mantissas of ``2 round(weight * 2^exponent)``; None where that does not fit. most_bias: largest
+    magnitude of a bias mantissa."""
     unit = 2.0 ** (exponent + 1 + weight_exponent)
     threshold = _threshold(plan, unit)
-    bias = _bias(plan, unit)
+    bias = _bias(plan, unit, most_bias)
     if threshold is None or bias is None:
         return None
     synapse, error, largest = _synapse(plan, exponent, weight_exponent)
@@ -187,7 +215,7 @@ def _attempt(
         return None
     bound = headroom(network)[-1]
     exact = None if plan.threshold is None else plan.threshold * unit
-    threshold_error = abs(threshold - exact) / max(abs(exact), 1.0) if exact is not None else 0.0
+    threshold_error = abs(threshold + plan.fires_at - exact) / max(abs(exact), 1.0) if exact is not None else 0.0
     stored = np.zeros(plan.shape.channel) if not bias[0].size else bias[0] * 2.0 ** (bias[1] - limits.STATE_SHIFT)
     bias_error = float(np.abs(stored - plan.drive * unit).max() / max(abs(exact or unit), 1.0))
     facts = Rounded(
@@ -198,7 +226,11 @@ def _attempt(
 
 
 def _threshold(plan: Folded, unit: float) -> int | None:
-    """In weight units; without memory the odd number that even sums exceed where they exceed the exact one."""
+    """In weight units; without memory the odd number that even sums exceed where they exceed the exact one.
+
+    Lava's LIF fires above its threshold only (lava-nc 0.10.0 ``proc/lif/models.py``): neurons that fire at theirs, too,
+    get one that is a unit lower, without memory the odd number below it. Whole voltages then decide exactly alike.
+    """
     if plan.threshold is None:
         return limits.READOUT_THRESHOLD
     exact = plan.threshold * unit
@@ -206,20 +238,25 @@ def _threshold(plan: Folded, unit: float) -> int | None:
         return None
     if abs(exact - round(exact)) <= TIE * max(abs(exact), 1.0):
         exact = round(exact)
-    value = 2 * int(np.floor(exact / 2)) + 1 if plan.memoryless else round(exact)
+    if plan.memoryless:
+        value = 2 * int(np.ceil(exact / 2)) - 1 if plan.fires_at else 2 * int(np.floor(exact / 2)) + 1
+    else:
+        value = round(exact) - int(plan.fires_at)
     return value if abs(value) <= limits.THRESHOLD_MAX else None
 
 
-def _bias(plan: Folded, unit: float) -> tuple[IntArray, int] | None:
-    """Mantissas and exponent. Even weight units without memory, as finely as 16 bits allow with it."""
+def _bias(plan: Folded, unit: float, most: int) -> tuple[IntArray, int] | None:
+    """Mantissas of at most ``most`` and their exponent. Even weight units without memory, as finely as ``most`` allows
+    with it."""
     wanted = plan.drive * unit
     if not wanted.any():
         return np.zeros(0, np.int32), limits.BIAS_EXPONENT_WEIGHT_UNITS
-    exponents = [limits.BIAS_EXPONENT_WEIGHT_UNITS] if plan.memoryless else range(limits.BIAS_EXPONENT_MAX + 1)
-    for exponent in exponents:
+    lowest = limits.BIAS_EXPONENT_WEIGHT_UNITS if plan.memoryless else limits.BIAS_EXPONENT_MIN
+    for exponent in range(lowest, limits.BIAS_EXPONENT_MAX + 1):
         step = 2.0 ** (exponent - limits.STATE_SHIFT)
-        mantissa = 2 * np.rint(wanted / 2) if plan.memoryless else np.rint(wanted / step)
-        if np.abs(mantissa).max() <= limits.BIAS_MAX:
+        # Even weight units are whole mantissas at the exponent of weight units, and at the one above.
+        mantissa = 2 * np.rint(wanted / 2) / step if plan.memoryless else np.rint(wanted / step)
+        if np.abs(mantissa).max() <= most:
             return mantissa.astype(np.int32), exponent
     return None
 

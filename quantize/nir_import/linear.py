@@ -88,13 +88,11 @@ def summed(forms: list[Form]) -> Form:
 
 
 def as_view(shape: tuple[int, ...]) -> Shape:
-    """NIR's shape, (n,), (channel, length) or (channel, height, width), as a Shape; ones in front of it are dropped."""
+    """NIR's (n,), (channel, length) or (channel, height, width), as a Shape; ones in front of these are dropped."""
     if len(shape) > MOST_AXES:
         raise CannotError(f"has a shape of {len(shape)} sizes, more than the {MOST_AXES} that an array can have")
     sizes = [int(size) for size in shape]
     while len(sizes) > 3 and sizes[0] == 1:
-        sizes = sizes[1:]
-    if len(sizes) == 2 and sizes[0] == 1:
         sizes = sizes[1:]
     if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
         raise CannotError(f"has the shape {tuple(shape)}: expected one to three sizes of at least 1")
@@ -175,12 +173,14 @@ def _padded(conv: op.Conv, how: str) -> op.Conv:
         return conv
     if how != "same" or conv.stride != (1, 1):
         raise CannotError(f"its padding is {how!r} at stride {conv.stride}")
-    conv = op.undilated(conv)
-    sides = [size - 1 for size in conv.weight.shape[2:]]
-    # A zero in front of the kernel takes the place of the zero that is missing in front of the values.
-    weight = np.pad(conv.weight, [(0, 0), (0, 0), *((side % 2, 0) for side in sides)])
-    padding = (-(-sides[0] // 2), -(-sides[1] // 2))
-    return replace(conv, weight=weight, padding=padding)
+    op.check_reach(conv, conv.dilation)
+    total = [(size - 1) * step for size, step in zip(conv.weight.shape[2:], conv.dilation, strict=True)]
+    # Where both sides get as many zeros the kernel stays as it is. Else a zero in front of it takes the place of the
+    # one that is missing in front of the values, which is that near only without dilation.
+    odd = tuple(axis for axis in (0, 1) if total[axis] % 2)
+    conv = op.undilated(conv, odd)
+    weight = np.pad(conv.weight, [(0, 0), (0, 0), *((int(axis in odd), 0) for axis in (0, 1))])
+    return replace(conv, weight=weight, padding=(-(-total[0] // 2), -(-total[1] // 2)))
 
 
 def _pair(node: NirNode, name: str, low: int) -> Pair:

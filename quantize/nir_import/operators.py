@@ -229,6 +229,8 @@ def aligned_convs(terms: list[Term]) -> list[Conv] | None:
     convs = [as_conv(term) for term in terms]
     if any(conv is None for conv in convs) or len({conv.stride for conv in convs if conv}) != 1:
         return None
+    if len({(conv.weight.shape[2:], conv.padding, conv.dilation) for conv in convs if conv}) == 1:
+        return [ungrouped(conv) for conv in convs if conv]  # their dilation can stay
     plain = [ungrouped(undilated(conv)) for conv in convs if conv]
     padding = tuple(max(conv.padding[axis] for conv in plain) for axis in (0, 1))
     size = tuple(
@@ -265,17 +267,23 @@ def channel_values(values: Float) -> Float | None:
     return values[:, 0, 0].copy() if np.array_equal(values, np.broadcast_to(first, values.shape)) else None
 
 
-def undilated(conv: Conv) -> Conv:
-    """The same with zeros between the weights instead."""
-    if conv.dilation == (1, 1):
+def undilated(conv: Conv, axes: tuple[int, ...] = (0, 1)) -> Conv:
+    """The same with zeros between the weights instead, along ``axes``: 0 for height, 1 for width."""
+    steps = (conv.dilation[0] if 0 in axes else 1, conv.dilation[1] if 1 in axes else 1)
+    if steps == (1, 1):
         return conv
+    weight = np.zeros(check_reach(conv, steps))
+    weight[:, :, :: steps[0], :: steps[1]] = conv.weight
+    return replace(conv, weight=weight, dilation=(conv.dilation[0] // steps[0], conv.dilation[1] // steps[1]))
+
+
+def check_reach(conv: Conv, steps: Pair) -> tuple[int, int, int, int]:
+    """The weights' shape with zeros between them instead of a dilation of ``steps``. Raises CannotError where they
+    reach so far that these, or frames padded for them, would be too large."""
     out, ins, height, width = conv.weight.shape
-    rows, columns = conv.dilation
-    tall, wide = (height - 1) * rows + 1, (width - 1) * columns + 1
+    tall, wide = (height - 1) * steps[0] + 1, (width - 1) * steps[1] + 1
     _check_size(out * ins * tall * wide, "without dilation it", _MAX_SCRATCH)
-    weight = np.zeros((out, ins, tall, wide))
-    weight[:, :, ::rows, ::columns] = conv.weight
-    return Conv(weight, conv.stride, conv.padding, (1, 1), conv.groups)
+    return out, ins, tall, wide
 
 
 def ungrouped(conv: Conv) -> Conv:

@@ -2,12 +2,14 @@
 
 It shares no arithmetic with what becomes integers: no maps are joined and no parameter is folded. The equations and the
 order of their Euler step are those of ``quantize.nir_import.neurons``; feedback carries the spikes of the step before.
+What files do not say is done as ``Rules`` have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,13 @@ import torch
 import torch.nn.functional as F
 
 from netx.errors import NetworkError
+from netx.nir_edges import Edge
 from netx.nir_graph import NirGraph, NirNode
 from netx.types import Shape
 from quantize.nir_import.errors import CannotError
 from quantize.nir_import.forms import NEURONS
 from quantize.nir_import.loops import feedback_edges, reached_from, step_order
-from quantize.nir_import.neurons import spread
+from quantize.nir_import.neurons import TIE, Rules, spread
 
 Values = npt.NDArray[np.float64]
 """Of one step: (sequence, ...) in the node's own shape."""
@@ -29,24 +32,31 @@ Values = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class FloatRun:
     """What the nodes did. values: spikes of neurons and the values of all others that were asked for, by name, shape
-    (sequence, frame, ...)."""
+    (sequence, frame, ...). ties: for each node that fires how often a voltage equalled its threshold."""
 
     values: Mapping[str, Values]
+    ties: Mapping[str, int]
 
 
 @dataclass
 class _State:
+    """fired: spikes by the voltage of the latest step, sent in it or, by neurons that are late, in the next."""
+
     current: Values
     voltage: Values
+    fired: Values
 
 
 @dataclass
 class _Run:
     graph: NirGraph
     dt: float
-    subtract: bool
+    rules: Mapping[str, Rules]
+    order: list[str]
+    feedback: set[Edge]
     states: dict[str, _State] = field(default_factory=dict)
     queues: dict[str, list[Values]] = field(default_factory=dict)
+    ties: dict[str, int] = field(default_factory=dict)
 
 
 def run_float(
@@ -55,51 +65,59 @@ def run_float(
     dt: float,
     record: tuple[str, ...],
     advance: Callable[[], None] = lambda: None,
-    subtract: bool = False,
+    rules: Mapping[str, Rules] = MappingProxyType({}),
 ) -> FloatRun:
     """Run ``graph`` for steps of ``dt`` seconds from rest and record the named nodes.
 
-    frames: for each node without inputs, shape (sequence, frame, ...). advance: called after every step. subtract:
-    neurons whose ``v_reset`` is not in the file lose their threshold instead of falling to 0.
+    frames: for each node without inputs, shape (sequence, frame, ...). advance: called after every step. rules: by
+    name of node, what the graph leaves open; the defaults of ``Rules`` where a node is not in it.
     """
     neurons = {name for name, node in graph.nodes.items() if node.kind in NEURONS}
     feedback = feedback_edges(graph, neurons)
     reached = reached_from(graph, frames)
     order = [name for name in step_order(graph, feedback) if name in reached]
-    run = _Run(graph, dt, subtract)
+    run = _Run(graph, dt, rules, order, feedback)
     recorded: dict[str, list[Values]] = {name: [] for name in record}
-    last: dict[str, Values] = {}
-    batch, steps = next(iter(frames.values())).shape[:2]
+    steps = next(iter(frames.values())).shape[1]
+    last = _at_rest(run, frames) if feedback else {}
     for step in range(steps):
-        now: dict[str, Values] = {}
-        for name in order:
-            if name in frames:
-                now[name] = np.asarray(frames[name][:, step], np.float64)
-                continue
-            brought = []
-            for source in graph.before(name):
-                if (source, name) not in feedback:
-                    brought += [now[source]] if source in now else []
-                elif source in last:
-                    brought.append(last[source])
-                elif step == 0 and source in reached:
-                    brought.append(_at_rest(graph, source, name, batch))
-            if brought:
-                now[name] = _node(run, name, _sum(name, brought))
-        last = now
+        now = _step(run, {name: np.asarray(values[:, step], np.float64) for name, values in frames.items()}, last)
+        # What is fed back is what the step's own voltages fired, even where the spikes are sent a step late.
+        late = {name: run.states[name].fired for name, rule in rules.items() if rule.late and name in run.states}
+        last = {**now, **late}
         for name, values in recorded.items():
             values.append(now[name])
         advance()
-    return FloatRun({name: np.stack(values, axis=1) for name, values in recorded.items()})
+    return FloatRun({name: np.stack(values, axis=1) for name, values in recorded.items()}, run.ties)
 
 
-def _at_rest(graph: NirGraph, source: str, name: str, batch: int) -> Values:
-    """What neurons feed back before their first step: no spikes, in their parameters' shape or as many as are read."""
-    values = graph.nodes[source].values
-    shape = max((np.shape(value) for value in values.values()), key=lambda one: int(np.prod(one)), default=())
-    if int(np.prod(shape)) == 1 and "weight" in graph.nodes[name].values:
-        shape = np.shape(graph.nodes[name].values["weight"])[1:2]
-    return np.zeros((batch, *(shape or (1,))))
+def _at_rest(run: _Run, frames: Mapping[str, npt.NDArray]) -> dict[str, Values]:
+    """What neurons feed back before their first step: no spikes, in the shape that a step on its own shows them in."""
+    first = {name: np.zeros_like(values[:, 0], np.float64) for name, values in frames.items()}
+    known: dict[str, Values] = {}
+    for _ in run.order:
+        trial = replace(run, states={}, queues={}, ties={})
+        found = {name: np.zeros_like(values) for name, values in _step(trial, first, known).items()}
+        if found.keys() == known.keys():
+            return known
+        known = found
+    return known
+
+
+def _step(run: _Run, frames: Mapping[str, Values], last: Mapping[str, Values]) -> dict[str, Values]:
+    """The values of all nodes in one step. last: those of the step before; what reads nothing else waits for them."""
+    now: dict[str, Values] = {}
+    for name in run.order:
+        if name in frames:
+            now[name] = frames[name]
+            continue
+        brought = []
+        for source in run.graph.before(name):
+            earlier = last if (source, name) in run.feedback else now
+            brought += [earlier[source]] if source in earlier else []
+        if brought:
+            now[name] = _node(run, name, _sum(name, brought))
+    return now
 
 
 def _sum(name: str, brought: list[Values]) -> Values:
@@ -183,7 +201,7 @@ def _late(run: _Run, name: str, delay: Values, values: Values) -> Values:
 
 
 def _neuron(run: _Run, name: str, node: NirNode, values: Values) -> Values:
-    shape, dt = values.shape[1:], run.dt
+    shape, dt, rules = values.shape[1:], run.dt, run.rules.get(name, Rules())
 
     def get(parameter: str, default: float | None = None) -> Values:
         if len(shape) > 3:
@@ -193,21 +211,52 @@ def _neuron(run: _Run, name: str, node: NirNode, values: Values) -> Values:
 
     kind = node.kind
     if kind == "Threshold":
-        return (values > get("threshold")).astype(np.float64)
-    state = run.states.setdefault(name, _State(np.zeros_like(values), np.zeros_like(values)))
+        return _crossed(run, name, values, get("threshold")).astype(np.float64)
+    if name not in run.states:
+        start = np.zeros(shape) if rules.start == "zero" else get(rules.start, 0.0)
+        voltages = np.broadcast_to(start, values.shape).copy()
+        run.states[name] = _State(np.zeros_like(values), voltages, np.zeros_like(values))
+    state, cuba = run.states[name], kind in ("CubaLIF", "CubaLI")
+    fired = state.fired > 0
     current = values
-    if kind in ("CubaLIF", "CubaLI"):
+    if cuba:
         change = dt / get("tau_syn") * (get("w_in", 1.0) * values - state.current)
         current = state.current = state.current + change
+    if rules.reset == "zero-later" and not cuba:
+        state.voltage = np.where(fired, get("v_reset", 0.0), state.voltage)
     if kind in ("IF", "I"):
         state.voltage = state.voltage + get("r") * current
     else:
-        tau = get("tau_mem" if kind.startswith("Cuba") else "tau")
+        tau = get("tau_mem" if cuba else "tau")
         state.voltage = state.voltage + dt / tau * (get("v_leak") - state.voltage + get("r") * current)
     if kind in ("I", "LI", "CubaLI"):
         return state.voltage
-    spikes = state.voltage > get("v_threshold")
-    loses = run.subtract and "v_reset" not in node.values
-    fallen = state.voltage - get("v_threshold") if loses else get("v_reset", 0.0)
-    state.voltage = np.where(spikes, fallen, state.voltage)
-    return spikes.astype(np.float64)
+    if rules.reset == "zero-later" and cuba:
+        state.voltage = np.where(fired, get("v_reset", 0.0), state.voltage)
+    if rules.reset == "subtract-later":
+        state.voltage = state.voltage - state.fired * get("v_threshold")
+    return _fire(run, name, state, get("v_threshold"), get("v_reset", 0.0))
+
+
+def _fire(run: _Run, name: str, state: _State, threshold: Values, reset: Values) -> Values:
+    """The spikes that are sent in this step, after the voltage has been reset where that is done at once."""
+    rules = run.rules.get(name, Rules())
+    before, spikes = state.fired, _crossed(run, name, state.voltage, threshold).astype(np.float64)
+    if rules.several:
+        # A voltage that just misses a multiple of the threshold holds as many as the float32 of the framework would.
+        held = np.floor(state.voltage / np.where(threshold > 0, threshold, np.inf) + TIE)
+        spikes = spikes * np.maximum(held, 1.0)
+    if rules.reset == "zero":
+        state.voltage = np.where(spikes > 0, reset, state.voltage)
+    elif rules.reset == "subtract":
+        state.voltage = state.voltage - spikes * threshold
+    state.fired = spikes
+    return before if rules.late else spikes
+
+
+def _crossed(run: _Run, name: str, voltage: Values, threshold: Values) -> npt.NDArray[np.bool_]:
+    """Where neurons fire; how often the voltage equalled the threshold is counted."""
+    margin = TIE * np.abs(threshold)
+    run.ties[name] = run.ties.get(name, 0) + int((np.abs(voltage - threshold) <= margin).sum())
+    fires_at = run.rules.get(name, Rules()).fires_at_threshold
+    return voltage >= threshold - margin if fires_at else voltage > threshold + margin

@@ -1,5 +1,8 @@
 """What a reader cannot run is refused in its name, all at once, and leaves nothing behind."""
 
+import json
+
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from netx import (
     Shape,
 )
 from netx.bundle import load
-from netx.export import READERS, export
+from netx.export import READERS, export, usage
 
 ONE = Conv2d([[[[2]]]])
 X = Input("x", Shape(1, 4, 4))
@@ -48,6 +51,54 @@ def test_sinabs_gets_neurons_that_it_can_read_and_others_leaky_ones(tmp_path):
         export(chain(LIF(1)), tmp_path / f"{reader}.nir", reader)
         kinds[reader] = type(nir.read(tmp_path / f"{reader}.nir").nodes["neuron_n0"])
     assert kinds == {"norse": nir.LIF, "sinabs": nir.IF}
+
+
+def test_parameters_are_those_with_which_a_readers_defaults_are_right(tmp_path):
+    """norse steps by 1e-3 s, spikingjelly by 1e-4 s with r = 1 / dt. nir 1.0.4, which sinabs wants, takes no v_reset,
+    and no metadata in a Conv2d."""
+    stored = {}
+    for reader in ("norse", "snntorch", "sinabs", "spikingjelly"):
+        export(chain(LIF(1)), tmp_path / f"{reader}.nir", reader)
+        with h5py.File(tmp_path / f"{reader}.nir") as file:
+            neurons, synapse = (file[f"node/nodes/{name}_n0"] for name in ("neuron", "synapse"))
+            stored[reader] = (
+                neurons["type"][()].decode(),
+                {name: float(neurons[name][()].flat[0]) for name in ("tau", "r", "v_reset") if name in neurons},
+            )
+            assert ("metadata" in synapse) == (reader != "sinabs")
+            assert float(file["node/metadata/dt"][()]) == (1e-3 if reader == "norse" else 1e-4)
+    assert stored == {
+        "norse": ("LIF", {"tau": pytest.approx(1e-3), "r": 1.0, "v_reset": 0.0}),
+        "snntorch": ("LIF", {"tau": pytest.approx(1e-4), "r": 1.0, "v_reset": 0.0}),
+        "sinabs": ("IF", {"r": 1.0}),
+        "spikingjelly": ("IF", {"r": 1e4, "v_reset": 0.0}),
+    }
+
+
+def test_how_a_file_is_read_is_kept_in_it_and_in_the_manifest_of_a_folder(tmp_path):
+    network = chain(LIF(1), source=Input("x", Shape(3, 4, 5)), synapse=Conv2d(np.full((1, 3, 1, 1), 2)))
+    said = usage(network, "norse")
+    assert said["call"] == "norse.torch.from_nir(nir.read(FILE))"
+    assert "(batch, channel, height, width): x (batch, 3, 4, 5), float32" in said["frames"]
+    assert "(width, height, channel): x (5, 4, 3)" in usage(network, "lava")["frames"]
+    export(network, tmp_path / "n.nir", "norse")
+    with h5py.File(tmp_path / "n.nir") as file:
+        assert {key: file[f"node/metadata/{key}"][()].decode() for key in said} == said
+    export(network, tmp_path / "folder", "norse")
+    assert json.loads((tmp_path / "folder" / "manifest.json").read_text())["notes"] == said
+    assert load(tmp_path / "folder") == network
+
+
+def test_files_for_sinabs_with_a_reset_and_records_in_their_nodes_are_read_as_before(tmp_path):
+    network = chain(LIF(1), LIF(3))
+    export(network, tmp_path / "n.nir", "sinabs")
+    with h5py.File(tmp_path / "n.nir", "a") as file:
+        nodes, metadata = file["node/nodes"], file["node/metadata"]
+        for name in ("n0", "n1"):
+            nodes[f"neuron_{name}/v_reset"] = np.zeros((1, 4, 4), np.float32)
+            for key in [key for key in metadata if key.startswith(f"synapse_{name}.")]:
+                metadata.move(key, f"/node/nodes/synapse_{name}/metadata/{key.partition('.')[2]}")
+    assert load(tmp_path / "n.nir") == network
 
 
 @pytest.mark.parametrize("reader", READERS)

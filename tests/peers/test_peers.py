@@ -1,11 +1,9 @@
-"""Stock norse, snnTorch and sinabs give the spikes of the exact engine from the files that are exported for them.
+"""Stock norse, snnTorch, sinabs and spikingjelly give the spikes of the exact engine from the files exported for them.
 
-They run in .venv-peers, which ``make peers`` builds, or in this environment where they are installed here.
+They run in the environments that ``make peers`` builds, or in this one where they are installed. sinabs runs beside
+today's nir, and beside the one that it asks for.
 """
 
-import importlib.util
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,32 +11,23 @@ import nir
 import numpy as np
 import pytest
 
-import netx
 from netx import LIF, Accumulator, Concat, Conv2d, Dense, Flatten, Input, Layer, Network, Pool, Range, Shape
 from netx.bundle import parts
 from netx.export import export
 from netx.lint import for_reader, lint
 from sim import engine
 
-PEERS = ("norse", "snntorch", "sinabs")
-PYTHON = Path(netx.__file__).resolve().parents[1] / ".venv-peers/bin/python"
+PEERS = ("norse", "snntorch", "sinabs", "spikingjelly")
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, run_script):
     """A function that runs a .nir file in a peer; the test is skipped where the peer is nowhere installed."""
 
-    def run_in(peer, file, frames):
-        package = peer.partition("_")[0]
-        python = sys.executable if importlib.util.find_spec(package) else str(PYTHON)
-        if not Path(python).exists():
-            pytest.skip(f"{package} is not installed: make peers")
+    def run_in(peer, file, frames, own_nir=False):
         np.save(tmp_path / "frames.npy", frames)
-        script = Path(__file__).with_name("peer_reader.py")
-        command = [python, str(script), peer, str(file), str(tmp_path / "frames.npy"), str(tmp_path / "spikes.npy")]
-        child = subprocess.run(command, capture_output=True, text=True, timeout=200)
-        if child.returncode:
-            raise RuntimeError(child.stderr.strip().splitlines()[-1])
+        arguments = [peer, file, tmp_path / "frames.npy", tmp_path / "spikes.npy"]
+        run_script(peer.partition("_")[0], "peer_reader.py", *arguments, own_nir=own_nir)
         return np.load(tmp_path / "spikes.npy")
 
     return run_in
@@ -75,6 +64,18 @@ def test_a_peer_gives_the_spikes_of_the_engine(peer, seed, tmp_path, run):
     expected = engine.run(network, {"pixels": frames}).spikes["c"]
     assert 0.1 < expected.mean() < 0.9
     assert (run(peer, tmp_path / "n.nir", frames).reshape(expected.shape) == expected).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sinabs_reads_its_files_with_the_nir_that_it_asks_for(seed, tmp_path, run):
+    """nir 1.0.4: ``IF.__init__() got an unexpected keyword argument 'v_reset'`` where there is one."""
+    network, frames = drawn(seed)
+    export(network, tmp_path / "n.nir", "sinabs")
+    expected = engine.run(network, {"pixels": frames}).spikes["c"]
+    assert (run("sinabs", tmp_path / "n.nir", frames, own_nir=True).reshape(expected.shape) == expected).all()
+    export(network, tmp_path / "other.nir", "spikingjelly")
+    with pytest.raises(RuntimeError, match="v_reset"):
+        run("sinabs", tmp_path / "other.nir", frames, own_nir=True)
 
 
 @pytest.mark.parametrize("peer", PEERS)

@@ -14,7 +14,7 @@ import nir
 import numpy as np
 import pytest
 
-from netx import Conv2d, Dense, NetworkError, Recurrent
+from netx import LIF, Conv2d, Dense, NetworkError, Recurrent
 from netx.nir_graph import read_graph
 from quantize.nir_import import Imported, NirImportError, import_graph, run_float
 from sim import engine
@@ -160,6 +160,81 @@ def test_what_a_pooling_leaves_unread_is_cut_off_by_relays_so_that_a_convolution
     assert last.synapse.stride == (2, 2)
     assert [layer.node for layer in result.layers] == ["n1", "n4"]
     assert any(note.startswith("192 neurons more, in n1.8x8, pass on spikes") for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("size", "dilation", "kept"), [((3, 3), 2, (2, 2)), ((3, 3), 3, (3, 3)), ((2, 3), 2, (2, 2)), ((2, 3), 3, (1, 3))]
+)
+def test_same_padding_keeps_a_kernel_dilated_where_both_sides_get_as_much(
+    size: tuple[int, int], dilation: int, kept: tuple[int, int], tmp_path: Path
+) -> None:
+    graph = chain((2, 9, 9), conv2d(dyadic(3, 2, *size), padding="same", dilation=dilation), lif((3, 9, 9)))
+    result = imported(graph, spikes(2, 10, 2, 9, 9), tmp_path)
+    synapse = result.network.layers[-1].synapse
+    assert isinstance(synapse, Conv2d)
+    assert synapse.dilation == kept
+    holes = size[0] if kept[0] > 1 else (size[0] - 1) * dilation + 1 + (size[0] - 1) * dilation % 2
+    assert synapse.weight.shape == (3, 2, holes, size[1])
+    check_equal(result)
+
+
+def test_dilated_convolutions_that_add_up_stay_dilated(tmp_path: Path) -> None:
+    shape = np.array([2, 6, 6])
+    nodes: Nodes = {"input": nir.Input(shape), "a": lif((2, 6, 6), v_threshold=0.5)}
+    nodes |= {name: conv2d(dyadic(3, 2, 3, 3), padding=2, dilation=2) for name in ("one", "two")}
+    nodes |= {"out": lif((3, 6, 6)), "output": nir.Output(np.array([3, 6, 6]))}
+    edges = [("input", "a"), ("a", "one"), ("input", "two"), ("one", "out"), ("two", "out"), ("out", "output")]
+    result = imported(nir.NIRGraph(nodes, edges, type_check=False), spikes(1, 20, 2, 6, 6), tmp_path)
+    synapse = result.network.layers[-1].synapse
+    assert isinstance(synapse, Conv2d)
+    assert (synapse.dilation, synapse.kernel) == ((2, 2), (3, 3))
+    check_equal(result)
+
+
+@pytest.mark.parametrize("stored", [(1, 20), None])
+def test_a_convolution_of_lines_over_one_channel(stored: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """Audio or an ECG: the one in front is its channel, and no batch."""
+    graph = chain((1, 20), nir.Conv1d(20, dyadic(4, 1, 3), 1, 1, 1, 1, dyadic(4)), lif((4, 20)))
+    graph.nodes["input"].input_type = {"input": None if stored is None else np.array(stored)}
+    nir.write(tmp_path / "g.nir", chain((1, 20), *list(graph.nodes.values())[1:-1]))
+    if stored is None:
+        with h5py.File(tmp_path / "g.nir", "a") as file:
+            del file["node/nodes/input/shape"]
+    result = import_graph(read_graph(tmp_path / "g.nir"), {"x": spikes(30, 1, 20)})
+    assert result.network.inputs[0].shape == (1, 1, 20)
+    check_equal(result)
+
+
+@pytest.mark.parametrize(
+    ("bias", "tau", "at", "leak"),
+    [(0.5, DT, 0.55, 0.0), (0.25, 2 * DT, 0.55, 0.0), (0.1, 100 * DT, 0.05, 0.0), (0.0, 100 * DT, 1.0, 1.2)],
+)
+def test_biases_are_mantissas_of_13_bits(bias: float, tau: float, at: float, leak: float, tmp_path: Path) -> None:
+    graph = chain((6,), nir.Affine(dyadic(5, 6), np.full(5, bias)), lif((5,), tau=tau, v_threshold=at, v_leak=leak))
+    result = imported(graph, spikes(1, 60, 6), tmp_path)
+    neuron = result.network.layers[-1].neuron
+    assert isinstance(neuron, LIF)
+    assert neuron.bias.any()
+    assert np.abs(neuron.bias).max() <= 4095
+    [(expected, got)] = both(result).values()
+    assert (expected == got).mean() > 0.97
+
+
+def test_a_bias_beyond_13_bits_at_any_scale_is_said_with_what_to_do(tmp_path: Path) -> None:
+    graph = chain((6,), nir.Affine(np.full((5, 6), 2.0**-9), np.full(5, 40.0)), threshold(5, at=40.005))
+    [layer] = imported(graph, spikes(20, 6), tmp_path).layers
+    [note] = layer.rounded.notes
+    assert "bits, and the chip has 13 (map refuses it)" in note
+
+
+def test_an_output_that_does_not_spike_and_frames_for_two_inputs_are_said(tmp_path: Path) -> None:
+    result = imported(chain((6,), nir.Linear(dyadic(3, 6))), spikes(20, 6), tmp_path)
+    assert any(note.startswith("nothing spikes behind the Linear n0") for note in result.notes)
+    nodes: Nodes = {"input": nir.Input(np.array([4])), "input_c": nir.Input(np.array([4]))}
+    nodes |= {"a": nir.Linear(dyadic(5, 4)), "b": nir.Linear(dyadic(5, 4)), "out": integrate((5,))}
+    edges = [("input", "a"), ("input_c", "b"), ("a", "out"), ("b", "out")]
+    with pytest.raises(NetworkError, match=r"2 inputs \(input, input_c\): give an \.npz with one array for each"):
+        imported(nir.NIRGraph(nodes, edges, type_check=False), spikes(20, 4), tmp_path)
 
 
 def test_thresholds_that_differ_cost_memoryless_neurons_nothing(tmp_path: Path) -> None:

@@ -17,15 +17,23 @@ from netx.npz import read_npz
 from pipeline.core.progress import Progress
 from pipeline.deploy.nir_import.compare import compare
 from pipeline.deploy.nir_import.report import as_html, as_json
-from quantize.nir_import import import_graph
+from quantize.nir_import import NO_CHOICES, Choices, Writer, import_graph
 
 NETWORK, REPORT, PAGE = "network.nir", "report.json", "report.html"
 
 
 def import_file(
-    path: Path, frames: Path, folder: Path, dt: float | None, progress: Progress
+    path: Path,
+    frames: Path,
+    folder: Path,
+    progress: Progress,
+    dt: float | None = None,
+    writer: Writer | None = None,
+    choices: Choices = NO_CHOICES,
 ) -> tuple[Network, dict[str, Any]]:
     """Import ``path``, compare on ``frames``, and leave network, report and page in ``folder``, each whole.
+
+    dt, writer, choices: see ``import_graph``.
 
     Raises FormatError for what is no such file, NirImportError with all nodes that cannot be done, NetworkError where
     the frames do not fit.
@@ -34,7 +42,7 @@ def import_file(
         raise FormatError(
             f"{path}: holds a network of integers already; monospike simulate and verify read it as it is"
         )
-    imported = import_graph(read_graph(path), read_frames(frames), dt)
+    imported = import_graph(read_graph(path), read_frames(frames), dt, writer, choices)
     sequences, count = next(iter(imported.calibration.integers.values())).shape[:2]
     with progress.task("frames", sequences * count) as task:
         comparison = compare(imported, task.advance)

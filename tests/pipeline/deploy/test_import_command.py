@@ -13,8 +13,9 @@ from netx.bundle import load
 from netx.errors import MonospikeError
 from netx.nir_graph import read_graph
 from pipeline.cli.app import app
+from pipeline.cli.import_nir import Framework, InputGain, ResetKind
 from pipeline.deploy.nir_import.compare import compare
-from quantize.nir_import import import_graph
+from quantize.nir_import import GAINS, RESETS, WRITERS, import_graph
 from sim import engine
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "nir"
@@ -104,6 +105,76 @@ def test_agreement_falls_where_integers_are_another_network_than_the_graph() -> 
     assert good.agreement is not None
     assert wrong.agreement is not None
     assert wrong.agreement < good.agreement - 0.05
+
+
+def one_layer(folder: Path, threshold: float, **neuron: float) -> Path:
+    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, **neuron, "v_threshold": threshold}
+    nodes = {"input": nir.Input(np.array([4])), "w": nir.Linear(np.eye(4, dtype=np.float32))}
+    nodes |= {"fire": nir.LIF(**{name: np.full(4, value, np.float32) for name, value in values.items()})}
+    nodes |= {"output": nir.Output(np.array([4]))}
+    nir.write(folder / "g.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
+    np.save(folder / "x.npy", np.ones((20, 4)))
+    return folder / "g.nir"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "what"), [(9.0, "no neuron spikes in any frame"), (0.01, "every neuron spikes in every frame")]
+)
+def test_a_silent_or_saturated_network_is_no_success(threshold: float, what: str, tmp_path: Path) -> None:
+    arguments = (one_layer(tmp_path, threshold), "--calibrate", tmp_path / "x.npy", "--out", tmp_path / "out")
+    said = run(*arguments)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    [layer], [output], [warning] = report["layers"], report["outputs"], report["warnings"]
+    assert (layer["agreement"], layer["meaningless"]) == (None, what)
+    assert (output["agreement"], output["meaningless"]) == (None, what)
+    assert f"WARNING: layer fire: {what}" in said
+    assert "dt (0.0001 s, the default: the file does not say), r and w_in" in warning
+    assert "100.00%" not in said
+    assert "leads in" not in said
+    assert what in (tmp_path / "out" / "report.html").read_text()
+    strict = CliRunner().invoke(app, ["import", *map(str, arguments), "--strict"], catch_exceptions=False)
+    assert strict.exit_code == 1
+    assert (tmp_path / "out" / "network.nir").exists()
+
+
+def test_a_sound_import_passes_as_strict(tmp_path: Path) -> None:
+    how = ("--from", "snntorch", "--reset", "zero", "--strict")
+    assert "WARNING" not in run(PEER, "--calibrate", frames_of(PEER, tmp_path), "--out", tmp_path / "out", *how)
+
+
+def test_a_reset_that_subtracts_is_run_by_the_reference_and_its_cost_in_integers_is_said(tmp_path: Path) -> None:
+    """Voltages of 0.21 a step at a threshold of 1, no leak to speak of."""
+    file = one_layer(tmp_path, 1.0, tau=1.0, r=2100.0)
+    shared = (file, "--calibrate", tmp_path / "x.npy", "--dt", "1e-4", "--out", tmp_path / "out")
+    said = run(*shared)
+    assert "v_reset is 0 for fire" in said
+    said = run(*shared, "--reset", "subtract")
+    [layer] = json.loads((tmp_path / "out" / "report.json").read_text())["layers"]
+    voltage, soft, hard = [0.0, 0.0], [], []
+    for _ in range(20):
+        voltage = [value + 1e-4 * (2100 - value) for value in voltage]
+        soft.append(voltage[0] > 1)
+        hard.append(voltage[1] > 1)
+        voltage = [voltage[0] - soft[-1], 0.0 if hard[-1] else voltage[1]]
+    assert layer["float_rate"] == np.mean(soft)
+    assert layer["subtracting_agreement"] == np.mean(np.equal(soft, hard))
+    assert "the float graph subtracts the threshold" in said
+
+
+def test_ties_are_counted_where_nobody_says_what_they_do(tmp_path: Path) -> None:
+    file = one_layer(tmp_path, 1.0, tau=1e-4)
+    shared = (file, "--calibrate", tmp_path / "x.npy", "--out", tmp_path / "out")
+    assert "in 100.00% of neurons and frames the voltage of fire equals its threshold" in run(*shared)
+    said = run(*shared, "--at-threshold", "fires")
+    assert "equals its threshold" not in said
+    [layer] = json.loads((tmp_path / "out" / "report.json").read_text())["layers"]
+    assert (layer["float_rate"], layer["integer_rate"], layer["ties"]) == (1.0, 1.0, 1.0)
+
+
+def test_the_command_knows_all_writers_and_resets() -> None:
+    assert tuple(one.value for one in Framework) == WRITERS
+    assert {one.value for one in ResetKind} == set(RESETS)
+    assert {one.value for one in InputGain} == set(GAINS)
 
 
 @pytest.mark.parametrize(
