@@ -18,7 +18,7 @@ import pipeline.tasks.tracking.metrics.results
 from pipeline.cli import app as cli
 from pipeline.datasets.catalog import find_benchmark, open_benchmark
 from pipeline.deploy.config import load_config
-from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.demo_config import DEMO_TRACKER
 from pipeline.tasks.tracking.demo_student import Student
 from pipeline.tasks.tracking.demo_train import save_checkpoint
 from pipeline.tasks.tracking.trackers import open_tracker
@@ -161,7 +161,7 @@ def test_a_look_is_answered_as_if_there_had_been_none_before(
     written = np.loadtxt(file, delimiter=",")
     run = next(run for run in open_benchmark(find_benchmark("folder"), root, looks=3) if run.name == "Moved").load()
     first, *_, last = run.frames()
-    tracker = open_tracker(str(checkpoint), "integer", TrackerConfig())
+    tracker = open_tracker(str(checkpoint), "integer", DEMO_TRACKER)
     tracker.start(first, run.boxes[0])
     np.testing.assert_allclose(tracker.look(last, run.near[-1]), written[-1], atol=1e-4)
     np.testing.assert_allclose(written[0], run.boxes[0], atol=1e-4)
