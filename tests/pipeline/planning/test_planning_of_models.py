@@ -20,6 +20,7 @@ from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.tasks.tracking.checkpoint import load_model
 from pipeline.tasks.tracking.config import TrackerConfig
+from pipeline.tasks.tracking.crop import mean_colour
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import search_pixels, template_pixels, track
@@ -87,8 +88,9 @@ def test_frames_of_a_sequence_are_the_crops_that_the_tracker_looks_at(
     geometry, settings = geometry_of(student.config), TrackerConfig()
     scorer = IntegerScorer(student)
     boxes = track(scorer, sequence.frames[:4], sequence.boxes[0], geometry, settings)
-    crops = [search_pixels(sequence.frames[i], boxes[i - 1], geometry, settings) for i in (1, 2, 3)]
-    template = template_pixels(sequence.frames[0], boxes[0], geometry, settings)
+    border = [int(mean) for mean in mean_colour(sequence.frames[0])]
+    crops = [search_pixels(sequence.frames[i], boxes[i - 1], geometry, settings, border) for i in (1, 2, 3)]
+    template = template_pixels(sequence.frames[0], boxes[0], geometry, settings, border)
     bits = 8 - student.config.pixel_bits  # the chip takes the upper ones
     np.savez(place / "crops.npz", template=template >> bits, search=np.concatenate(crops) >> bits)
     cropped = place / "cropped.json"
