@@ -113,7 +113,7 @@ def test_the_model_is_trained_again_where_that_is_asked_for(place, monkeypatch, 
     monkeypatch.chdir(place)
     settings = {**TRAINING, "train": {**TRAINING["train"], "steps": 3}}
     (place / "short.yaml").write_text(yaml.safe_dump(settings))
-    (place / "again.yaml").write_text(yaml.safe_dump({**RUN, "name": "again", "training": "short.yaml"}))
+    (place / "again.yaml").write_text(yaml.safe_dump({**RUN, "name": "again", "training": "short"}))
     assert monospike("deploy", "again.yaml", "--retrain", "--until", "quantize") == 0, capsys.readouterr()
     assert "trained by short.yaml" in capsys.readouterr().out
     trained = (place / "runs" / "again" / "train" / "student.safetensors").read_bytes()
