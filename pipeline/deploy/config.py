@@ -86,5 +86,13 @@ def parse_run(values: dict[str, Any], where: str) -> RunConfig:
 
 
 def load_config(path: Path) -> RunConfig:
-    """Read and check the YAML configuration of a run. Raises ConfigError that names the file and every wrong key."""
-    return parse_run(read_values(path), str(path))
+    """Read and check the YAML configuration of a run. Raises ConfigError that names the file and every wrong key.
+
+    A training that is no file here is looked for beside the configuration, by its path or its name.
+    """
+    config = parse_run(read_values(path), str(path))
+    if config.training is None or Path(config.training).is_file():
+        return config
+    beside = [path.parent / config.training, path.parent / f"{config.training}.yaml"]
+    found = next((str(file) for file in beside if file.is_file()), config.training)
+    return config.model_copy(update={"training": found})

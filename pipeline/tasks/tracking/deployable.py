@@ -49,7 +49,7 @@ def spiking_model(checkpoint: Path) -> tuple[SpikingSiamFCpp, TrackerConfig]:
     model's, MonospikeError when it doesn't spike."""
     model, settings = load_with_processing(checkpoint)
     if not isinstance(model, SpikingSiamFCpp):
-        raise MonospikeError(f"{checkpoint}: holds no spiking network; take the student that learned from it")
+        raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
     return model, settings
 
 
