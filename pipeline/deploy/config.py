@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from pipeline.core.config import ConfigError, Section, parse_config, read_values
 from pipeline.datasets.config import DataConfig
@@ -47,6 +47,11 @@ class RunConfig(Section):
     search: Path | None = Field(
         None, description="folder of a finished monospike search, whose Pareto fronts the report shows"
     )
+
+    @field_serializer("tracker")
+    def _what_is_changed(self, tracker: TrackerConfig) -> dict[str, Any]:
+        """What a file gives alone: written out, a default would count as a change of what is published."""
+        return tracker.model_dump(mode="json", exclude_unset=True)
 
 
 def load_config(path: Path) -> RunConfig:
