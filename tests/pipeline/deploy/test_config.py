@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.core.config import ConfigError
 from pipeline.deploy.config import load_config
@@ -73,3 +74,11 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.yaml: cannot be read \(No such file"):
         load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_configuration_written_out_and_read_back_changes_no_post_processing(tmp_path):
+    config = load_text(tmp_path, "name: mine\nmodel: demo\ntracker: {window: 0.4}\n")
+    (tmp_path / "out.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    again = load_config(tmp_path / "out.yaml")
+    assert again == config
+    assert again.tracker.model_dump(exclude_unset=True) == {"window": 0.4}

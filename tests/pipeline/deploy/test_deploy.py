@@ -219,7 +219,7 @@ def stored(network: Path, layer: str) -> tuple[Path, str]:
     for path in sorted(network.glob("*.net")):
         with h5py.File(path, "r") as file:
             for number, group in file["layer"].items():
-                if layer in group.attrs.values():
+                if any(layer in str(value) for value in group.attrs.values()):
                     return path, f"layer/{number}/weight"
     raise AssertionError(layer)
 
