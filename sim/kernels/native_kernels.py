@@ -1,0 +1,411 @@
+"""All that is compiled: neurons in one pass over their states, and sums that follow the spikes.
+
+Neurons: every state is read and written once a step, with Lava's integers to the bit. Time goes on the outside of a
+block of neurons that the first-level cache holds. Arrays are (step, neuron), or (neuron,) for states; formulas are
+those of netx.neurons. Small loops over few arrays each are what the compiler turns into vector instructions. int32 is
+written out wherever a sum is made, since numba widens it.
+
+Sums: the rows of the inputs that sent something are added up; the others cost little. Values and sums have channels
+last: (frame, height, width, channel). Weights have a row for each input of a window and a column for each output
+channel: (group * tap * channel, channel), int16, which holds every mantissa. Sums of spikes are int32, exact while the
+bound of the layer is below 2^31; those of messages int64, below 2^63.
+
+It is one file because numba's cache knows a kernel as stale by the file it stands in alone. Import it only where
+``sim.kernels.native.available()``.
+"""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+import numpy as np
+from numba import njit
+
+from sim.kernels.native import kernel
+
+_INLINE = {"nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
+_INLINE |= {"no_cpython_wrapper": True, "_nrt": False}
+"""Of the functions that only kernels call: without the entry from Python and without counting references."""
+
+_BLOCK = 1024
+_HALF, _SPAN, _MOST = np.int32(1 << 23), np.int32(1 << 24), np.int32((1 << 23) - 1)
+"""Lava's current wraps at 24 bits and its voltage saturates there (lava-nc 0.10.0 ``proc/lif/models.py``)."""
+
+
+@njit(**_INLINE)
+def _left(state, keep):
+    """``sgn(s) * ((|s| * keep) >> 12)`` for a keep of 0..4096, its product in two halves that each fit 32 bits."""
+    magnitude = np.int32(abs(state))
+    whole = np.int32(np.int32(magnitude >> 12) * keep)
+    rest = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
+    kept = np.int32(whole + rest)
+    return np.int32(-kept) if state < 0 else kept
+
+
+@njit(**_INLINE)
+def _wrapped(current):
+    """Out of (-2^23, 2^23] moved by 2^24, once."""
+    once = np.int32(current - _SPAN) if current > _HALF else current
+    return np.int32(current + _SPAN) if once <= -_HALF else once
+
+
+@njit(**_INLINE)
+def _integrate(u, activation, keep):
+    """``u <- left(u) + (a << 6)``, wrapped."""
+    for n in range(len(u)):
+        u[n] = _wrapped(np.int32(_left(u[n], keep) + np.int32(np.int32(activation[n]) << 6)))
+
+
+@njit(**_INLINE)
+def _move(v, u, bias, keep):
+    """``v <- left(v) + u + bias``, saturated."""
+    for n in range(len(v)):
+        moved = np.int32(np.int32(_left(v[n], keep) + u[n]) + bias[n])
+        v[n] = min(max(moved, -_MOST), _MOST)
+
+
+@njit(**_INLINE)
+def _hold(v, wait):
+    """Neurons within their refractory period stay at rest."""
+    for n in range(len(v)):
+        v[n] = 0 if wait[n] > 0 else v[n]
+
+
+@njit(**_INLINE)
+def _fire(v, membrane, spikes, threshold):
+    """Spikes where ``v > threshold``, which then rest; the membrane is what v was, in weight units."""
+    for n in range(len(v)):
+        voltage = v[n]
+        fires = voltage > threshold
+        membrane[n] = voltage >> 6
+        spikes[n] = fires
+        v[n] = 0 if fires else voltage
+
+
+@njit(**_INLINE)
+def _wait(wait, spikes, refractory):
+    for n in range(len(wait)):
+        wait[n] = refractory if spikes[n] else max(np.int32(wait[n] - 1), np.int32(0))
+
+
+@njit(**_INLINE)
+def _clear(values):
+    for n in range(len(values)):
+        values[n] = 0
+
+
+@njit(**_INLINE)
+def _copy(to, values):
+    """``to[:] = values``; both one-dimensional."""
+    for n in range(len(to)):
+        to[n] = np.int32(values[n])
+
+
+@njit(**_INLINE)
+def _lif_step(activation, bias, u, v, wait, membrane, spikes, numbers, step):
+    """One step of netx.LIF; numbers: see ``lif``."""
+    threshold, refractory = np.int32(numbers[0]), np.int32(numbers[3])
+    interval, offset = numbers[4], numbers[5]
+    if interval > 0 and (step - offset) % interval == 0:
+        _clear(u)
+        _clear(v)
+    _integrate(u, activation, np.int32(numbers[1]))
+    _move(v, u, bias, np.int32(numbers[2]))
+    if refractory > 0:
+        _hold(v, wait)
+    _fire(v, membrane, spikes, threshold)
+    if refractory > 0:
+        _wait(wait, spikes, refractory)
+
+
+@kernel(
+    "void(int32[:, ::1], float32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1], uint8[:, ::1],"
+    " int32[:, :, ::1], int64[::1], int64, int64)"
+)
+def lif(whole, real, bias, u, v, wait, membrane, spikes, states, numbers, low, high):
+    """Steps of netx.LIF for the neurons low..high.
+
+    whole, real: activations in weight units, integers in either type; the other has no steps. bias: in 1/64 weight
+    unit. u, v, wait: states, changed in place; wait: the refractory steps to come. membrane: has one row where nothing
+    wants to know. spikes: 0 or 1. states: u and v after each step, (2, step, neuron), or none of it.
+    numbers: threshold in 1/64 weight unit, 4096 less each decay, refractory period, reset interval (0 for never), its
+    offset, and the number of the first step.
+    """
+    scratch = np.empty(_BLOCK, np.int32)
+    steps, kept = max(len(whole), len(real)), len(membrane) > 1
+    for a in range(low, high, _BLOCK):
+        b = min(a + _BLOCK, high)
+        for t in range(steps):
+            row = t if kept else 0
+            activation = scratch[: b - a]
+            if len(real) > 0:
+                _copy(activation, real[t, a:b])
+            else:
+                activation = whole[t, a:b]
+            _lif_step(
+                activation,
+                bias[a:b],
+                u[a:b],
+                v[a:b],
+                wait[a:b],
+                membrane[row, a:b],
+                spikes[t, a:b],
+                numbers,
+                numbers[6] + t,
+            )
+            if len(states) > 0:
+                _copy(states[0, t, a:b], u[a:b])
+                _copy(states[1, t, a:b], v[a:b])
+
+
+@njit(**_INLINE)
+def _encode(new, act, residue, sent, threshold, shift):
+    """``delta = new - act + residue``, sent where it reaches the threshold; what is not sent is the next residue."""
+    for n in range(len(new)):
+        change = np.int32(np.int32(new[n] - act[n]) + residue[n])
+        goes = np.int32(abs(change)) >= threshold
+        residue[n] = 0 if goes else change
+        sent[n] = change >> shift if goes else 0
+        act[n] = new[n]
+
+
+@kernel(
+    "void(int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1], int32[:, ::1], int32[:, :, ::1],"
+    " int64[::1], int64, int64)"
+)
+def sigma_delta(activation, bias, sigma, act, residue, membrane, sent, states, numbers, low, high):
+    """Steps of netx.Sigma, Delta or SigmaDelta for the neurons low..high, in wrapping 32 bits.
+
+    sigma, act, residue: states, changed in place. membrane, sent: (step, neuron); the membrane is the sum so far, or
+    Delta's scaled input. states: sigma, act and residue after each step, (3, step, neuron), or none of it.
+    numbers: whether it sums up, whether it sends changes, threshold scaled by both exponents, by how much a Delta's
+    input is shifted, the state exponent, whether what is sent is never negative.
+    """
+    sums, changes, threshold = numbers[0] > 0, numbers[1] > 0, np.int32(numbers[2])
+    shift, exponent, relu, kept = numbers[3], np.int32(numbers[4]), numbers[5] > 0, len(membrane) > 1
+    scratch = np.empty(_BLOCK, np.int32)
+    for a in range(low, high, _BLOCK):
+        b = min(a + _BLOCK, high)
+        for t in range(len(activation)):
+            seen = membrane[t if kept else 0, a:b]
+            new = scratch[: b - a]
+            for n in range(b - a):
+                if sums:
+                    sigma[a + n] = np.int32(sigma[a + n] + activation[t, a + n])
+                    seen[n] = sigma[a + n]
+                else:
+                    seen[n] = np.int32(activation[t, a + n] << shift)
+                new[n] = np.int32(seen[n] + bias[a + n])
+                if relu:
+                    new[n] = max(new[n], np.int32(0))
+            if changes:
+                _encode(new, act[a:b], residue[a:b], sent[t, a:b], threshold, exponent)
+            else:
+                _copy(sent[t, a:b], seen)
+            if len(states) > 0:
+                _copy(states[0, t, a:b], sigma[a:b])
+                _copy(states[1, t, a:b], act[a:b])
+                _copy(states[2, t, a:b], residue[a:b])
+
+
+@njit(**_INLINE)
+def _add_rows(out, weight, rows, count):
+    """``out = sum of weight[rows[:count]]``, four at a time, so that ``out`` is read and written less often."""
+    size, done = len(out), count - count % 4
+    for n in range(size):
+        out[n] = 0
+    for i in range(0, done, 4):
+        first, second, third, fourth = (
+            weight[rows[i]],
+            weight[rows[i + 1]],
+            weight[rows[i + 2]],
+            weight[rows[i + 3]],
+        )
+        for n in range(size):
+            out[n] += first[n] + second[n] + third[n] + fourth[n]
+    for i in range(done, count):
+        last = weight[rows[i]]
+        for n in range(size):
+            out[n] += last[n]
+
+
+@njit(**_INLINE)
+def _add_scaled_rows(out, weight, rows, factors, count):
+    """``out = sum of factors[i] * weight[rows[i]]``."""
+    size = len(out)
+    for n in range(size):
+        out[n] = 0
+    for i in range(count):
+        row, factor = weight[rows[i]], np.int64(factors[i])
+        for n in range(size):
+            out[n] += factor * row[n]
+
+
+@njit(**_INLINE)
+def _nonzero(values, places):
+    """Write down where ``values`` is not zero; how often it is."""
+    count = 0
+    for i in range(len(values)):
+        places[count] = i
+        count += values[i] != 0
+    return count
+
+
+@kernel(
+    "void(uint8[:, ::1], int16[:, ::1], int32[:, ::1], int64, int64)",
+    "void(int32[:, ::1], int16[:, ::1], int64[:, ::1], int64, int64)",
+)
+def dense(values, weight, out, low, high):
+    """Sums of a fully connected layer for the frames low..high: values (frame, input), out (frame, output)."""
+    rows, graded = np.empty(values.shape[1], np.int32), values.itemsize > 1
+    factors = np.empty(values.shape[1], np.int32)
+    for f in range(low, high):
+        count = _nonzero(values[f], rows)
+        if graded:
+            for i in range(count):
+                factors[i] = values[f, rows[i]]
+            _add_scaled_rows(out[f], weight, rows, factors, count)
+        else:
+            _add_rows(out[f], weight, rows, count)
+
+
+@njit(**_INLINE)
+def _active(values, top, bottom, groups, active, starts):
+    """Of each row, group and pixel of top..bottom the inputs that are not zero, one list after the other.
+
+    active: ``x * channels + channel`` within the group, so that pixels side by side make one list. starts: where each
+    pixel's list starts, and where the last one ends.
+    """
+    width, size = values.shape[1], values.shape[2] // groups
+    count = place = 0
+    for y in range(top, bottom):
+        for group in range(groups):
+            for x in range(width):
+                starts[place] = count
+                place += 1
+                for c in range(size):
+                    active[count] = x * size + c
+                    count += values[y, x, group * size + c] != 0
+    starts[place] = count
+
+
+@njit(**_INLINE)
+def _window_row(values, y, x, group, taps, step, top, size, active, starts, row, rows, factors, count):
+    """Append what a window sees of row ``y`` from column ``x`` on; how much there is by now.
+
+    row: of the weights, that of the window's first input in this row. factors: what was sent, if they have any room.
+    """
+    height, width, channels = values.shape
+    if y < 0 or y >= height:
+        return count
+    first = ((y - top) * channels // size + group) * width
+    run = taps if step == 1 else 1
+    for tap in range(0, taps, run):
+        begin = x + tap * step
+        left, right = max(begin, 0), min(begin + run, width)
+        if left >= right:
+            continue
+        shift = row + (tap - begin) * size
+        for i in range(starts[first + left], starts[first + right]):
+            rows[count] = active[i] + shift
+            if len(factors) > 0:
+                factors[count] = values[y, active[i] // size, group * size + active[i] % size]
+            count += 1
+    return count
+
+
+@kernel(
+    "void(uint8[:, :, :, ::1], int16[:, ::1], int32[:, :, :, ::1], int64[::1], int64, int64, int64)",
+    "void(int32[:, :, :, ::1], int16[:, ::1], int64[:, :, :, ::1], int64[::1], int64, int64, int64)",
+)
+def convolution(values, weight, out, geometry, bands, low, high):
+    """Sums of a convolution for the parts low..high; part ``frame * bands + band`` is a band of a frame's output rows.
+
+    geometry: kernel, stride, padding and dilation, each (height, width), and groups.
+    """
+    kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x, groups = geometry
+    _, height, width, channels = values.shape
+    _, out_height, out_width, out_channels = out.shape
+    size, columns, graded = channels // groups, out_channels // groups, values.itemsize > 1
+    active, starts = np.empty(height * width * channels, np.int32), np.empty(height * width * groups + 1, np.int32)
+    rows = np.empty(kernel_y * kernel_x * size, np.int32)
+    factors = np.empty(len(rows) if graded else 0, np.int32)
+    for part in range(low, high):
+        f, band = part // bands, part % bands
+        first, end = out_height * band // bands, out_height * (band + 1) // bands
+        top = min(max(first * stride_y - pad_y, 0), height)
+        bottom = max(min((end - 1) * stride_y - pad_y + (kernel_y - 1) * step_y + 1, height), top)
+        _active(values[f], top, bottom, groups, active, starts)
+        for oy in range(first, end):
+            for ox in range(out_width):
+                x = ox * stride_x - pad_x
+                for group in range(groups):
+                    count = 0
+                    for ky in range(kernel_y):
+                        y, row = oy * stride_y - pad_y + ky * step_y, (group * kernel_y + ky) * kernel_x * size
+                        count = _window_row(
+                            values[f],
+                            y,
+                            x,
+                            group,
+                            kernel_x,
+                            step_x,
+                            top,
+                            size,
+                            active,
+                            starts,
+                            row,
+                            rows,
+                            factors,
+                            count,
+                        )
+                    sums = out[f, oy, ox, group * columns : (group + 1) * columns]
+                    if graded:
+                        _add_scaled_rows(sums, weight, rows, factors, count)
+                    else:
+                        _add_rows(sums, weight, rows, count)
+
+
+@njit(**_INLINE)
+def _add_shifted(activation, sums, exponent):
+    """``activation += sums << exponent`` in 32 bits, to the right where it is negative."""
+    if exponent >= 0:
+        for n in range(len(activation)):
+            activation[n] = np.int32(activation[n] + np.int32(sums[n] << exponent))
+    else:
+        for n in range(len(activation)):
+            activation[n] = np.int32(activation[n] + np.int32(sums[n] >> -exponent))
+
+
+@kernel(
+    "void(int32[:, :, ::1], int16[:, :, ::1], int64[::1], int64, int32[::1], int32[:, ::1], int32[:, ::1],"
+    " int32[:, ::1], int32[:, :, ::1], uint8[:, :, ::1], int32[:, :, :, ::1], int64[::1], int64, int64)"
+)
+def recurrent(activation, weight, delays, exponent, bias, u, v, wait, membrane, spikes, states, numbers, low, high):
+    """Steps of LIF neurons that read their own spikes of the step before, for the sequences low..high.
+
+    activation: of the forward synapses, (step, sequence, neuron); that of the feedback is added in place. weight: of
+    each delay in ``delays``, (delay, from, to). spikes: (earlier + step, sequence, neuron), those of the earlier steps
+    given, one more than the longest delay. The rest as in ``lif``, with a sequence before the neuron.
+    """
+    steps, _, size = activation.shape
+    earlier = len(spikes) - steps
+    rows, sums = np.empty(size, np.int32), np.empty(size, np.int32)
+    for s in range(low, high):
+        for t in range(steps):
+            for d in range(len(delays)):
+                count = _nonzero(spikes[earlier + t - 1 - delays[d], s], rows)
+                _add_rows(sums, weight[d], rows, count)
+                _add_shifted(activation[t, s], sums, exponent)
+            _lif_step(
+                activation[t, s],
+                bias,
+                u[s],
+                v[s],
+                wait[s],
+                membrane[t if len(membrane) > 1 else 0, s],
+                spikes[earlier + t, s],
+                numbers,
+                numbers[6] + t,
+            )
+            if len(states) > 0:
+                _copy(states[0, t, s], u[s])
+                _copy(states[1, t, s], v[s])
