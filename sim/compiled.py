@@ -58,9 +58,8 @@ class _Rooms:
     layers: dict[str, Room] = field(default_factory=dict)
 
     def part(self, name: str, now: slice) -> Room:
-        room = self.layers.get(name, Room())
-        arrays = [None if array is None else array[now] for array in (room.membrane, room.output, room.activation)]
-        return Room(*arrays, {state: array[now] for state, array in room.states.items()})
+        """Room for the frames ``now`` of a layer."""
+        return self.layers.get(name, Room()).cut(now)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ class Compiled:
         """One for each sequence. frames: (step * sequence, ...)."""
         rooms = self._rooms(len(next(iter(frames.values()))))
         self._advance(frames, run, rooms, watch)
-        spikes, membranes, messages = {}, {}, {}
+        spikes: dict[str, npt.NDArray] = {}
+        membranes: dict[str, npt.NDArray] = {}
+        messages: dict[str, npt.NDArray] = {}
         for name, room in rooms.layers.items():
             if room.membrane is not None:
                 membranes[name] = _first(room.membrane)
@@ -271,8 +272,8 @@ def _unneeded(network: Network, position: int) -> tuple[str, ...]:
 
 def _values(frames: npt.NDArray, low: int, high: int) -> Tensor:
     """Frames (frame, channel, height, width) in the narrowest type, channels last in memory; no copy of what is so."""
-    kind = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else np.int32
-    return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 2, 3, 1), kind)).permute(0, 3, 1, 2)
+    kind = torch.uint8 if low >= 0 and high <= 255 else torch.int8 if low >= -128 and high <= 127 else torch.int32
+    return torch.from_numpy(frames).to(kind).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def _last(network: Network, name: str, count: int) -> tuple[int, int, int, int]:

@@ -48,9 +48,11 @@ class Memory:
 
 
 class CompiledLayer(Protocol):
-    """One layer. ``recorded``: whether it writes into the room that it is given."""
+    """One layer of a network, ready to run."""
 
-    recorded: bool
+    @property
+    def recorded(self) -> bool:
+        """Whether it writes into the room that it is given."""
 
     @property
     def choices(self) -> list[Choice]:
@@ -160,18 +162,21 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class _Feedback(_Layer):
+class _Feedback:
     """A layer that reads its own spikes of the step before: one step after the other, in torch."""
 
-    back: Synapses = field(kw_only=True)
-
-    def __init__(self, synapses: Synapses, made: Neurons, first: int, back: Synapses) -> None:
-        super().__init__(synapses, made, first)
-        object.__setattr__(self, "back", back)
+    synapses: Synapses
+    neurons: Neurons
+    first: int
+    back: Synapses
+    recorded: bool = True
 
     @property
     def choices(self) -> list[Choice]:
         return [*self.synapses.choices, *self.back.choices]
+
+    def rest(self, sequences: int) -> Memory:
+        return Memory(self.neurons.rest(sequences))
 
     def __call__(self, inputs: Sequence[Tensor], memory: Memory, sequences: int, first: int, room: Room) -> Tensor:
         forward, memory.earlier = self.synapses(inputs[0], memory.earlier, sequences)
@@ -185,15 +190,10 @@ class _Feedback(_Layer):
             activation = forward[now].to(torch.int32) + fed.to(torch.int32)
             if room.activation is not None:
                 room.activation[now] = channels_last(activation)
-            last, memory.states = self.neurons(activation, memory.states, self.first + first + step, _cut(room, now))
+            last, memory.states = self.neurons(activation, memory.states, self.first + first + step, room.cut(now))
             sent.append(last)
         memory.sent = last if before is None else torch.cat([before, last])
         return torch.cat(sent)
-
-
-def _cut(room: Room, now: slice) -> Room:
-    cut = [None if array is None else array[now] for array in (room.membrane, room.output)]
-    return Room(cut[0], cut[1], None, {name: array[now] for name, array in room.states.items()})
 
 
 class _NativeFeedback:

@@ -31,6 +31,13 @@ class Room:
     activation: Array | None = None
     states: Mapping[str, Array] = field(default_factory=dict)
 
+    def cut(self, now: slice) -> Room:
+        """Room for some of the frames."""
+        membrane, output, activation = (
+            None if array is None else array[now] for array in (self.membrane, self.output, self.activation)
+        )
+        return Room(membrane, output, activation, {name: array[now] for name, array in self.states.items()})
+
 
 class Neurons(Protocol):
     """What becomes of activations (step * sequence, channel, height, width) in a layer that remembers its states."""
@@ -129,7 +136,11 @@ class _NativeSigmaDelta:
         return states | {"bias": torch.from_numpy(np.tile(self._bias, sequences))}
 
     def __call__(
-        self, activation: Tensor, states: dynamics.States, first: int, room: Room
+        self,
+        activation: Tensor,
+        states: dynamics.States,
+        first: int,  # noqa: ARG002
+        room: Room,
     ) -> tuple[Tensor, dynamics.States]:
         from sim.kernels import native_kernels
 

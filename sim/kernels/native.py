@@ -72,7 +72,7 @@ def _said_while_it_compiles() -> Iterator[None]:
     """Say that something compiles when it does, rather than comes from the cache."""
     from numba.core import event
 
-    class Listener(event.Listener):  # type: ignore[misc]
+    class Listener(event.Listener):
         def on_start(self, _event: Any) -> None:
             say_once("compiling kernels for this machine, which takes seconds and is kept for the next time")
 

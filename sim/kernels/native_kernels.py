@@ -32,12 +32,9 @@ _HALF, _SPAN, _MOST = np.int32(1 << 23), np.int32(1 << 24), np.int32((1 << 23) -
 
 @njit(**_INLINE)
 def _left(state, keep):
-    """``sgn(s) * ((|s| * keep) >> 12)`` for a keep of 0..4096, its product in two halves that each fit 32 bits."""
-    magnitude = np.int32(abs(state))
-    whole = np.int32(np.int32(magnitude >> 12) * keep)
-    rest = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
-    kept = np.int32(whole + rest)
-    return np.int32(-kept) if state < 0 else kept
+    """``sgn(s) * ((|s| * keep) >> 12)`` for a keep in 4096ths: float64 holds the product, and drops what is left of it
+    towards zero on its way to an integer."""
+    return np.int32(np.float64(state) * keep)
 
 
 @njit(**_INLINE)
@@ -48,17 +45,11 @@ def _wrapped(current):
 
 
 @njit(**_INLINE)
-def _integrate(u, activation, keep):
-    """``u <- left(u) + (a << 6)``, wrapped."""
+def _integrate(u, v, activation, bias, keep_u, keep_v):
+    """``u <- left(u) + (a << 6)``, wrapped; ``v <- left(v) + u + bias``, saturated."""
     for n in range(len(u)):
-        u[n] = _wrapped(np.int32(_left(u[n], keep) + np.int32(np.int32(activation[n]) << 6)))
-
-
-@njit(**_INLINE)
-def _move(v, u, bias, keep):
-    """``v <- left(v) + u + bias``, saturated."""
-    for n in range(len(v)):
-        moved = np.int32(np.int32(_left(v[n], keep) + u[n]) + bias[n])
+        u[n] = _wrapped(np.int32(_left(u[n], keep_u) + np.int32(np.int32(activation[n]) << 6)))
+        moved = np.int32(np.int32(_left(v[n], keep_v) + u[n]) + bias[n])
         v[n] = min(max(moved, -_MOST), _MOST)
 
 
@@ -107,8 +98,7 @@ def _lif_step(activation, bias, u, v, wait, membrane, spikes, numbers, step):
     if interval > 0 and (step - offset) % interval == 0:
         _clear(u)
         _clear(v)
-    _integrate(u, activation, np.int32(numbers[1]))
-    _move(v, u, bias, np.int32(numbers[2]))
+    _integrate(u, v, activation, bias, numbers[1] / 4096.0, numbers[2] / 4096.0)
     if refractory > 0:
         _hold(v, wait)
     _fire(v, membrane, spikes, threshold)
@@ -168,8 +158,8 @@ def _encode(new, act, residue, sent, threshold, shift):
 
 
 @kernel(
-    "void(int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1], int32[:, ::1], int32[:, :, ::1],"
-    " int64[::1], int64, int64)"
+    "void(int32[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1], int32[:, ::1], int32[:, ::1],"
+    " int32[:, :, ::1], int64[::1], int64, int64)"
 )
 def sigma_delta(activation, bias, sigma, act, residue, membrane, sent, states, numbers, low, high):
     """Steps of netx.Sigma, Delta or SigmaDelta for the neurons low..high, in wrapping 32 bits.
@@ -209,21 +199,21 @@ def sigma_delta(activation, bias, sigma, act, residue, membrane, sent, states, n
 @njit(**_INLINE)
 def _add_rows(out, weight, rows, count):
     """``out = sum of weight[rows[:count]]``, four at a time, so that ``out`` is read and written less often."""
-    size, done = len(out), count - count % 4
-    for n in range(size):
-        out[n] = 0
+    done = count - count % 4
     for i in range(0, done, 4):
-        first, second, third, fourth = (
-            weight[rows[i]],
-            weight[rows[i + 1]],
-            weight[rows[i + 2]],
-            weight[rows[i + 3]],
-        )
-        for n in range(size):
-            out[n] += first[n] + second[n] + third[n] + fourth[n]
+        first, second, third, fourth = weight[rows[i]], weight[rows[i + 1]], weight[rows[i + 2]], weight[rows[i + 3]]
+        if i == 0:
+            for n in range(len(out)):
+                out[n] = first[n] + second[n] + third[n] + fourth[n]
+        else:
+            for n in range(len(out)):
+                out[n] += first[n] + second[n] + third[n] + fourth[n]
+    if done == 0:
+        for n in range(len(out)):
+            out[n] = 0
     for i in range(done, count):
         last = weight[rows[i]]
-        for n in range(size):
+        for n in range(len(out)):
             out[n] += last[n]
 
 
@@ -268,11 +258,12 @@ def dense(values, weight, out, low, high):
 
 
 @njit(**_INLINE)
-def _active(values, top, bottom, groups, active, starts):
+def _active(values, words, top, bottom, groups, active, starts):
     """Of each row, group and pixel of top..bottom the inputs that are not zero, one list after the other.
 
-    active: ``x * channels + channel`` within the group, so that pixels side by side make one list. starts: where each
-    pixel's list starts, and where the last one ends.
+    words: the same bytes by eights, of which most are silent; empty where that cannot be. active: ``x * channels +
+    channel`` within the group, so that pixels side by side make one list. starts: where each pixel's list starts, and
+    where the last one ends.
     """
     width, size = values.shape[1], values.shape[2] // groups
     count = place = 0
@@ -281,45 +272,37 @@ def _active(values, top, bottom, groups, active, starts):
             for x in range(width):
                 starts[place] = count
                 place += 1
-                for c in range(size):
-                    active[count] = x * size + c
-                    count += values[y, x, group * size + c] != 0
+                if len(words) > 0:
+                    for word in range(words.shape[2]):
+                        if words[y, x, word] != 0:
+                            for c in range(8 * word, 8 * word + 8):
+                                active[count] = x * size + c
+                                count += values[y, x, c] != 0
+                else:
+                    for c in range(size):
+                        active[count] = x * size + c
+                        count += values[y, x, group * size + c] != 0
     starts[place] = count
 
 
 @njit(**_INLINE)
-def _window_row(values, y, x, group, taps, step, top, size, active, starts, row, rows, factors, count):
-    """Append what a window sees of row ``y`` from column ``x`` on; how much there is by now.
-
-    row: of the weights, that of the window's first input in this row. factors: what was sent, if they have any room.
-    """
-    height, width, channels = values.shape
-    if y < 0 or y >= height:
-        return count
-    first = ((y - top) * channels // size + group) * width
-    run = taps if step == 1 else 1
-    for tap in range(0, taps, run):
-        begin = x + tap * step
-        left, right = max(begin, 0), min(begin + run, width)
-        if left >= right:
-            continue
-        shift = row + (tap - begin) * size
-        for i in range(starts[first + left], starts[first + right]):
-            rows[count] = active[i] + shift
-            if len(factors) > 0:
-                factors[count] = values[y, active[i] // size, group * size + active[i] % size]
-            count += 1
-    return count
+def _append(active, begin, end, shift, rows, count):
+    """Append a piece of a list of active inputs as rows of the weights; how much there is by now."""
+    for i in range(end - begin):
+        rows[count + i] = active[begin + i] + shift
+    return count + end - begin
 
 
 @kernel(
-    "void(uint8[:, :, :, ::1], int16[:, ::1], int32[:, :, :, ::1], int64[::1], int64, int64, int64)",
-    "void(int32[:, :, :, ::1], int16[:, ::1], int64[:, :, :, ::1], int64[::1], int64, int64, int64)",
+    "void(uint8[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int32[:, :, :, ::1], int64[::1],"
+    " int64, int64, int64)",
+    "void(int32[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int64[:, :, :, ::1], int64[::1],"
+    " int64, int64, int64)",
 )
-def convolution(values, weight, out, geometry, bands, low, high):
+def convolution(values, words, weight, out, geometry, bands, low, high):
     """Sums of a convolution for the parts low..high; part ``frame * bands + band`` is a band of a frame's output rows.
 
-    geometry: kernel, stride, padding and dilation, each (height, width), and groups.
+    words: see ``_active``. geometry: kernel, stride, padding and dilation, each (height, width), and groups.
     """
     kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x, groups = geometry
     _, height, width, channels = values.shape
@@ -328,35 +311,35 @@ def convolution(values, weight, out, geometry, bands, low, high):
     active, starts = np.empty(height * width * channels, np.int32), np.empty(height * width * groups + 1, np.int32)
     rows = np.empty(kernel_y * kernel_x * size, np.int32)
     factors = np.empty(len(rows) if graded else 0, np.int32)
+    # What a window sees of a row is one piece of its list, unless it is dilated.
+    run = kernel_x if step_x == 1 else 1
     for part in range(low, high):
         f, band = part // bands, part % bands
         first, end = out_height * band // bands, out_height * (band + 1) // bands
         top = min(max(first * stride_y - pad_y, 0), height)
         bottom = max(min((end - 1) * stride_y - pad_y + (kernel_y - 1) * step_y + 1, height), top)
-        _active(values[f], top, bottom, groups, active, starts)
+        _active(values[f], words[f], top, bottom, groups, active, starts)
         for oy in range(first, end):
             for ox in range(out_width):
-                x = ox * stride_x - pad_x
                 for group in range(groups):
-                    count = 0
+                    count = seen = 0
                     for ky in range(kernel_y):
-                        y, row = oy * stride_y - pad_y + ky * step_y, (group * kernel_y + ky) * kernel_x * size
-                        count = _window_row(
-                            values[f],
-                            y,
-                            x,
-                            group,
-                            kernel_x,
-                            step_x,
-                            top,
-                            size,
-                            active,
-                            starts,
-                            row,
-                            rows,
-                            factors,
-                            count,
-                        )
+                        y = oy * stride_y - pad_y + ky * step_y
+                        if y < 0 or y >= height:
+                            continue
+                        line, row = ((y - top) * groups + group) * width, (group * kernel_y + ky) * kernel_x
+                        for tap in range(0, kernel_x, run):
+                            x = ox * stride_x - pad_x + tap * step_x
+                            left, right = max(x, 0), min(x + run, width)
+                            if left < right:
+                                begin, ending = starts[line + left], starts[line + right]
+                                count = _append(active, begin, ending, (row + tap - x) * size, rows, count)
+                        if graded:
+                            for i in range(seen, count):
+                                tap, channel = divmod(rows[i] - row * size, size)
+                                x = ox * stride_x - pad_x + tap * step_x
+                                factors[i] = values[f, y, x, group * size + channel]
+                            seen = count
                     sums = out[f, oy, ox, group * columns : (group + 1) * columns]
                     if graded:
                         _add_scaled_rows(sums, weight, rows, factors, count)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from interpreter import run, run_batch, trace
 
-from netx import LIF, Accumulator, Conv2d, Dense, Direct, Input, Layer, Network, NetworkError, Range, Recurrent
+from netx import NetworkError
 from sim import engine, random_networks
 from sim.kernels import native
 from sim.random_networks import seeded
@@ -16,7 +16,7 @@ KINDS = ("spikes", "membranes", "messages")
 
 
 @pytest.fixture(params=["numba", "torch"])
-def ways(request, monkeypatch):
+def way(request, monkeypatch):
     """Both ways to compute neurons and events; compiled networks of the other are forgotten."""
     if request.param == "numba" and not native.available():
         pytest.skip("numba is not installed")
@@ -52,14 +52,16 @@ def assert_same(ours, reference):
             assert got[name].dtype == expected[name].dtype
 
 
+@pytest.mark.usefixtures("way")
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(drawn_networks())
-def test_every_recorded_value_is_that_of_the_interpreter(ways, drawn):
+def test_every_recorded_value_is_that_of_the_interpreter(drawn):
     assert_same(outcome(engine.run, drawn.network, drawn.frames), outcome(run, drawn.network, drawn.frames))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("seed", range(150))
-def test_every_variable_of_every_layer_is_that_of_the_interpreter(ways, seed):
+def test_every_variable_of_every_layer_is_that_of_the_interpreter(seed):
     drawn = seeded(seed, refractory=True)
     for pipelined in (False, True):
         reference = outcome(trace, drawn.network, drawn.frames, pipelined=pipelined)
@@ -76,8 +78,9 @@ def test_every_variable_of_every_layer_is_that_of_the_interpreter(ways, seed):
                 np.testing.assert_array_equal(ours[name].states[state], values, err_msg=f"{state} of {name}")
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("seed", range(0, 120, 2))
-def test_outputs_alone_batches_and_parts_are_those_of_whole_recorded_runs(ways, seed):
+def test_outputs_alone_batches_and_parts_are_those_of_whole_recorded_runs(seed):
     drawn = seeded(seed, refractory=True)
     network, frames = drawn.network, drawn.frames
     backwards = {name: values[::-1] for name, values in frames.items()}
