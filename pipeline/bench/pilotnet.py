@@ -44,7 +44,7 @@ def pilotnet_against_lava(runs: int) -> Measure:
         f"{_STEPS} steps, from the encoder's spikes on, spikes of all layers the same; without biases, which Lava adds "
         "before the first frame has come; theirs: steps once its pipeline is full, every layer a process"
     )
-    return Measure(theirs / ours, ours, theirs, len(arrivals) - 1, "at least 200", note)
+    return Measure(theirs / ours, ours, theirs, len(arrivals) - 1, "at least 400", note)
 
 
 def _network_and_spikes(folder: Path) -> tuple[Network, Mapping[str, npt.NDArray[np.uint8]]]:
