@@ -33,6 +33,7 @@ from netx import (
 from netx.network import has_synapse
 from sim import dynamics
 from sim.kernels import ByRate, Choice, Convolution, ExactType, Kernel, as_convolution, choose, native, or_pool
+from sim.kernels.events import with_silence
 from sim.neurons import NativeLIF, Neurons, Room, channels_last, neurons
 from sim.synapses import Setting, Synapses, weight_exponent
 
@@ -208,7 +209,7 @@ class _NativeFeedback:
         each = np.unique(delays)
         weight = feedback.effective_weight
         packed = [np.where(delays == delay, weight, 0).T.astype(np.int16) for delay in each]
-        self._weight, self._delays = np.ascontiguousarray(packed), each.astype(np.int64)
+        self._weight, self._delays = with_silence(np.array(packed)), each.astype(np.int64)
         self._exponent, self._size = feedback.weight_exponent, len(weight)
         self._earlier = int(each.max()) + 1
 

@@ -1,4 +1,4 @@
-"""How fast the engine is against its peers: measurements named by the letters of ``bench.json``."""
+"""How fast the engine is against its peers: measurements by the letters and names of ``bench.json``."""
 
 from pipeline.bench.benchmarks import BENCHMARKS, Benchmark
 from pipeline.bench.measure import Measure, alternate

@@ -1,7 +1,7 @@
 """Networks that remember, against what users would pick instead: snnTorch and norse, in a Python of their own.
 
-The same weights and frames go to both by a file, and both run in turn. Their neurons are of floats, ours lose parts of a
-weight unit as the chip does, so that spikes need not agree; the note says how far they do.
+The same weights and frames go to both by a file, and both run in turn. Their neurons are of floats, ours lose parts of
+a weight unit as the chip does, so that spikes need not agree; the note says how far they do.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def recurrent() -> Work:
     random = np.random.default_rng(0)
     synapse = Recurrent(Dense(_weights(random, 1024, 784)), Dense(_weights(random, 1024, 1024)))
     layers = [Layer("recurrent", ("events",), synapse, _lif(454))]
-    return _work("784-1024 recurrent dense (1024x1024 fed back), LIF neurons, 100 steps", Shape(784, 1, 1), layers, 100, 0.025)
+    return _work(
+        "784-1024 recurrent dense (1024x1024 fed back), LIF neurons, 100 steps", Shape(784, 1, 1), layers, 100, 0.025
+    )
 
 
 def against_peer(make: Callable[[], Work], peer: Peer, goal: str, recorded: bool = True) -> Callable[[int], Measure]:
@@ -92,8 +94,8 @@ def against_peer(make: Callable[[], Work], peer: Peer, goal: str, recorded: bool
         agree = np.mean([(spikes.sum(axis=(1, 2, 3)) == count).mean() for spikes, count in counts])
         note = (
             f"{work.title}; {rates} of neurons spike; ours: {'everything' if recorded else 'only outputs'} recorded; "
-            f"theirs: {peer} on {torch.get_num_threads()} threads, spikes recorded; in {agree:.0%} of layers and steps both "
-            f"count as many spikes; {_types(work.network)}"
+            f"theirs: {peer} on {torch.get_num_threads()} threads, spikes recorded; in {agree:.0%} of layers and steps "
+            f"both count as many spikes; {_types(work.network)}"
         )
         ratios = [theirs_s / ours_s for ours_s, theirs_s in pairs]
         ours_s, theirs_s = (float(np.median(column)) for column in zip(*pairs, strict=True))
@@ -133,7 +135,7 @@ def spike_rates(runs: int) -> Measure:
         elif last > 0:
             crossing += (rate - crossing) * last / (last - lead)
         last = lead
-    note = f"the sums of 16 frames of 3x3, 32 to 64 channels at 32x32, events against {choice.type}; ratio: where they cross"
+    note = f"sums of 16 frames, 3x3, 32 to 64 channels at 32x32, events against {choice.type}; ratio: where they cross"
     return Measure(crossing, rates["events at 1.0%"], rates[f"{choice.type} at 1.0%"], runs, "a curve", note, rates)
 
 
@@ -176,7 +178,7 @@ def _running(work: Work, peer: Peer) -> Iterator[Callable[[str], str]]:
             )
         except OSError:
             raise MonospikeError(
-                f"skipped: {python} does not run; `make peers` makes the Python it needs, or let {PEERS_PYTHON} name one"
+                f"skipped: {python} does not run; `make peers` makes one that it needs, or let {PEERS_PYTHON} name it"
             ) from None
         with process:
             assert process.stdin is not None

@@ -50,7 +50,7 @@ class ByRate:
         self.choice = replace(choice, reason=f"{choice.reason}; {often}")
 
     def __call__(self, values: Tensor) -> Tensor:
-        rate = int(torch.count_nonzero(values)) / values.numel()
+        rate = _active(values) / values.numel()
         follows = rate < self._below
         side = "under" if follows else "not under"
         reason = f"{rate:.1%} of its inputs were active, {side} the {self._below:.1%} at which {{}} takes as long"
@@ -60,6 +60,14 @@ class ByRate:
         else:
             self.choice = replace(dense, reason=f"{dense.reason}; {reason.format('events')}")
         return (self._follow if follows else self._dense)(values)
+
+
+def _active(values: Tensor) -> int:
+    """How many of them, bytes of spikes or anything else, are not zero."""
+    if values.dtype != torch.uint8 or values.device.type != "cpu":
+        return int(torch.count_nonzero(values))
+    # numpy counts booleans by the word, and on this thread: torch's own would spin where kernels run next.
+    return int(np.count_nonzero(values.permute(0, 2, 3, 1).numpy().view(np.bool_)))
 
 
 def choose(

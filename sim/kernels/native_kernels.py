@@ -6,9 +6,9 @@ those of netx.neurons. Small loops over few arrays each are what the compiler tu
 written out wherever a sum is made, since numba widens it.
 
 Sums: the rows of the inputs that sent something are added up; the others cost little. Values and sums have channels
-last: (frame, height, width, channel). Weights have a row for each input of a window and a column for each output
-channel: (group * tap * channel, channel), int16, which holds every mantissa. Sums of spikes are int32, exact while the
-bound of the layer is below 2^31; those of messages int64, below 2^63.
+last: (frame, height, width, channel). Weights have a row for each input of a window, a column for each output channel,
+and a last row of zeros: (group * tap * channel + 1, channel), int16, which holds every mantissa. Sums of spikes are
+int32, exact while the bound of the layer is below 2^31; those of messages int64, below 2^63.
 
 It is one file because numba's cache knows a kernel as stale by the file it stands in alone. Import it only where
 ``sim.kernels.native.available()``.
@@ -130,17 +130,8 @@ def lif(whole, real, bias, u, v, wait, membrane, spikes, states, numbers, low, h
                 _copy(activation, real[t, a:b])
             else:
                 activation = whole[t, a:b]
-            _lif_step(
-                activation,
-                bias[a:b],
-                u[a:b],
-                v[a:b],
-                wait[a:b],
-                membrane[row, a:b],
-                spikes[t, a:b],
-                numbers,
-                numbers[6] + t,
-            )
+            seen, sent = membrane[row, a:b], spikes[t, a:b]
+            _lif_step(activation, bias[a:b], u[a:b], v[a:b], wait[a:b], seen, sent, numbers, numbers[6] + t)
             if len(states) > 0:
                 _copy(states[0, t, a:b], u[a:b])
                 _copy(states[1, t, a:b], v[a:b])
@@ -198,23 +189,24 @@ def sigma_delta(activation, bias, sigma, act, residue, membrane, sent, states, n
 
 @njit(**_INLINE)
 def _add_rows(out, weight, rows, count):
-    """``out = sum of weight[rows[:count]]``, four at a time, so that ``out`` is read and written less often."""
-    done = count - count % 4
-    for i in range(0, done, 4):
-        first, second, third, fourth = weight[rows[i]], weight[rows[i + 1]], weight[rows[i + 2]], weight[rows[i + 3]]
-        if i == 0:
-            for n in range(len(out)):
-                out[n] = first[n] + second[n] + third[n] + fourth[n]
-        else:
-            for n in range(len(out)):
-                out[n] += first[n] + second[n] + third[n] + fourth[n]
-    if done == 0:
+    """``out = sum of weight[rows[:count]]``, eight at a time: mantissas have nine bits, so that sums of eight fit 16.
+
+    The last row of the weights is zero, and fills up the last four or eight; ``rows`` has room for it.
+    """
+    for n in range(len(out)):
+        out[n] = 0
+    while count % 4:
+        rows[count] = len(weight) - 1
+        count += 1
+    for i in range(0, count - 4, 8):
+        a, b, c, d = weight[rows[i]], weight[rows[i + 1]], weight[rows[i + 2]], weight[rows[i + 3]]
+        e, f, g, h = weight[rows[i + 4]], weight[rows[i + 5]], weight[rows[i + 6]], weight[rows[i + 7]]
         for n in range(len(out)):
-            out[n] = 0
-    for i in range(done, count):
-        last = weight[rows[i]]
+            out[n] += np.int16(a[n] + b[n] + c[n] + d[n] + e[n] + f[n] + g[n] + h[n])
+    if count % 8:
+        a, b, c, d = weight[rows[count - 4]], weight[rows[count - 3]], weight[rows[count - 2]], weight[rows[count - 1]]
         for n in range(len(out)):
-            out[n] += last[n]
+            out[n] += np.int16(a[n] + b[n] + c[n] + d[n])
 
 
 @njit(**_INLINE)
@@ -245,7 +237,7 @@ def _nonzero(values, places):
 )
 def dense(values, weight, out, low, high):
     """Sums of a fully connected layer for the frames low..high: values (frame, input), out (frame, output)."""
-    rows, graded = np.empty(values.shape[1], np.int32), values.itemsize > 1
+    rows, graded = np.empty(values.shape[1] + 3, np.int32), values.itemsize > 1
     factors = np.empty(values.shape[1], np.int32)
     for f in range(low, high):
         count = _nonzero(values[f], rows)
@@ -293,58 +285,65 @@ def _append(active, begin, end, shift, rows, count):
     return count + end - begin
 
 
+@njit(**_INLINE)
+def _band(values, words, weight, out, geometry, first, end, active, starts, rows, factors):
+    """Sums of the output rows first..end of one frame; see ``convolution``."""
+    kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x, groups, out_width = geometry
+    height, width, channels = values.shape
+    size, graded = channels // groups, len(factors) > 0
+    # What a window sees of a row is one piece of its list, unless it is dilated.
+    run = kernel_x if step_x == 1 else 1
+    top = min(max(first * stride_y - pad_y, 0), height)
+    bottom = max(min((end - 1) * stride_y - pad_y + (kernel_y - 1) * step_y + 1, height), top)
+    _active(values, words, top, bottom, groups, active, starts)
+    for oy in range(first, end):
+        for ox in range(out_width):
+            for group in range(groups):
+                count = seen = 0
+                for ky in range(kernel_y):
+                    y = oy * stride_y - pad_y + ky * step_y
+                    if y < 0 or y >= height:
+                        continue
+                    line, row = ((y - top) * groups + group) * width, (group * kernel_y + ky) * kernel_x
+                    for tap in range(0, kernel_x, run):
+                        x = ox * stride_x - pad_x + tap * step_x
+                        left, right = max(x, 0), min(x + run, width)
+                        if left < right:
+                            begin, ending = starts[line + left], starts[line + right]
+                            count = _append(active, begin, ending, (row + tap - x) * size, rows, count)
+                    if graded:
+                        for i in range(seen, count):
+                            tap, channel = divmod(rows[i] - row * size, size)
+                            x = ox * stride_x - pad_x + tap * step_x
+                            factors[i] = values[y, x, group * size + channel]
+                        seen = count
+                sums = out[(oy * out_width + ox) * groups + group]
+                if graded:
+                    _add_scaled_rows(sums, weight, rows, factors, count)
+                else:
+                    _add_rows(sums, weight, rows, count)
+
+
 @kernel(
-    "void(uint8[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int32[:, :, :, ::1], int64[::1],"
-    " int64, int64, int64)",
-    "void(int32[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int64[:, :, :, ::1], int64[::1],"
-    " int64, int64, int64)",
+    "void(uint8[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int32[:, :, ::1], int64[::1], int64, int64, int64)",
+    "void(int32[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int64[:, :, ::1], int64[::1], int64, int64, int64)",
 )
 def convolution(values, words, weight, out, geometry, bands, low, high):
     """Sums of a convolution for the parts low..high; part ``frame * bands + band`` is a band of a frame's output rows.
 
-    words: see ``_active``. geometry: kernel, stride, padding and dilation, each (height, width), and groups.
+    words: see ``_active``. geometry: kernel, stride, padding and dilation, each (height, width), groups, and the width
+    of the output. out: (frame, height * width * group, channel of the group).
     """
-    kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x, groups = geometry
     _, height, width, channels = values.shape
-    _, out_height, out_width, out_channels = out.shape
-    size, columns, graded = channels // groups, out_channels // groups, values.itemsize > 1
+    groups, out_width = geometry[8], geometry[9]
+    out_height = out.shape[1] // (out_width * groups)
     active, starts = np.empty(height * width * channels, np.int32), np.empty(height * width * groups + 1, np.int32)
-    rows = np.empty(kernel_y * kernel_x * size, np.int32)
-    factors = np.empty(len(rows) if graded else 0, np.int32)
-    # What a window sees of a row is one piece of its list, unless it is dilated.
-    run = kernel_x if step_x == 1 else 1
+    rows = np.empty(geometry[0] * geometry[1] * (channels // groups) + 3, np.int32)
+    factors = np.empty(len(rows) if values.itemsize > 1 else 0, np.int32)
     for part in range(low, high):
         f, band = part // bands, part % bands
         first, end = out_height * band // bands, out_height * (band + 1) // bands
-        top = min(max(first * stride_y - pad_y, 0), height)
-        bottom = max(min((end - 1) * stride_y - pad_y + (kernel_y - 1) * step_y + 1, height), top)
-        _active(values[f], words[f], top, bottom, groups, active, starts)
-        for oy in range(first, end):
-            for ox in range(out_width):
-                for group in range(groups):
-                    count = seen = 0
-                    for ky in range(kernel_y):
-                        y = oy * stride_y - pad_y + ky * step_y
-                        if y < 0 or y >= height:
-                            continue
-                        line, row = ((y - top) * groups + group) * width, (group * kernel_y + ky) * kernel_x
-                        for tap in range(0, kernel_x, run):
-                            x = ox * stride_x - pad_x + tap * step_x
-                            left, right = max(x, 0), min(x + run, width)
-                            if left < right:
-                                begin, ending = starts[line + left], starts[line + right]
-                                count = _append(active, begin, ending, (row + tap - x) * size, rows, count)
-                        if graded:
-                            for i in range(seen, count):
-                                tap, channel = divmod(rows[i] - row * size, size)
-                                x = ox * stride_x - pad_x + tap * step_x
-                                factors[i] = values[f, y, x, group * size + channel]
-                            seen = count
-                    sums = out[f, oy, ox, group * columns : (group + 1) * columns]
-                    if graded:
-                        _add_scaled_rows(sums, weight, rows, factors, count)
-                    else:
-                        _add_rows(sums, weight, rows, count)
+        _band(values[f], words[f], weight, out[f], geometry, first, end, active, starts, rows, factors)
 
 
 @njit(**_INLINE)
@@ -366,29 +365,20 @@ def recurrent(activation, weight, delays, exponent, bias, u, v, wait, membrane, 
     """Steps of LIF neurons that read their own spikes of the step before, for the sequences low..high.
 
     activation: of the forward synapses, (step, sequence, neuron); that of the feedback is added in place. weight: of
-    each delay in ``delays``, (delay, from, to). spikes: (earlier + step, sequence, neuron), those of the earlier steps
-    given, one more than the longest delay. The rest as in ``lif``, with a sequence before the neuron.
+    each delay in ``delays``, (delay, from + 1, to). spikes: (earlier + step, sequence, neuron), those of the earlier
+    steps given, one more than the longest delay. The rest as in ``lif``, with a sequence before the neuron.
     """
     steps, _, size = activation.shape
     earlier = len(spikes) - steps
-    rows, sums = np.empty(size, np.int32), np.empty(size, np.int32)
+    rows, sums = np.empty(size + 3, np.int32), np.empty(size, np.int32)
     for s in range(low, high):
         for t in range(steps):
             for d in range(len(delays)):
                 count = _nonzero(spikes[earlier + t - 1 - delays[d], s], rows)
                 _add_rows(sums, weight[d], rows, count)
                 _add_shifted(activation[t, s], sums, exponent)
-            _lif_step(
-                activation[t, s],
-                bias,
-                u[s],
-                v[s],
-                wait[s],
-                membrane[t if len(membrane) > 1 else 0, s],
-                spikes[earlier + t, s],
-                numbers,
-                numbers[6] + t,
-            )
+            seen, sent = membrane[t if len(membrane) > 1 else 0, s], spikes[earlier + t, s]
+            _lif_step(activation[t, s], bias, u[s], v[s], wait[s], seen, sent, numbers, numbers[6] + t)
             if len(states) > 0:
                 _copy(states[0, t, s], u[s])
                 _copy(states[1, t, s], v[s])
