@@ -1,4 +1,4 @@
-"""Run by another Python, which has snnTorch or norse and need not have monospike: ``python peer.py WORK.npz PEER``.
+"""Run by another Python, with snnTorch or norse and maybe without monospike: ``python peer.py WORK.npz PEER THREADS``.
 
 It makes the network that the file holds of the peer's layers, and then, for each line on its input, runs it once and
 prints the seconds; for the line ``spikes`` it prints the spikes of each layer instead, as a list of counts a step.
@@ -56,7 +56,7 @@ class SnnTorch:
             self.state = self.neuron(current, *self.state)
             return self.state[0]
         spikes, self.state = self.neuron(current, self.state)
-        return spikes  # type: ignore[no-any-return]
+        return spikes
 
 
 class Norse:
@@ -93,9 +93,9 @@ def run(layers: list[Any], frames: torch.Tensor, flat: bool) -> list[torch.Tenso
     return [torch.stack(kept) for kept in spikes]
 
 
-def main(path: str, peer: str) -> None:
+def main(path: str, peer: str, threads: int) -> None:
     """Load, say that it is ready, and answer."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     with np.load(path) as file:
         arrays = {name: file[name] for name in file}
     kind: Any = {"snntorch": SnnTorch, "norse": Norse}[peer]
@@ -116,4 +116,4 @@ def main(path: str, peer: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -117,7 +117,8 @@ def recording_costs(runs: int) -> Measure:
 
 def spike_rates(runs: int) -> Measure:
     """Events against the fastest kernel that multiplies everything, by the share of inputs that spike."""
-    network, rates = convolutions().network, {}
+    network = convolutions().network
+    rates: dict[str, float] = {}
     layer, shape = network.layer("conv2"), network.shape("conv1")
     sums = as_convolution(layer.synapse, shape, network.range("conv1"), batch=16)
     _, events = choose("conv2", sums, forced="events")
@@ -170,7 +171,7 @@ def _running(work: Work, peer: Peer) -> Iterator[Callable[[str], str]]:
         np.savez(path, **_arrays(work))
         try:
             process = subprocess.Popen(
-                [python, str(_SCRIPT), str(path), peer],
+                [python, str(_SCRIPT), str(path), peer, str(torch.get_num_threads())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -47,19 +47,20 @@ def build(convolution: Convolution) -> Kernel:
     numbers = np.array([*(size for pair in windows for size in pair), geometry.groups, width], np.int64)
     flat = geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1 and geometry.padding == (0, 0)
 
+    dense = native_kernels.dense_spikes if binary else native_kernels.dense_messages
+    convolve = native_kernels.convolution_spikes if binary else native_kernels.convolution_messages
+
     def kernel(values: Tensor) -> Tensor:
         seen = _channels_last(values, torch.uint8 if binary else torch.int32)
         out = np.empty((len(seen), height, width, geometry.channels), np.int32 if binary else np.int64)
         if flat:
             rows, sums = seen.reshape(len(seen), -1), out.reshape(len(out), -1)
-            native.spread(
-                lambda low, high: native_kernels.dense(rows, packed, sums, low, high), len(seen), rows.shape[1]
-            )
+            native.spread(lambda low, high: dense(rows, packed, sums, low, high), len(seen), rows.shape[1])
         else:
             bands = max(1, min(height, -(-torch.get_num_threads() // len(seen))))
             words, sums = _words(seen, geometry.groups), out.reshape(len(out), -1, columns)
             native.spread(
-                lambda low, high: native_kernels.convolution(seen, words, packed, sums, numbers, bands, low, high),
+                lambda low, high: convolve(seen, words, packed, sums, numbers, bands, low, high),
                 len(seen) * bands,
                 out[0].size // bands,
             )

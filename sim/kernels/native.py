@@ -33,10 +33,10 @@ def available() -> bool:
 
 
 class Kernel:
-    """A compiled function. signatures: numba's types of its arguments, one line each; others are refused."""
+    """A compiled function. signature: numba's types of its arguments; others are refused."""
 
-    def __init__(self, function: Callable[..., None], *signatures: str) -> None:
-        self._function, self._signatures = function, list(signatures)
+    def __init__(self, function: Callable[..., None], signature: str) -> None:
+        self._function, self._signature = function, signature
 
     def __call__(self, *arguments: Any) -> None:
         """Compile the function where that has not been done, and run it."""
@@ -48,17 +48,17 @@ class Kernel:
 
         with _said_while_it_compiles():
             try:
-                return numba.njit(self._signatures, cache=True, **_OPTIONS)(self._function)
+                return numba.njit(self._signature, cache=True, **_OPTIONS)(self._function)
             except Exception as error:  # numba gives a damaged or locked cache no type of its own
                 # What is wrong with the function itself is raised here again.
-                compiled = numba.njit(self._signatures, **_OPTIONS)(self._function)
+                compiled = numba.njit(self._signature, **_OPTIONS)(self._function)
                 say_once(f"compiled kernels cannot be kept on disk, and are compiled anew by each process ({error})")
                 return compiled
 
 
-def kernel(*signatures: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Make a ``Kernel`` of the function below."""
-    return lambda function: Kernel(function, *signatures)
+def kernel(signature: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Make a ``Kernel`` of a function."""
+    return lambda function: Kernel(function, signature)
 
 
 @cache

@@ -17,7 +17,8 @@ It is one file because numba's cache knows a kernel as stale by the file it stan
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 from sim.kernels.native import kernel
 
@@ -221,6 +222,17 @@ def _add_scaled_rows(out, weight, rows, factors, count):
             out[n] += factor * row[n]
 
 
+def _sum(out, weight, rows, factors, count):
+    """``_add_scaled_rows`` for sums of 64 bits, ``_add_rows`` for others; numba compiles the one that is needed."""
+
+
+@overload(_sum, jit_options=_INLINE)
+def _sum_by_type(out, weight, rows, factors, count):  # noqa: ARG001
+    if out.dtype == types.int64:
+        return lambda out, weight, rows, factors, count: _add_scaled_rows(out, weight, rows, factors, count)
+    return lambda out, weight, rows, factors, count: _add_rows(out, weight, rows, count)  # noqa: ARG005
+
+
 @njit(**_INLINE)
 def _nonzero(values, places):
     """Write down where ``values`` is not zero; how often it is."""
@@ -231,10 +243,6 @@ def _nonzero(values, places):
     return count
 
 
-@kernel(
-    "void(uint8[:, ::1], int16[:, ::1], int32[:, ::1], int64, int64)",
-    "void(int32[:, ::1], int16[:, ::1], int64[:, ::1], int64, int64)",
-)
 def dense(values, weight, out, low, high):
     """Sums of a fully connected layer for the frames low..high: values (frame, input), out (frame, output)."""
     rows, graded = np.empty(values.shape[1] + 3, np.int32), values.itemsize > 1
@@ -244,9 +252,11 @@ def dense(values, weight, out, low, high):
         if graded:
             for i in range(count):
                 factors[i] = values[f, rows[i]]
-            _add_scaled_rows(out[f], weight, rows, factors, count)
-        else:
-            _add_rows(out[f], weight, rows, count)
+        _sum(out[f], weight, rows, factors, count)
+
+
+dense_spikes = kernel("void(uint8[:, ::1], int16[:, ::1], int32[:, ::1], int64, int64)")(dense)
+dense_messages = kernel("void(int32[:, ::1], int16[:, ::1], int64[:, ::1], int64, int64)")(dense)
 
 
 @njit(**_INLINE)
@@ -317,17 +327,9 @@ def _band(values, words, weight, out, geometry, first, end, active, starts, rows
                             x = ox * stride_x - pad_x + tap * step_x
                             factors[i] = values[y, x, group * size + channel]
                         seen = count
-                sums = out[(oy * out_width + ox) * groups + group]
-                if graded:
-                    _add_scaled_rows(sums, weight, rows, factors, count)
-                else:
-                    _add_rows(sums, weight, rows, count)
+                _sum(out[(oy * out_width + ox) * groups + group], weight, rows, factors, count)
 
 
-@kernel(
-    "void(uint8[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int32[:, :, ::1], int64[::1], int64, int64, int64)",
-    "void(int32[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], int64[:, :, ::1], int64[::1], int64, int64, int64)",
-)
 def convolution(values, words, weight, out, geometry, bands, low, high):
     """Sums of a convolution for the parts low..high; part ``frame * bands + band`` is a band of a frame's output rows.
 
@@ -344,6 +346,11 @@ def convolution(values, words, weight, out, geometry, bands, low, high):
         f, band = part // bands, part % bands
         first, end = out_height * band // bands, out_height * (band + 1) // bands
         _band(values[f], words[f], weight, out[f], geometry, first, end, active, starts, rows, factors)
+
+
+_REST = "uint64[:, :, :, ::1], int16[:, ::1], {}[:, :, ::1], int64[::1], int64, int64, int64)"
+convolution_spikes = kernel("void(uint8[:, :, :, ::1], " + _REST.format("int32"))(convolution)
+convolution_messages = kernel("void(int32[:, :, :, ::1], " + _REST.format("int64"))(convolution)
 
 
 @njit(**_INLINE)
