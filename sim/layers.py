@@ -37,6 +37,8 @@ from sim.kernels.events import with_silence
 from sim.neurons import NativeLIF, Neurons, Room, channels_last, neurons
 from sim.synapses import Setting, Synapses, weight_exponent
 
+_FED_BACK = "fed back: the rows of its own spikes of the step before are added, step by step"
+
 
 @dataclass
 class Memory:
@@ -92,10 +94,12 @@ def compile_layer(
     if not isinstance(synapse, Recurrent):
         return _Layer(arriving, made, first)
     out, spikes = network.shape(layer.name), network.range(layer.name)
+    if isinstance(made, NativeLIF):
+        bound = as_convolution(synapse.feedback, out, spikes).bound
+        if bound << max(synapse.feedback.weight_exponent, 0) <= limits.GRADED_MAX:
+            return _NativeFeedback(arriving, made, first, synapse, Choice(layer.name, "events", bound, _FED_BACK))
     # Its steps follow one another: a frame at a time.
     back = Synapses(layer.name, synapse.feedback, out, spikes, replace(setting, batch=1), forced)
-    if isinstance(made, NativeLIF):
-        return _NativeFeedback(arriving, made, first, synapse, back.choices)
     return _Feedback(arriving, made, first, back)
 
 
@@ -202,7 +206,7 @@ class _NativeFeedback:
 
     recorded = True
 
-    def __init__(self, synapses: Synapses, made: NativeLIF, first: int, synapse: Recurrent, back: list[Choice]) -> None:
+    def __init__(self, synapses: Synapses, made: NativeLIF, first: int, synapse: Recurrent, back: Choice) -> None:
         self._synapses, self._neurons, self._first, self._back = synapses, made, first, back
         feedback = synapse.feedback
         delays = np.broadcast_to(feedback.delay, feedback.weight.shape)
@@ -215,8 +219,7 @@ class _NativeFeedback:
 
     @property
     def choices(self) -> list[Choice]:
-        why = "fed back: the rows of its own spikes of the step before are added, step by step"
-        return [*self._synapses.choices, *(replace(choice, type="events", reason=why) for choice in self._back)]
+        return [*self._synapses.choices, self._back]
 
     def rest(self, sequences: int) -> Memory:
         silence = torch.zeros((self._earlier * sequences, self._size, 1, 1), dtype=torch.uint8)
