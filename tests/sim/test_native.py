@@ -36,9 +36,15 @@ def copy(tmp_path):
     cache.mkdir()
 
     def run(**variables: str) -> tuple[str, str]:
-        environment = os.environ | {"PYTHONPATH": str(tmp_path / "code"), "NUMBA_CACHE_DIR": str(cache)} | variables
+        code = tmp_path / "code"
         done = subprocess.run(
-            [sys.executable, "-c", RUN], capture_output=True, text=True, env=environment, check=False, timeout=280
+            [sys.executable, "-c", RUN],
+            capture_output=True,
+            text=True,
+            cwd=code,
+            env=os.environ | {"PYTHONPATH": str(code), "NUMBA_CACHE_DIR": str(cache)} | variables,
+            check=False,
+            timeout=280,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip(), done.stderr
