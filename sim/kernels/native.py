@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,7 +52,7 @@ class Kernel:
             except Exception as error:  # numba gives a damaged or locked cache no type of its own
                 # What is wrong with the function itself is raised here again.
                 compiled = numba.njit(self._signature, **_OPTIONS)(self._function)
-                say_once(f"compiled kernels cannot be kept on disk, and are compiled anew by each process ({error})")
+                _say_once("compiled kernels cannot be kept on disk, and are compiled by each process", f" ({error})")
                 return compiled
 
 
@@ -61,10 +61,14 @@ def kernel(signature: str) -> Callable[[Callable[..., None]], Kernel]:
     return lambda function: Kernel(function, signature)
 
 
-@cache
-def say_once(text: str) -> None:
-    """Tell the user, on the error stream, once a process."""
-    print(f"monospike: {text}", file=sys.stderr, flush=True)
+_said: set[str] = set()
+
+
+def _say_once(text: str, because: str = "") -> None:
+    """Tell the user, on the error stream, once a process, whatever the reason."""
+    if text not in _said:
+        _said.add(text)
+        print(f"monospike: {text}{because}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def _said_while_it_compiles() -> Iterator[None]:
 
     class Listener(event.Listener):
         def on_start(self, _event: Any) -> None:
-            say_once("compiling kernels for this machine, which takes seconds and is kept for the next time")
+            _say_once("compiling kernels for this machine, which takes seconds and is kept for the next time")
 
         def on_end(self, _event: Any) -> None:
             pass
