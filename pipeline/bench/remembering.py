@@ -187,7 +187,8 @@ def _running(work: Work, peer: Peer) -> Iterator[Callable[[str], str]]:
             assert process.stderr is not None
             try:
                 if process.stdout.readline().strip() != "ready":
-                    raise MonospikeError(f"skipped: {python} has no {peer}: {process.stderr.read().strip()[-200:]}")
+                    last = (process.stderr.read().strip() or "it said nothing").splitlines()[-1]
+                    raise MonospikeError(f"skipped: {python} has no {peer}: {last}")
 
                 def ask(what: str) -> str:
                     process.stdin.write(what + "\n")  # type: ignore[union-attr]
