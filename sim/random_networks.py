@@ -55,6 +55,7 @@ class _Draft:
     choose: Choose
     random: np.random.Generator
     source: Input
+    refractory: bool = False
     layers: list[Layer] = field(default_factory=list)
 
     @property
@@ -74,11 +75,14 @@ class _Draft:
         return name
 
 
-def draw(choose: Choose) -> Drawn:
-    """A network of one to three layers with neurons, sometimes with a branch, and 1 to 20 frames."""
+def draw(choose: Choose, *, refractory: bool = False) -> Drawn:
+    """A network of one to three layers with neurons, sometimes with a branch, and 1 to 20 frames.
+
+    refractory: whether LIF neurons may have a refractory period, of which Lava has no fixed-point model.
+    """
     shape = Shape(choose(1, 4), choose(1, 8), choose(1, 8))
     source = Input("x", shape, _RANGES[choose(0, len(_RANGES) - 1)])
-    draft = _Draft(choose, np.random.default_rng(choose(0, 1 << 32)), source)
+    draft = _Draft(choose, np.random.default_rng(choose(0, 1 << 32)), source, refractory)
     end = source.name
     for _ in range(choose(1, _MOST_LAYERS)):
         made = _add_layer(draft, end)
@@ -88,10 +92,10 @@ def draw(choose: Choose) -> Drawn:
     return Drawn(draft.network, {source.name: _frames(draft, choose(1, _MOST_STEPS))})
 
 
-def seeded(seed: int) -> Drawn:
-    """The network of number ``seed``."""
+def seeded(seed: int, *, refractory: bool = False) -> Drawn:
+    """The network of number ``seed``; see ``draw``."""
     random = np.random.default_rng(seed)
-    return draw(lambda low, high: int(random.integers(low, high, endpoint=True)))
+    return draw(lambda low, high: int(random.integers(low, high, endpoint=True)), refractory=refractory)
 
 
 def _frames(draft: _Draft, count: int) -> IntArray:
@@ -201,6 +205,7 @@ def _lif(draft: _Draft, channels: int) -> LIF:
         voltage_decay=decays[1],
         reset_interval=choose(1, 6) if choose(0, 3) == 3 else None,
         reset_offset=choose(0, 8),
+        refractory=choose(1, 4) if draft.refractory and choose(0, 1) else 0,
     )
 
 

@@ -55,11 +55,6 @@ class RunConfig(Section):
         None, description="folder of a finished monospike search, whose Pareto fronts the report shows"
     )
 
-    @field_serializer("tracker")
-    def _what_is_changed(self, tracker: TrackerConfig) -> dict[str, Any]:
-        """What a file gives alone: written out, a default would count as a change of what is published."""
-        return tracker.model_dump(mode="json", exclude_unset=True)
-
 
 @cache
 def run_config(task_name: str) -> type[RunConfig]:

@@ -18,7 +18,7 @@ from netx.lowering import merged_groups
 from netx.synapses import Conv2d, Correlation, Pool
 from pipeline.core.task import Passage, SequenceRun
 from pipeline.deploy.verdict import Verdict, comparison_of, comparison_values, joined
-from sim import engine, fused
+from sim import engine
 from sim.compare import Comparison, compare
 from sim.lava import ConvModel
 from sim.lava.plan import LARGEST
@@ -134,7 +134,7 @@ def _compare(part: _Part, settings: CheckSettings, tick: Callable[[int], None], 
 def _on_the_engine(part: _Part) -> Recording:
     """All layers as the engine records them, the outputs from the runner that the task itself uses."""
     all_layers = engine.run(part.passage.network, part.inputs)
-    outputs = fused.compile(part.passage.network).run(part.inputs)
+    outputs = engine.compile(part.passage.network).run(part.inputs)
     return Recording(
         all_layers.engine, {**all_layers.spikes, **outputs.spikes}, {**all_layers.membranes, **outputs.membranes}
     )

@@ -34,7 +34,7 @@ class Simulated:
 
 @dataclass(frozen=True)
 class Mode:
-    """How to run. strict: refuse what only a simulator lets pass. types, device: as ``sim.fused.compile`` says."""
+    """How to run. strict: refuse what only a simulator lets pass. types, device: as ``sim.engine.compile`` says."""
 
     strict: bool = False
     types: ExactType | None = None

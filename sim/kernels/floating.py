@@ -10,15 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from netx import Range
 from sim.kernels.convolution import Convolution, Geometry
 
 Kernel = Callable[[Tensor], Tensor]
+
+_HALF = 16
+"""Bits of the lower half of a value."""
 
 
 def build(
     convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool, dtype: torch.dtype, device: str
 ) -> Kernel:
     """As ``sim.kernels.choose`` says, in the floating-point or integer ``dtype``."""
+    if dtype == torch.int64 and (halves := _in_halves(convolution, offset, spikes)):
+        return halves
     weight = torch.from_numpy(convolution.weight.astype(np.int64)).to(device, dtype)
     bias = torch.from_numpy(offset).to(device, dtype)
     sums = _sums(convolution.geometry, weight, bias, device)
@@ -26,6 +32,26 @@ def build(
     def kernel(values: Tensor) -> Tensor:
         result = sums(values.to(device, dtype))
         return (result > 0).view(torch.uint8) if spikes else result
+
+    return kernel
+
+
+def _in_halves(convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool) -> Kernel | None:
+    """int64 from two products in float64, of the values' upper and lower 16 bits: torch's integers know no dilation.
+
+    None where even a half may leave 53 bits.
+    """
+    half = Convolution(convolution.weight, convolution.geometry, Range(-(1 << _HALF), 1 << _HALF))
+    if half.bound >= 1 << 53 or max(abs(end) for end in convolution.values) > 1 << (2 * _HALF):
+        return None
+    sums = build(half, np.zeros_like(offset), False, torch.float64, "cpu")
+    added = torch.from_numpy(offset)[:, None, None]
+
+    def kernel(values: Tensor) -> Tensor:
+        wide = values.to(torch.int64)
+        upper, lower = sums(wide >> _HALF), sums(wide & ((1 << _HALF) - 1))
+        total = (upper.to(torch.int64) << _HALF) + lower.to(torch.int64) + added
+        return (total > 0).view(torch.uint8) if spikes else total
 
     return kernel
 
@@ -38,7 +64,8 @@ def _sums(geometry: Geometry, weight: Tensor, bias: Tensor, device: str) -> Kern
     if geometry.pointwise:
         # In place, since to touch new memory takes longer than to compute in it.
         return lambda values: (values * weight[:, 0]).add_(bias[:, None, None])
-    if device != "cpu":
+    # torch 2.3.1 may crash on windows that lie in the padding alone, with channels last in memory.
+    if device != "cpu" or geometry.blind:
         return lambda values: by_matrices(geometry, weight, bias, values)
     # oneDNN convolves directly and torch's own code by matrix products: plain sums both, in whatever order.
     options = geometry.stride, geometry.padding, geometry.dilation, geometry.groups
@@ -46,7 +73,7 @@ def _sums(geometry: Geometry, weight: Tensor, bias: Tensor, device: str) -> Kern
 
 
 def by_matrices(geometry: Geometry, weight: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-    """The convolution as a product of matrices, for devices whose convolutions may be Winograd's or Fourier's."""
+    """The convolution as a product of matrices; on other devices convolutions may be Winograd's or Fourier's."""
     windows = F.unfold(values, geometry.kernel, geometry.dilation, geometry.padding, geometry.stride)
     taps = windows.reshape(len(values), geometry.groups, -1, windows.shape[-1])
     grouped = weight.reshape(geometry.groups, geometry.channels // geometry.groups, -1)

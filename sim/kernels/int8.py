@@ -62,8 +62,10 @@ def objection(convolution: Convolution, reach: int, device: str) -> str:
         return f"its operators are not for {device}"
     if reach >= FLOAT32_EXACT:
         return f"its results are float32, and {reach} is not below 2^24"
-    if _blind_window(convolution.geometry):
+    if convolution.geometry.blind:
         return "a window of it lies in the padding alone, for which torch 2.3.1's operator reads outside its memory"
+    if any(convolution.geometry.single):
+        return "it has one output along an axis and a stride above 1, for which torch's operators read elsewhere, too"
     low, high = convolution.values
     if not any(kind.low <= low and high <= kind.high for kind in (_SIGNED, _UNSIGNED)):
         return f"values of {convolution.values} do not fit 8 bits"
@@ -75,12 +77,6 @@ def objection(convolution: Convolution, reach: int, device: str) -> str:
     if low < 0 and raw >= FLOAT32_EXACT:
         return f"signed values are moved to 0..255, and their sums of up to {raw} are not below 2^24"
     return ""
-
-
-def _blind_window(geometry: Geometry) -> bool:
-    """True where some output sees nothing but padding."""
-    axes = zip(geometry.padding, geometry.kernel, geometry.dilation, strict=True)
-    return any(padding >= dilation * (kernel - 1) + 1 for padding, kernel, dilation in axes)
 
 
 def small(geometry: Geometry) -> bool:

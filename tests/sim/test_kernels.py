@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 import sim
 from netx import Conv2d, Dense, Flatten, NetworkError, Pool, Range, Shape
-from sim.kernels import EXACT_TYPES, Convolution, Geometry, as_convolution, choose, exact_arithmetic, floating, int8
+from sim.kernels import (
+    EXACT_TYPES,
+    Convolution,
+    Geometry,
+    as_convolution,
+    choose,
+    exact_arithmetic,
+    floating,
+    int8,
+    native,
+)
+from sim.kernels.convolution import seen_alone
 
 SPIKES, SIGNED, PIXELS = Range(0, 1), Range(-128, 127), Range(0, 255)
 
@@ -146,7 +157,7 @@ def test_int8_is_refused_where_a_window_lies_in_the_padding_alone(kernel, paddin
     convolution = as_convolution(layer, Shape(3, 9, 9), SPIKES)
     with pytest.raises(NetworkError, match=r"int8 .*: a window of it lies in the padding alone"):
         choose("a", convolution, forced="int8")
-    assert choose("a", convolution)[0].type == "float32"
+    assert choose("a", convolution)[0].type != "int8"
 
 
 def big_layer():
@@ -182,7 +193,7 @@ def test_a_torch_without_the_operators_takes_float32_and_says_so(monkeypatch):
 
 def test_a_layer_with_little_to_compute_is_not_put_to_the_test():
     choice, _ = choose("a", as_convolution(Dense(np.full((4, 4), 2)), Shape(4, 1, 1), SPIKES))
-    assert choice.type == "float32"
+    assert choice.type == ("events" if native.available() else "float32")
     assert "too little to compute" in choice.reason
 
 
@@ -252,3 +263,44 @@ def test_a_gpu_gives_the_same_bits(direct_sums, values):
     with exact_arithmetic():
         sums = kernel(torch.from_numpy(frames)).cpu().to(torch.int64).numpy()
     np.testing.assert_array_equal(sums, direct_sums(frames, weight, *windows(convolution.geometry)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_one_output_along_an_axis_and_a_stride_is_summed_right_in_every_type(direct_sums, data):
+    """torch's 8-bit operators read outside of the input there: the stride is made 1, and the input cut to what is seen.
+
+    Issue of oneDNN 3.3.6 and later; with AMX 22 of 146 such geometries were wrong, whatever torch's release.
+    """
+    draw = data.draw
+    random = np.random.default_rng(draw(st.integers(0, 9999)))
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    dilation, stride = (
+        (draw(st.integers(1, 2)), draw(st.integers(1, 2))),
+        (draw(st.integers(1, 3)), draw(st.integers(2, 4))),
+    )
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    padding = (draw(st.integers(0, min(2, reach[0] - 1))), draw(st.integers(0, min(2, reach[1] - 1))))
+    width = max(reach[1] - 2 * padding[1], 1) + draw(st.integers(0, stride[1] - 1))
+    if (width + 2 * padding[1] - reach[1]) // stride[1] != 0:
+        return
+    height = max(reach[0] - 2 * padding[0], 1) + draw(st.integers(0, 6))
+    channels = draw(st.integers(1, 20))
+    layer = Conv2d(random.integers(-128, 128, (5, channels, *kernel)), stride, padding, dilation)
+    sums = as_convolution(layer, Shape(channels, height, width), SPIKES, batch=3)
+    assert sums.geometry.single[1]
+    frames = random.integers(0, 2, (3, channels, height, width))
+    expected = direct_sums(frames, layer.weight, stride, padding, dilation)
+    alone, _ = seen_alone(sums)
+    assert alone.geometry.output == sums.geometry.output
+    assert not any(alone.geometry.single)
+    assert "one output along an axis" in int8.objection(sums, sums.bound, "cpu")
+    assert "one output along an axis" not in int8.objection(alone, sums.bound, "cpu")
+    for kind in ("int8", "float32", "int64"):
+        try:
+            _, chosen = choose("a", sums, forced=kind)
+        except NetworkError as error:
+            assert kind == "int8"
+            assert "operators" in str(error)  # noqa: PT017
+            continue
+        np.testing.assert_array_equal(run(chosen, frames), expected)

@@ -1,4 +1,4 @@
-"""All measurements, by letter."""
+"""All measurements, by letter or name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from pipeline.diagnostics.bench.engine import against_float32, against_kernels, 
 from pipeline.diagnostics.bench.lava import against_lava, convolution_against_lava
 from pipeline.diagnostics.bench.measure import Measure
 from pipeline.diagnostics.bench.pilotnet import pilotnet_against_lava
+from pipeline.diagnostics.bench.remembering import (
+    against_peer,
+    convolutions,
+    dense,
+    recording_costs,
+    recurrent,
+    spike_rates,
+)
 from pipeline.diagnostics.bench.search import two_workers
 from pipeline.diagnostics.bench.tracker import alexnet_tracker, small_tracker
 from pipeline.diagnostics.bench.training import slayer_against_plain
@@ -34,4 +42,23 @@ BENCHMARKS = {
     "i": Benchmark("the same at the width small", small_tracker),
     "j": Benchmark("search on two workers against one, times faster", two_workers),
     "k": Benchmark("training in SLAYER's blocks against the plain ones, times slower", slayer_against_plain),
+    "conv_snntorch": Benchmark(
+        "spiking convolutions over 32 steps, all recorded, against snnTorch, times faster",
+        against_peer(convolutions, "snntorch", "at least 10"),
+    ),
+    "conv_norse": Benchmark("the same against norse", against_peer(convolutions, "norse", "at least 7")),
+    "conv_outputs_snntorch": Benchmark(
+        "the same with outputs alone recorded, against snnTorch",
+        against_peer(convolutions, "snntorch", "at least 15", recorded=False),
+    ),
+    "dense_snntorch": Benchmark(
+        "dense spiking layers over 100 steps against snnTorch, times faster",
+        against_peer(dense, "snntorch", "at least 50"),
+    ),
+    "recurrent_snntorch": Benchmark(
+        "a recurrent spiking layer over 100 steps against snnTorch, times faster",
+        against_peer(recurrent, "snntorch", "at least 25"),
+    ),
+    "recording": Benchmark("recording everything against recording outputs, times slower", recording_costs),
+    "spike_rates": Benchmark("the share of active inputs up to which events are faster", spike_rates),
 }

@@ -16,7 +16,7 @@ from netx import MonospikeError, Network
 from netx.arrays import IntArray
 from pipeline.diagnostics.bench.backbone import Float32Reference, backbone, random_frames
 from pipeline.diagnostics.bench.measure import Measure, alternate, seconds
-from sim import fused
+from sim import engine
 from sim.kernels import as_convolution, choose, exact_arithmetic
 
 _SETTING = "AlexNet backbone at 303x303, random spikes at 15 %, batch of 1"
@@ -25,7 +25,7 @@ _SETTING = "AlexNet backbone at 303x303, random spikes at 15 %, batch of 1"
 def against_float32(runs: int) -> Measure:
     """(a) The engine against the float32 PyTorch reference of the same layers."""
     network, frames = backbone(), random_frames(1)
-    runner, reference = fused.compile(network), Float32Reference(network)
+    runner, reference = engine.compile(network), Float32Reference(network)
     last = network.outputs[0]
     if not np.array_equal(runner.run(frames).spikes[last], reference.run(frames)):
         raise MonospikeError("bench a: the engine and the float32 reference have different spikes: nothing to compare")
@@ -39,7 +39,7 @@ def against_float32(runs: int) -> Measure:
 def against_kernels(runs: int) -> Measure:
     """(c) The engine against nothing but its convolutions' kernels, on inputs laid out for them."""
     network, frames = backbone(), random_frames(1)
-    runner, kernels = fused.compile(network), _bare_kernels(network, frames)
+    runner, kernels = engine.compile(network), _bare_kernels(network, frames)
 
     def bare() -> None:
         with exact_arithmetic():
@@ -53,7 +53,7 @@ def against_kernels(runs: int) -> Measure:
 
 def over_many_frames(runs: int) -> Measure:
     """(f) The time of 100 frames against 100 times that of one; 10 frames are in the note."""
-    runner = fused.compile(backbone())
+    runner = engine.compile(backbone())
     one, ten, hundred = (random_frames(count) for count in (1, 10, 100))
     runner.run(one)
     times = [
@@ -87,7 +87,7 @@ def peak_memory(runs: int) -> Measure:  # noqa: ARG001 (one run tells)
 
 
 def _bare_kernels(network: Network, frames: Mapping[str, IntArray]) -> list[Callable[[], object]]:
-    recording = fused.compile(network, record=True).run(frames)
+    recording = engine.compile(network, record=True).run(frames)
     values = {**frames, **recording.spikes}
     calls: list[Callable[[], object]] = []
     for layer in network.layers:
@@ -101,7 +101,7 @@ def _bare_kernels(network: Network, frames: Mapping[str, IntArray]) -> list[Call
     return calls
 
 
-def _profile(runner: fused.Runner, frames: Mapping[str, IntArray], runs: int) -> dict[str, float]:
+def _profile(runner: engine.Compiled, frames: Mapping[str, IntArray], runs: int) -> dict[str, float]:
     """Median seconds of each layer, and of the checks and copies before the first one within its own."""
     times: dict[str, list[float]] = {layer.name: [] for layer in runner.network.layers}
     for _ in range(runs):

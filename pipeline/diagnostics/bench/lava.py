@@ -11,7 +11,7 @@ import numpy.typing as npt
 from netx import Conv2d, MonospikeError
 from pipeline.diagnostics.bench.backbone import backbone, random_frames
 from pipeline.diagnostics.bench.measure import Measure, Pairs, seconds
-from sim import fused, lava
+from sim import engine, lava
 from sim.lava.timing import convolution_times
 
 _TIMEOUT = 1800.0
@@ -21,7 +21,7 @@ _TIMEOUT = 1800.0
 def against_lava(runs: int) -> Measure:
     """(b) The engine against Lava's stock processes, both on the same frames."""
     network, frames = backbone(), random_frames(3)
-    runner = fused.compile(network)
+    runner = engine.compile(network)
     runner.run(frames)
     arrivals: list[float] = []
     recording = lava.run(
@@ -45,7 +45,7 @@ def against_lava(runs: int) -> Measure:
 def convolution_against_lava(runs: int) -> Measure:
     """(e) The fast convolution against that of Lava's stock model, on all convolutions of the backbone."""
     network, frames = backbone(), random_frames(1)
-    spikes = fused.compile(network, record=True).run(frames).spikes
+    spikes = engine.compile(network, record=True).run(frames).spikes
     values: dict[str, npt.NDArray] = {**frames, **spikes}
     cases = {
         layer.name: (layer.synapse, values[layer.inputs[0]][0])

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from pipeline.diagnostics.bench.backbone import backbone, random_frames
-from sim import fused
+from sim import engine
 
 _FRAMES = 100
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Print peak GiB before and after, and the seconds of the frames."""
     frames = random_frames(_FRAMES)
     before = _peak_gib()
-    runner = fused.compile(backbone())
+    runner = engine.compile(backbone())
     start = time.perf_counter()
     runner.run(frames)
     print(json.dumps({"before_gib": before, "peak_gib": _peak_gib(), "seconds": time.perf_counter() - start}))

@@ -15,7 +15,7 @@ from pipeline.diagnostics.bench.benchmarks import BENCHMARKS
 
 
 def bench_to_file(letters: Sequence[str] | None, runs: int, path: Path, progress: Progress) -> None:
-    """Measure what the letters stand for, or everything, and put it into the JSON file ``path``, letter by letter.
+    """Measure what the letters and names stand for, or everything, and put it into the JSON file ``path``, one by one.
 
     Entries of other letters stay; without letters, a measurement that fails is left out with a word. Raises
     MonospikeError for an unknown letter or when a measurement that was asked for fails, FormatError when the file is

@@ -16,7 +16,7 @@ from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.predictor import Geometry, Pixels, ScoreMap
 from quantize.slayer import WEIGHT_SCALE
-from sim import fused
+from sim import engine
 from sim.recording import Recording
 
 
@@ -56,16 +56,16 @@ class IntegerScorer:
         self._student, self.network = student.eval(), to_network(student) if network is None else network
         chip = student.config.head == "chip"
         templates = self.network.template_network() if chip else self.network.subnetwork(["template_conv5"])
-        self._templates = fused.compile(templates)
+        self._templates = engine.compile(templates)
         # Without a correlation on the chip the search side is the same for every target.
-        self._search = None if chip else fused.compile(self.network.subnetwork(["search_conv5"]))
+        self._search = None if chip else engine.compile(self.network.subnetwork(["search_conv5"]))
         self._target: Mapping[str, Tensor] = {}
 
     def program(self, template: Pixels) -> None:
         recording = self._run(self._templates, template)
         if self._student.config.head == "chip":
             spikes = {name: value[0] for name, value in recording.spikes.items()}
-            self._search = fused.compile(self.network.programmed(spikes))
+            self._search = engine.compile(self.network.programmed(spikes))
             return
         with torch.inference_mode():
             self._target = self._student.matcher.program(self._features(recording, "template_conv5"))
@@ -79,7 +79,7 @@ class IntegerScorer:
             answer = {name: _units(recording.membranes[name]) for name in self._search.network.outputs}
             return score_map({**answer, "distances": self._student.decoder(answer["box"])})
 
-    def _run(self, runner: fused.Runner, pixels: Pixels) -> Recording:
+    def _run(self, runner: engine.Compiled, pixels: Pixels) -> Recording:
         return runner.run({runner.network.inputs[0].name: self._entering(pixels)})
 
     def _entering(self, pixels: Pixels) -> npt.NDArray[np.integer]:

@@ -95,10 +95,17 @@ def test_the_type_of_the_sums_is_told_and_can_be_chosen(files, monkeypatch, caps
         recordings[sums] = Recording.load(out).membranes["score"]
     np.testing.assert_array_equal(recordings["int8"], recordings["float64"])
     np.testing.assert_array_equal(recordings[""], recordings["float64"])
-    assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy") == 0
-    assert "run step by step" in capsys.readouterr().out
-    assert command(monkeypatch, files / "n.net", "--input", files / "frames.npy", "--sums", "int8") == 2
-    assert "'edges' remembers in a way that is not compiled" in capsys.readouterr().err
+
+
+def test_a_network_that_remembers_is_compiled_like_any_other(files, monkeypatch, capsys):
+    remembered = {}
+    for sums in ("float32", "int8"):
+        out = files / f"remembered-{sums}.npz"
+        arguments = (files / "n.net", "--input", files / "frames.npy", "--out", out, "--sums", sums)
+        assert command(monkeypatch, *arguments) == 0
+        assert f"sums in {sums}, at most" in capsys.readouterr().out
+        remembered[sums] = Recording.load(out)
+    np.testing.assert_array_equal(remembered["int8"].spikes["edges"], remembered["float32"].spikes["edges"])
 
 
 def test_an_interrupted_run_keeps_what_it_has_finished(files, monkeypatch, capsys):

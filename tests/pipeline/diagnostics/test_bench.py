@@ -1,6 +1,9 @@
 """Measurements compare the same work, and land in their file letter by letter."""
 
+import importlib.util
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -92,6 +95,24 @@ def test_the_peak_of_a_process_is_its_own_and_not_that_of_the_one_that_started_i
     peak = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert held.nbytes == 1 << 30
     assert 0.05 < peak < 0.9
+
+
+def test_peers_that_are_not_there_are_skipped_with_a_word(monkeypatch, tmp_path):
+    monkeypatch.setenv("PEERS_PYTHON", str(tmp_path / "no-python"))
+    with pytest.raises(MonospikeError, match=r"skipped: .*no-python does not run; `make peers` makes one"):
+        bench_to_file(["recurrent_snntorch"], 1, tmp_path / "bench.json", Progress())
+    monkeypatch.setenv("PEERS_PYTHON", sys.executable)
+    if importlib.util.find_spec("snntorch") is None:
+        with pytest.raises(MonospikeError, match=r"skipped: .* has no snntorch: .*No module named 'snntorch'"):
+            bench_to_file(["recurrent_snntorch"], 1, tmp_path / "bench.json", Progress())
+
+
+@pytest.mark.skipif(not os.environ.get("PEERS_PYTHON"), reason="PEERS_PYTHON does not name a Python with snnTorch")
+def test_a_peer_spikes_about_as_the_engine_does(tmp_path):
+    bench_to_file(["recurrent_snntorch"], 1, tmp_path / "bench.json", Progress())
+    entry = json.loads((tmp_path / "bench.json").read_text())["recurrent_snntorch"]
+    agreed = int(re.search(r"in (\d+)% of layers and steps both count", entry["note"])[1])
+    assert agreed > 50
 
 
 def test_an_unknown_letter_is_answered_with_those_there_are(tmp_path):
