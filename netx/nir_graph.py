@@ -69,6 +69,8 @@ SPIKING = ("IF", "LIF", "CubaLIF")
 TIMES = ("tau", "tau_mem", "tau_syn")
 """Names of time constants, in seconds."""
 
+_NO_LEAK = ": a neuron without a leak, which is what beta = 1 makes in snnTorch; use a beta just below 1, or an IF"
+
 GRAPH = "NIRGraph"
 """The kind of a graph, which can be a node of another."""
 
@@ -264,7 +266,8 @@ class _Walk:
         if not finite.all():
             place = tuple(int(i) for i in np.argwhere(~finite)[0])
             where = f"[{', '.join(map(str, place))}] " if place else ""
-            self._refuse(group.error(f"{where}is {values[place]}, expected a finite number", name))
+            why = _NO_LEAK if name in TIMES and values[place] > 0 else ""
+            self._refuse(group.error(f"{where}is {values[place]}, expected a finite number{why}", name))
         return values
 
     @contextmanager

@@ -19,6 +19,7 @@ from netx.lint.net_view import net_view
 from netx.lint.network_rules import NETWORK, Reached
 from netx.network import Network
 from netx.nir_graph import flattened, stored_graph
+from netx.stamp import read_stamp
 from netx.types import Shape
 
 NOT_READABLE = Rule(
@@ -37,6 +38,14 @@ NOT_IMPORTABLE = Rule(
     "netx.net_file, netx.nir_file, netx.bundle",
 )
 
+CHANGED = Rule(
+    "changed-since-export",
+    Severity.WARNING,
+    "The file records the fingerprint of another network than it holds: it was changed after it had been written.",
+    "Export it again.",
+    "netx.fingerprint, netx.stamp",
+)
+
 _SUFFIXES = (".net", ".nir")
 _NIR_GRAPH = (nir_graph.GRAPH, nir_readers.GRAPH, reader_table.GRAPH)
 _NIR_NODE = (nir_graph.NODE, nir_readers.NODE, reader_table.NODE)
@@ -47,7 +56,7 @@ _FAMILIES = (net_layers.FILE, *_NET_LAYER, *_NIR_GRAPH, *_NIR_NODE, *_NIR_FLAT, 
 
 def rules() -> tuple[Rule, ...]:
     """Every rule there is."""
-    return (NOT_READABLE, NOT_IMPORTABLE, *(rule for family in _FAMILIES for rule in family.rules))
+    return (NOT_READABLE, NOT_IMPORTABLE, CHANGED, *(rule for family in _FAMILIES for rule in family.rules))
 
 
 def lint(path: Path, input_shape: Shape | None = None) -> list[Finding]:
@@ -132,6 +141,9 @@ def _network_findings(path: Path, input_shape: Shape | None, found: list[Finding
             place = error.place if isinstance(error, FormatError) else ""
             yield Finding(NOT_IMPORTABLE, path, place, str(error).removeprefix(f"{path}: ").removeprefix(f"{place}: "))
         return
+    stamp = read_stamp(path, network)
+    if stamp.changed:
+        yield Finding(CHANGED, path, "", str(stamp))
     yield from network_findings(network, path)
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.cli.options import ConfigArgument, ConfigOption
+from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, parsed_shape
 from pipeline.core.config import ConfigError
 from pipeline.core.progress import Progress
 
@@ -95,6 +95,7 @@ def verify(
     source: Annotated[
         Path | None, typer.Option("--input", help="With --against: frames, where the file does not hold them.")
     ] = None,
+    input_shape: InputShapeOption = None,
 ) -> None:
     """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
 
@@ -111,7 +112,7 @@ def verify(
     if against is not None:
         from pipeline.deploy.against import said, verify_against
 
-        result = verify_against(run, against, source, Progress())
+        result = verify_against(run, against, source, parsed_shape(input_shape), Progress())
         for line in said(result, against):
             typer.echo(line)
         if not result.identical:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import InputShapeOption, parsed_shape
+
 
 def diff_command(
     one: Annotated[Path, typer.Argument(metavar="A", help="A .net or .nir file, a folder, a run's folder or a model.")],
@@ -16,6 +18,7 @@ def diff_command(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Frames to draw.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the frames that are drawn.")] = 0,
+    input_shape: InputShapeOption = None,
 ) -> None:
     """Say where two networks differ: layers, shapes, weights, thresholds, and the first spike on the same frames.
 
@@ -24,7 +27,7 @@ def diff_command(
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.deploy.network_diff import Frames, diff
 
-    found = diff(one, other, Frames(frames, count, seed))
+    found = diff(one, other, Frames(frames, count, seed), parsed_shape(input_shape))
     for line in found.lines:
         typer.echo(line)
     if not found.same:

@@ -11,6 +11,7 @@ import typer
 from netx.bundle import load
 from netx.errors import MonospikeError
 from netx.export import READERS, export, usage
+from pipeline.cli.options import InputShapeOption, parsed_shape
 
 Reader = Enum("Reader", {name: name for name in (*READERS, "c", "sanafe")}, type=str)  # type: ignore[misc]
 
@@ -30,6 +31,7 @@ def export_command(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="With --for sanafe: what map --out wrote; mapped anew otherwise.")
     ] = None,
+    input_shape: InputShapeOption = None,
 ) -> None:
     """Write a network for lava-dl (.net), norse, snnTorch, sinabs or spikingjelly (.nir), with the same spikes there.
 
@@ -37,24 +39,25 @@ def export_command(
     architecture, network, mapping and placement for SANA-FE, and a check.
     What the reader cannot run is refused, all at once and in its name; nothing is written then.
     """
+    shape = parsed_shape(input_shape)
     if reader.value == "c":
         # Imported here because it loads torch, for which --help should not wait.
         from pipeline.deploy.export_c import export_c
         from pipeline.model_zoo.networks import read_network
 
-        export_c(read_network(source), target, frames, count, seed)
+        export_c(read_network(source, input_shape=shape), target, frames, count, seed)
     elif reader.value == "sanafe":
         from pipeline.deploy.export_sanafe import export_sanafe
         from pipeline.model_zoo.networks import read_network
 
-        written = export_sanafe(read_network(source), target, chip, mapping, frames, count, seed)
+        written = export_sanafe(read_network(source, input_shape=shape), target, chip, mapping, frames, count, seed)
         if written.played:
             typer.echo(f"their input is numbers, and their spikes are played back: {', '.join(written.played)}")
         typer.echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
     elif frames is not None:
         raise MonospikeError("--frames: what is run is for --for c and sanafe")
     else:
-        network = load(source)
+        network = load(source, shape)
         export(network, target, reader.value)
         reading = usage(network, reader.value)
         typer.echo(f"{target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")

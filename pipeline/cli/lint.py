@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netx.errors import NetworkError
+from netx.bundle import recorded
+from netx.errors import MonospikeError
 from netx.files import write_whole
 from netx.lint import READERS, Severity, for_reader, lint, rules
 from netx.lint.output import as_json, as_sarif, as_text, rules_as_text, summary
-from netx.types import Shape, as_shape
+from pipeline.cli.options import InputShapeOption, parsed_shape
 
 
 class Format(str, Enum):
@@ -36,9 +38,7 @@ def lint_command(
         Reader | None,
         typer.Option("--for", help="What this reader cannot do is an error, what others cannot is left out."),
     ] = None,
-    input_shape: Annotated[
-        str | None, typer.Option("--input-shape", help="channel,height,width, for a .net file that does not say it.")
-    ] = None,
+    input_shape: InputShapeOption = None,
     list_rules: Annotated[bool, typer.Option("--rules", help="List all rules, and end.")] = False,
 ) -> None:
     """Say what would go wrong with .net and .nir files, where, and what to do about it.
@@ -50,12 +50,14 @@ def lint_command(
         return
     if not files:
         raise typer.BadParameter("name at least one file, or --rules")
-    shape = _shape(input_shape)
+    shape = parsed_shape(input_shape)
     found = [finding for file in files for finding in lint(file, shape)]
     if reader is not None:
         found = for_reader(found, reader.value)
     said = {Format.text: as_text, Format.json: as_json}.get(format, lambda findings: as_sarif(findings, rules()))(found)
     if out is None:
+        if format is Format.text:
+            _say_fingerprints(files)
         typer.echo(said)
     else:
         with write_whole(out) as temporary:
@@ -65,10 +67,9 @@ def lint_command(
         raise typer.Exit(1)
 
 
-def _shape(text: str | None) -> Shape | None:
-    if text is None:
-        return None
-    try:
-        return as_shape([int(part) for part in text.split(",")], "--input-shape")
-    except ValueError:
-        raise NetworkError(f"--input-shape {text}: expected channel,height,width") from None
+def _say_fingerprints(files: list[Path]) -> None:
+    """What each file records of the network that it was written with, where it does."""
+    for file in files:
+        with suppress(MonospikeError):  # what cannot be read has been said
+            if said := recorded(file):
+                typer.echo(f"{file}: fingerprint {said.get('fingerprint', 'none')}, written by {said.get('tool', '?')}")

@@ -13,11 +13,13 @@ from netx.files import check_places, write_whole
 from pipeline.cli.options import (
     ChipOption,
     ChipsOption,
+    InputShapeOption,
     LayersOption,
     NetworkArgument,
     PlaceOption,
     PlaceSeedOption,
     SvgOption,
+    parsed_shape,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class MapOptions:
     ] = None
     seed: PlaceSeedOption = 0
     layers: LayersOption = None
+    input_shape: InputShapeOption = None
 
 
 def map_network(options: MapOptions) -> None:
@@ -63,7 +66,7 @@ def map_network(options: MapOptions) -> None:
         raise MonospikeError("--input: is what --place goes by; give both")
     check_places(options.out, options.svg)
     progress, described = Progress(), load_chip(options.chip)
-    network = read_network(options.net, options.layers)
+    network = read_network(options.net, options.layers, input_shape=parsed_shape(options.input_shape))
     mapping = mapped(network, described, chip_name(options.chip), options.chips)
     for line in _lines(mapping):
         progress.say(line)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from netx.errors import NetworkError
+from netx.types import Shape, as_shape
 from pipeline.core.config import find_config
 
 if TYPE_CHECKING:
@@ -48,6 +50,13 @@ PlaceOption = Annotated[
 ]
 PlaceSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the placements that --place tries.")]
 SvgOption = Annotated[Path | None, typer.Option("--svg", help="Picture of the chip to write.")]
+InputShapeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-shape",
+        help="channel,height,width, for a .net file that begins with a convolution and does not say it.",
+    ),
+]
 LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
 
 
@@ -75,6 +84,16 @@ def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
         ]
     )
     return run
+
+
+def parsed_shape(text: str | None) -> Shape | None:
+    """``channel,height,width`` as a shape. Raises NetworkError."""
+    if text is None:
+        return None
+    try:
+        return as_shape([int(part) for part in text.split(",")], "--input-shape")
+    except ValueError:
+        raise NetworkError(f"--input-shape {text}: expected channel,height,width") from None
 
 
 def tracker_called(name: str) -> str:

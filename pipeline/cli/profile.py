@@ -13,11 +13,13 @@ from netx.files import check_places
 from pipeline.cli.options import (
     ChipOption,
     ChipsOption,
+    InputShapeOption,
     LayersOption,
     NetworkArgument,
     PlaceOption,
     PlaceSeedOption,
     SvgOption,
+    parsed_shape,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class ProfileOptions:
         typer.Option("--step-time", help="Measured microseconds of a time step, instead of reckoned ones."),
     ] = None
     layers: LayersOption = None
+    input_shape: InputShapeOption = None
 
 
 def profile(options: ProfileOptions) -> None:
@@ -86,7 +89,7 @@ def profile(options: ProfileOptions) -> None:
     if options.frames is not None and options.sequence is None:
         if options.box is not None:
             raise MonospikeError("--box: is where a target starts in a sequence; give --sequence in place of --frames")
-        network, values, recording = _run(options.net, options.layers, options.frames, progress)
+        network, values, recording = _run(options, options.frames, progress)
     elif options.sequence is not None and options.frames is None:
         if options.layers is not None:
             raise MonospikeError("--layers: is for a lava-dl file; a model that follows --sequence has all of its own")
@@ -117,7 +120,7 @@ def profile(options: ProfileOptions) -> None:
 
 
 def _run(
-    net: Path, layers: int | None, frames: Path, progress: Progress
+    options: ProfileOptions, frames: Path, progress: Progress
 ) -> tuple[Network, Mapping[str, npt.NDArray], Recording]:
     """The network of a file, programmed where it needs to be; its frames; and what it did with them."""
     from pipeline.deploy.simulation import Mode, simulate
@@ -125,7 +128,7 @@ def _run(
     from pipeline.planning.frames import read_frames
     from sim.programming import programmed
 
-    network = read_network(net, layers)
+    network = read_network(options.net, options.layers, input_shape=parsed_shape(options.input_shape))
     network, values = programmed(network, read_frames(frames, network))
     simulated = simulate(network, values, Mode(), progress)
     if simulated.recording is None or simulated.done < simulated.frames:

@@ -11,7 +11,7 @@ import typer
 
 from netx.errors import MonospikeError
 from netx.files import check_places
-from pipeline.cli.options import LayersOption
+from pipeline.cli.options import InputShapeOption, LayersOption, parsed_shape
 from pipeline.core.progress import Progress
 
 
@@ -44,6 +44,7 @@ def simulate(
     strict: Annotated[bool, typer.Option(help="Refuse what only a simulator would let pass.")] = False,
     reset: Annotated[int | None, typer.Option(min=1, help="Frames after which LIF neurons forget all.")] = None,
     layers: LayersOption = None,
+    input_shape: InputShapeOption = None,
     lava_order: Annotated[bool, typer.Option(help="The input is (column, row, channel, step), as Lava's are.")] = False,
     sums: Annotated[
         SumsOption | None, typer.Option(help="Compute all sums in this type; the fastest exact one otherwise.")
@@ -64,7 +65,7 @@ def simulate(
         raise MonospikeError(f"--device {device}: expected cpu or cuda")
     check_places(out, nirdata)
     progress = Progress()
-    network = read_network(net, layers, reset)
+    network = read_network(net, layers, reset, parsed_shape(input_shape))
     how = running.Mode(strict, sums.value if sums else None, device)
     network, frames = programmed(network, read_input(source, network, steps, lava_order))
     for line in running.sums(network, how):

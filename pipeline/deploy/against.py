@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import MonospikeError
+from netx.types import Shape
 from pipeline.core.progress import Progress
 from pipeline.deploy.simulation import Mode, simulate
 from pipeline.model_zoo.networks import read_network
@@ -18,13 +19,16 @@ from sim.nir_data import check_data, read_nir_data
 from sim.programming import programmed
 
 
-def verify_against(path: Path, file: Path, source: Path | None, progress: Progress) -> Against:
+def verify_against(
+    path: Path, file: Path, source: Path | None, input_shape: Shape | None, progress: Progress
+) -> Against:
     """Run the network ``path`` and compare it with the NIRData in ``file``.
 
-    source: frames, as ``monospike simulate`` reads them; None takes the inputs that ``file`` holds. Raises FormatError
+    source: frames, as ``monospike simulate`` reads them; None takes the inputs that ``file`` holds. input_shape: of a
+    ``.net`` file that does not say it. Raises FormatError
     and NetworkError for what does not fit, MonospikeError where there are no frames.
     """
-    network = read_network(path)
+    network = read_network(path, input_shape=input_shape)
     frames: Mapping[str, npt.NDArray]
     if source is None:
         inputs = read_nir_data(file, network).inputs

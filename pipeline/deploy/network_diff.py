@@ -15,6 +15,7 @@ from netx.difference import differences, graph_differences
 from netx.fingerprint import fingerprint
 from netx.nir_graph import NirGraph, is_ours, read_graph
 from netx.stamp import read_stamp
+from netx.types import Shape
 from pipeline.model_zoo.networks import read_network
 from quantize.nir_import import run_float
 from quantize.nir_import.errors import CannotError
@@ -63,15 +64,17 @@ class Diff:
         self.lines.append(line)
 
 
-def diff(one: Path, other: Path, frames: Frames) -> Diff:
+def diff(one: Path, other: Path, frames: Frames, input_shape: Shape | None = None) -> Diff:
     """Hold ``other`` against ``one``: ``.net`` or ``.nir`` files, folders of them, folders of runs, packaged models.
+
+    input_shape: of ``.net`` files that do not say it.
 
     Raises MonospikeError for what cannot be read, and for a file of others against what is no NIR graph.
     """
     paths = [_network_in(path) for path in (one, other)]
     foreign = [path.suffix == ".nir" and path.is_file() and not is_ours(path) for path in paths]
     if not any(foreign):
-        return _networks(paths[0], paths[1], frames)
+        return _networks(paths[0], paths[1], frames, input_shape)
     for path, name in zip(paths, (one, other), strict=True):
         if path.suffix != ".nir" or not path.is_file():
             raise FormatError(
@@ -90,12 +93,12 @@ def _network_in(path: Path) -> Path:
     return path
 
 
-def _networks(one: Path, other: Path, frames: Frames) -> Diff:
+def _networks(one: Path, other: Path, frames: Frames, input_shape: Shape | None) -> Diff:
     found = Diff()
     networks = []
     for path in (one, other):
         in_files = path.is_dir() or path.suffix in (".net", ".nir")
-        network = load(path) if in_files else read_network(path)
+        network = load(path, input_shape) if in_files else read_network(path)
         said_of = read_stamp(path, network) if in_files else f"fingerprint {fingerprint(network)}"
         found.say(f"{path}: {said_of}")
         networks.append(network)

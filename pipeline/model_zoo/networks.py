@@ -7,13 +7,17 @@ from pathlib import Path
 from netx import Network
 from netx.bundle import load
 from netx.net_file import read_net
+from netx.types import Shape
 from pipeline.model_zoo.names import CHECKPOINT, checkpoint_path, has_network, network_path
 
 
-def read_network(path: Path, layers: int | None = None, reset: int | None = None) -> Network:
+def read_network(
+    path: Path, layers: int | None = None, reset: int | None = None, input_shape: Shape | None = None
+) -> Network:
     """The network in a ``.net`` or ``.nir`` file or a folder of them, or that of a model: packaged, or a checkpoint.
 
     layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
+    input_shape: of a ``.net`` file that does not say it.
     Raises FormatError, with the file and the place in it, NetworkError for an impossible ``reset``, MonospikeError for
     a model that has no network of integers.
     """
@@ -21,7 +25,7 @@ def read_network(path: Path, layers: int | None = None, reset: int | None = None
     if is_name or path.suffix == CHECKPOINT:
         network = _of_model(str(path))
     else:
-        network = read_net(path, layers=layers) if path.suffix == ".net" else load(path)
+        network = read_net(path, input_shape, layers=layers) if path.suffix == ".net" else load(path, input_shape)
     return network if reset is None else network.with_reset(reset)
 
 

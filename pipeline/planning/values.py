@@ -51,7 +51,9 @@ def csv_text(plan: Plan) -> str:
     writer = csv.writer(file, lineterminator="\n")
     energies = [f"joules_{estimate}" for estimate in ESTIMATES]
     units = [f"joules_{unit.replace(' ', '_')}_{estimate}" for unit in UNITS for estimate in ESTIMATES]
-    writer.writerow(["layer", "cores", "neurons", "synapse_words", "binding", *OPERATIONS[:-2], *energies, *units])
+    # The neurons of a layer have that name in a table, so those of all its steps are told apart from them.
+    counted = [f"{name}_updated" if name == "neurons" else name for name in OPERATIONS[:-2]]
+    writer.writerow(["layer", "cores", "neurons", "synapse_words", "binding", *counted, *energies, *units])
     rows = [*_layers(plan), _total(plan)]
     for row in rows:
         counts = [_plain(row["operations"][name]) for name in OPERATIONS[:-2]]

@@ -119,7 +119,11 @@ FC = "node/nodes/fc"
         (unpacks_to_gigabytes, f"{FC}/weight: has 536870912 values"),
         (is_all_chunks, f"{FC}/weight: is stored in 131072 chunks"),
         (change(f"{FC}/weight", np.full((3, 4), np.nan)), rf"{FC}/weight: \[0, 0\] is nan, expected a finite number"),
-        (change(f"{FC}/bias", np.array([0, np.inf, 0])), rf"{FC}/bias: \[1\] is inf"),
+        (change(f"{FC}/bias", np.array([0, np.inf, 0])), rf"{FC}/bias: \[1\] is inf, expected a finite number$"),
+        (
+            change("node/nodes/deep/nodes/one/nodes/one/tau", np.array([1e-3, np.inf, 1e-3])),
+            r"one/tau: \[1\] is inf, expected a finite number: a neuron without a leak, which is what beta = 1 makes in snn",
+        ),
         (change(f"{FC}/weight", "heavy"), f"{FC}/weight: is text, expected numbers"),
         (change(f"{FC}/bias", np.zeros(0)), f"{FC}/bias: holds no number"),
         (change(f"{FC}/weight", None), f"{FC}/weight: is missing"),

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from netx import LIF, Conv2d, Input, Layer, Network, Shape
 from netx.bundle import load, save
+from netx.fingerprint import fingerprint
 from netx.lint import rules
 from pipeline.cli.app import app
 
@@ -39,6 +40,17 @@ def test_a_sound_file_ends_with_0_and_one_with_an_error_with_1(sound, trapped):
     assert run(sound).exit_code == 0
     assert run(trapped).exit_code == 1
     assert run(sound, trapped).exit_code == 1
+
+
+def test_text_says_the_fingerprint_and_a_change_since_is_a_warning(sound):
+    recorded = next(line for line in run(sound).output.splitlines() if "fingerprint" in line)
+    assert fingerprint(NETWORK) in recorded
+    with h5py.File(sound, "r+") as file:
+        file["layer/1/weight"][...] = 4
+    changed = run(sound)
+    assert changed.exit_code == 0
+    assert "[changed-since-export]" in changed.output
+    assert fingerprint(load(sound)) in changed.output
 
 
 def test_text_says_rule_place_and_mend(trapped):

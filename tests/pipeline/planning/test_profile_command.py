@@ -70,7 +70,11 @@ def test_operations_joules_and_seconds_are_said_and_written_as_json_csv_and_pict
     rows = list(csv.DictReader(table.open()))
     assert [row["layer"] for row in rows] == ["conv", "read", "all"]
     assert float(rows[2]["joules_typical"]) == pytest.approx(dynamic["typical"], rel=1e-5)
-    for name in OPERATIONS[:-2]:
+    assert len(set(rows[0])) == len(next(csv.reader(table.open()))), "no two columns have one name"
+    assert [int(row["neurons"]) for row in rows] == [layer["neurons"] for layer in plan["layers"]] + [
+        sum(layer["neurons"] for layer in plan["layers"])
+    ]
+    for name in ("neurons_updated" if name == "neurons" else name for name in OPERATIONS[:-2]):
         assert float(rows[0][name]) + float(rows[1][name]) == pytest.approx(float(rows[2][name]))
     assert float(rows[0]["spikes"]) == float(rows[2]["messages_out"])  # each is read by one window
     assert picture.read_text().startswith("<svg")
