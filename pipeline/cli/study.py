@@ -33,7 +33,7 @@ def study(
     from pipeline.core.config import ConfigError, read_config
     from pipeline.core.progress import Progress
     from pipeline.experiments.study.config import StudyConfig
-    from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, Wanted, run_study
+    from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, StudyRequest, run_study
     from pipeline.experiments.study.tables import goal_lines
 
     settings = read_config(config, StudyConfig)
@@ -46,7 +46,7 @@ def study(
     names = tuple(only.split(",")) if only else ()
     choices = [*(["--only", only] if only else []), *(["--seeds", seeds] if seeds else [])]
     again = shlex.join(["monospike", "study", str(config), *choices])  # what makes all of it, done already or not
-    wanted = Wanted(chosen, names, jobs, not evaluate_only, device, again)
+    wanted = StudyRequest(chosen, names, jobs, not evaluate_only, device, again)
     progress, folder = Progress(), runs / settings.name
     results = run_study(settings, config.parent, folder, wanted, progress)
     for line in goal_lines(results["goals"]):

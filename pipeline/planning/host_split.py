@@ -20,7 +20,7 @@ Part: TypeAlias = Literal["chip", "host"]
 
 
 @dataclass(frozen=True)
-class Place:
+class HostSplit:
     """Where the first convolution runs, and where neck, correlation and head."""
 
     encoder: Part
@@ -38,7 +38,7 @@ class Split:
     host: Activity
 
 
-def split(recorded: Recorded, place: Place) -> Split:
+def split(recorded: Recorded, place: HostSplit) -> Split:
     """Cut a time step by ``place``: the host computes the same integers that the chip would, and the chip is sent them.
 
     Raises MonospikeError where the network leaves no such choice: a part that was trained in real values cannot run on
@@ -56,7 +56,7 @@ def split(recorded: Recorded, place: Place) -> Split:
     return Split(on_chip, frames, recorded.recording, chip_activity, host_activity)
 
 
-def _chip_part(network: Network, backbone: tuple[str, ...], place: Place) -> Network:
+def _chip_part(network: Network, backbone: tuple[str, ...], place: HostSplit) -> Network:
     has_head = any(layer.name not in backbone for layer in network.layers)
     if place.head == "chip" and not has_head:
         raise MonospikeError("the head was trained in real values for the host: train a student with head: chip")

@@ -37,7 +37,7 @@ Peer: TypeAlias = Literal["snntorch", "norse"]
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is run. title: in words."""
 
     title: str
@@ -45,7 +45,7 @@ class Work:
     frames: Mapping[str, npt.NDArray[np.uint8]]
 
 
-def convolutions() -> Work:
+def convolutions() -> Workload:
     """Three convolutions of LIF neurons, 32 steps."""
     random = np.random.default_rng(0)
     sizes = ((2, 32, 2, 35), (32, 64, 1, 218), (64, 64, 2, 274))
@@ -58,7 +58,7 @@ def convolutions() -> Work:
     return _work(title, Shape(2, 64, 64), layers, 32, 0.07)
 
 
-def dense() -> Work:
+def dense() -> Workload:
     """Three dense layers of LIF neurons, 100 steps."""
     random = np.random.default_rng(0)
     layers, source = [], "events"
@@ -68,7 +68,7 @@ def dense() -> Work:
     return _work("784-1024-1024-10 dense, LIF neurons, 100 steps", Shape(784, 1, 1), layers, 100, 0.025)
 
 
-def recurrent() -> Work:
+def recurrent() -> Workload:
     """A recurrent layer of LIF neurons, 100 steps."""
     random = np.random.default_rng(0)
     synapse = Recurrent(Dense(_weights(random, 1024, 784)), Dense(_weights(random, 1024, 1024)))
@@ -78,7 +78,9 @@ def recurrent() -> Work:
     )
 
 
-def against_peer(make: Callable[[], Work], peer: Peer, goal: str, recorded: bool = True) -> Callable[[int], Measure]:
+def against_peer(
+    make: Callable[[], Workload], peer: Peer, goal: str, recorded: bool = True
+) -> Callable[[int], Measure]:
     """A measurement of ``engine.run``, or of the outputs alone, against ``peer``."""
 
     def measure(runs: int) -> Measure:
@@ -148,13 +150,13 @@ def _lif(threshold: int) -> LIF:
     return LIF(threshold, voltage_decay=4096 - _KEPT)
 
 
-def _work(title: str, shape: Shape, layers: list[Layer], steps: int, rate: float) -> Work:
+def _work(title: str, shape: Shape, layers: list[Layer], steps: int, rate: float) -> Workload:
     network = Network((Input("events", shape),), tuple(layers), (layers[-1].name,))
     frames = (np.random.default_rng(1).random((steps, *shape), np.float32) < rate).astype(np.uint8)
-    return Work(title, network, {"events": frames})
+    return Workload(title, network, {"events": frames})
 
 
-def _together(work: Work) -> int:
+def _together(work: Workload) -> int:
     return min(len(work.frames["events"]), engine.frames_together(work.network))
 
 
@@ -163,7 +165,7 @@ def _types(network: Network) -> str:
 
 
 @contextmanager
-def _running(work: Work, peer: Peer) -> Iterator[Callable[[str], str]]:
+def _running(work: Workload, peer: Peer) -> Iterator[Callable[[str], str]]:
     """The peer's process with the same weights and frames: what is asked of it is a line, and so is its answer."""
     python = os.environ.get(PEERS_PYTHON) or str(_MADE_BY_US)
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +202,7 @@ def _running(work: Work, peer: Peer) -> Iterator[Callable[[str], str]]:
                 process.kill()
 
 
-def _arrays(work: Work) -> dict[str, npt.NDArray]:
+def _arrays(work: Workload) -> dict[str, npt.NDArray]:
     """As ``peer.py`` wants them."""
     arrays: dict[str, npt.NDArray] = {"frames": work.frames["events"]}
     for place, layer in enumerate(work.network.layers):

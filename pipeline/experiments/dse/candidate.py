@@ -20,7 +20,7 @@ from pipeline.core.boxes import iou
 from pipeline.datasets.clip import Clip
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.planning.candidate_cost import ChipCost, chip_cost, host_energy, mapping_on, mean, mean_cost
-from pipeline.planning.host_split import Place, Split, split
+from pipeline.planning.host_split import HostSplit, Split, split
 from pipeline.planning.plan import chip_name
 from pipeline.tasks.tracking.predictor import Scorer, Siamese, track
 from pipeline.tasks.tracking.subject import Subject, open_subject
@@ -54,9 +54,9 @@ def variants(config: SearchConfig) -> list[Variant]:
     return [Variant(*choice) for choice in product(config.models, config.weight_bits, config.thresholds)]
 
 
-def places(config: SearchConfig) -> list[Place]:
+def places(config: SearchConfig) -> list[HostSplit]:
     """All of a search."""
-    return [Place(*choice) for choice in product(config.encoder, config.head)]
+    return [HostSplit(*choice) for choice in product(config.encoder, config.head)]
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class _Seen:
     frames: int
     mean_iou: float | None
     agreement: float | None
-    hosts: Mapping[Place, Energy]
-    costs: Mapping[tuple[Place, str], ChipCost]
+    hosts: Mapping[HostSplit, Energy]
+    costs: Mapping[tuple[HostSplit, str], ChipCost]
 
 
 def evaluate(variant: Variant, config: SearchConfig, checkpoint: Path, data: Path) -> list[dict[str, Any]]:
@@ -103,8 +103,8 @@ class _Bench:
         self._subject, self._network, self._config = subject, network, config
         self._scorer = subject.scorer(network)
         self._reference = subject.reference() if "agreement" in config.objectives else None
-        self._mappings: dict[tuple[Place, str], ChipMapping | None] = {}
-        self.refused: dict[tuple[Place, str], str] = {}
+        self._mappings: dict[tuple[HostSplit, str], ChipMapping | None] = {}
+        self.refused: dict[tuple[HostSplit, str], str] = {}
 
     def see(self, sequence: Clip) -> _Seen:
         """Follow the target, look at some frames, and count on them what each place and chip costs."""
@@ -118,8 +118,8 @@ class _Bench:
             ours, real = (_searched(subject, scorer, sequence, chosen) for scorer in (self._scorer, self._reference))
             agreement = float(iou(ours, real).mean())
         recorded = list(subject.recorded(self._network, sequence, chosen))
-        hosts: dict[Place, Energy] = {}
-        costs: dict[tuple[Place, str], ChipCost] = {}
+        hosts: dict[HostSplit, Energy] = {}
+        costs: dict[tuple[HostSplit, str], ChipCost] = {}
         for place in places(config):
             try:
                 steps = [split(step, place) for step in recorded]
@@ -130,7 +130,7 @@ class _Bench:
             costs.update({(place, chip): cost for chip, cost in self._costs(place, steps)})
         return _Seen(len(chosen), mean_iou, agreement, hosts, costs)
 
-    def _costs(self, place: Place, steps: ManyOf[Split]) -> Iterator[tuple[str, ChipCost]]:
+    def _costs(self, place: HostSplit, steps: ManyOf[Split]) -> Iterator[tuple[str, ChipCost]]:
         for chip in self._config.chips:
             key = place, chip
             try:
@@ -143,7 +143,7 @@ class _Bench:
                 self.refused[key] = str(error)
 
 
-def _figures(key: tuple[Place, str], seen: ManyOf[_Seen]) -> dict[str, Any]:
+def _figures(key: tuple[HostSplit, str], seen: ManyOf[_Seen]) -> dict[str, Any]:
     frames = [one.frames for one in seen]
     host, cost = mean([one.hosts[key[0]] for one in seen], frames), mean_cost([one.costs[key] for one in seen], frames)
     total = None if cost.energy is None or host is None else Energy(*np.add(cost.energy, host).tolist())
@@ -161,7 +161,7 @@ def _figures(key: tuple[Place, str], seen: ManyOf[_Seen]) -> dict[str, Any]:
     }
 
 
-def _row(variant: Variant, place: Place, chip: str) -> dict[str, Any]:
+def _row(variant: Variant, place: HostSplit, chip: str) -> dict[str, Any]:
     return {
         "model": variant.model,
         "time_steps": None,

@@ -27,7 +27,7 @@ RESULTS, TABLES, PAGE = "results.json", "results.md", "report.html"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StudyRequest:
     """What of a study to do. seeds, only: none for all. command: what makes the results, for them to say."""
 
     seeds: tuple[int, ...]
@@ -38,7 +38,7 @@ class Wanted:
     command: str
 
 
-def run_study(study: StudyConfig, home: Path, folder: Path, wanted: Wanted, progress: Progress) -> dict[str, Any]:
+def run_study(study: StudyConfig, home: Path, folder: Path, wanted: StudyRequest, progress: Progress) -> dict[str, Any]:
     """Train what is not trained, evaluate what is not evaluated, and write results.json, results.md and report.html.
 
     home: folder of the study's file. folder: the study's own. Returns the results; ``failed`` says by name what could
@@ -89,7 +89,7 @@ def _seeds(study: StudyConfig, seeds: Sequence[int]) -> Sequence[int]:
     return seeds or sorted(there)
 
 
-def _train(trainings: Sequence[Training], wanted: Wanted, progress: Progress) -> dict[str, str]:
+def _train(trainings: Sequence[Training], wanted: StudyRequest, progress: Progress) -> dict[str, str]:
     for training in trainings:
         with write_whole(training.folder / "config.yaml") as temporary:
             text = yaml.safe_dump(training.config.model_dump(mode="json"), sort_keys=False)
@@ -99,7 +99,7 @@ def _train(trainings: Sequence[Training], wanted: Wanted, progress: Progress) ->
     return run_jobs(jobs, wanted.at_once, "training", progress)
 
 
-def _training_job(training: Training, wanted: Wanted) -> Job:
+def _training_job(training: Training, wanted: StudyRequest) -> Job:
     folder = training.folder
     device = () if wanted.device == "auto" else ("--device", wanted.device)
     arguments = ("train", str(folder / "config.yaml"), "--runs", str(folder.parent), *device)
@@ -111,7 +111,9 @@ def _steps_done(training: Training) -> int:
     return sum(max((points[-1][0] for points in figures.curves(at).values()), default=0) for at, _ in training.stages)
 
 
-def _evaluate(open_: Sequence[tuple[judging.Evaluation, Job]], wanted: Wanted, progress: Progress) -> dict[str, str]:
+def _evaluate(
+    open_: Sequence[tuple[judging.Evaluation, Job]], wanted: StudyRequest, progress: Progress
+) -> dict[str, str]:
     evaluations = {job.name: evaluation for evaluation, job in open_}
     done = lambda job: judging.mark_done(evaluations[job.name])  # noqa: E731
     return run_jobs([job for _, job in open_], wanted.at_once, "evaluating", progress, done)

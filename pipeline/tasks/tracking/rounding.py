@@ -21,12 +21,15 @@ from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.predictor import track
 from pipeline.tasks.tracking.scorer import ModelScorer, geometry_of
-from pipeline.tasks.tracking.validation import Track, true_crops
+from pipeline.tasks.tracking.validation import ValidationSequence, true_crops
 
 
 @torch.inference_mode()
 def rounding_difference(
-    student: SpikingSiamFCpp, tracks: Sequence[Track], settings: TrackerConfig, device: torch.device | None = None
+    student: SpikingSiamFCpp,
+    tracks: Sequence[ValidationSequence],
+    settings: TrackerConfig,
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """JSON values that compare integers with the float reference. The student's mode is left as it was.
 
@@ -109,7 +112,9 @@ class _Replay:
         return spikes
 
 
-def _box_iou(student: SpikingSiamFCpp, shown: Track, settings: TrackerConfig, device: torch.device | None) -> float:
+def _box_iou(
+    student: SpikingSiamFCpp, shown: ValidationSequence, settings: TrackerConfig, device: torch.device | None
+) -> float:
     geometry = geometry_of(student.config)
     integers = track(ModelScorer(student, device), shown.frames, shown.boxes[0], geometry, settings)
     with student.float_weights():

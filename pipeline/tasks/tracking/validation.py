@@ -30,7 +30,7 @@ RATE_FRAMES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class ValidationSequence:
     """One sequence to follow: RGB frames, (height, width, 3) each, and boxes (frame, 4)."""
 
     name: str
@@ -38,7 +38,7 @@ class Track:
     boxes: npt.NDArray[np.float64]
 
 
-def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
+def validation_tracks(config: ValidationConfig, seed: int) -> list[ValidationSequence]:
     """The sequences of a configuration. Raises DataError or FormatError that say what is missing and where."""
     tracks = []
     if config.pictures is not None:
@@ -46,7 +46,7 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
         spec = config.composition.model_copy(update={"frames": min(config.composition.frames, config.frames)})
         for index in range(config.sequences):
             clip = compose(pictures, spec, derived_seed(seed, "validation", index))
-            tracks.append(Track(clip.name, clip.frames, clip.boxes))
+            tracks.append(ValidationSequence(clip.name, clip.frames, clip.boxes))
     if config.root is not None:
         for entry in open_benchmark(find_benchmark("folder"), config.root):
             video = entry.load()
@@ -57,12 +57,12 @@ def validation_tracks(config: ValidationConfig, seed: int) -> list[Track]:
                     f"{entry.folder}: {entry.name} has no box in its first frame, or none in the {len(boxes) - 1} "
                     "after it, and cannot be validated on; leave it out"
                 )
-            tracks.append(Track(video.name, list(islice(video.frames(), config.frames)), boxes))
+            tracks.append(ValidationSequence(video.name, list(islice(video.frames(), config.frames)), boxes))
     return tracks
 
 
 def validate(
-    model: Model, tracks: Sequence[Track], settings: TrackerConfig, device: torch.device | None = None
+    model: Model, tracks: Sequence[ValidationSequence], settings: TrackerConfig, device: torch.device | None = None
 ) -> dict[str, Any]:
     """JSON values: mean IoU over the frames after the first of each sequence, then over the sequences; beside it that
     of a box that never moves, and spike rates by layer where the model spikes. The model's mode is left as it was."""
@@ -88,7 +88,10 @@ def validate(
 
 @torch.inference_mode()
 def spike_rates(
-    model: SpikingSiamFCpp, tracks: Sequence[Track], settings: TrackerConfig, device: torch.device | None = None
+    model: SpikingSiamFCpp,
+    tracks: Sequence[ValidationSequence],
+    settings: TrackerConfig,
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """``spike_rate``: spikes of a search frame over neurons and time steps, which ``layers`` has for each layer;
     ``spikes_per_neuron``: over neurons alone. Crops lie around the true boxes."""
@@ -107,7 +110,10 @@ def spike_rates(
 
 
 def true_crops(
-    tracks: Sequence[Track], geometry: Geometry, settings: TrackerConfig, device: torch.device | None = None
+    tracks: Sequence[ValidationSequence],
+    geometry: Geometry,
+    settings: TrackerConfig,
+    device: torch.device | None = None,
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """For each sequence the template crop and search crops of up to ``RATE_FRAMES`` frames, around the true boxes."""
     for shown in tracks:

@@ -20,7 +20,7 @@ from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 from pipeline.tasks.tracking.models.to_network import to_network
 from pipeline.tasks.tracking.rounding import rounding_difference
-from pipeline.tasks.tracking.validation import Track, validation_tracks
+from pipeline.tasks.tracking.validation import ValidationSequence, validation_tracks
 from pipeline.tasks.train import run_training
 from pipeline.training.distributed import DistributedContext
 
@@ -68,7 +68,7 @@ def run(request, tmp_path_factory) -> tuple[SpikingSiamFCpp, Path, TrainingConfi
     return trained(config, folder), folder, config
 
 
-def tracks(config: TrainingConfig) -> list[Track]:
+def tracks(config: TrainingConfig) -> list[ValidationSequence]:
     return validation_tracks(config.validation, config.seed)
 
 
