@@ -98,7 +98,8 @@ class Run:
     @cached_property
     def targets(self) -> Mapping[str, Target]:
         """What runs on the chip, by name, each with the frames on which all engines have to agree."""
-        return self.deployable.targets(self.network, self.samples, self.config.simulate.frames, self.config.seed)
+        samples = self.samples  # first, so that a run that has not been made is told from a damaged one
+        return self.deployable.targets(self.network, samples, self.config.simulate.frames, self.config.seed)
 
     @cached_property
     def on_the_engine(self) -> Mapping[str, Recording]:

@@ -66,7 +66,10 @@ def read_checkpoint(path: Path, family: Family) -> Checkpoint:
     of which the message says how to convert it."""
     tensors, metadata = read_safetensors(path)
     if MODEL not in metadata:
-        raise FormatError(f"{path}: does not say which model it holds (its metadata has no {MODEL!r})")
+        raise FormatError(
+            f"{path}: does not say which model it holds (its metadata has no {MODEL!r}): it is not of monospike "
+            "train, or a student of an older release, which has to be trained again"
+        )
     if TASK not in metadata or PROCESSING not in metadata:
         raise FormatError(
             f"{path}: is a checkpoint of an older format, which says neither its task nor the processing that it was "

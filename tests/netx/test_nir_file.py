@@ -180,7 +180,7 @@ FIRE = "node/nodes/neuron_edges"
         (put(f"{CONV}/metadata/voltage_decay", 7), "'edges' remembers"),
         (put(f"{CONV}/metadata/layer", "input-1"), "'input-1' is not a name"),
         (delete(f"{CONV}/metadata/groups"), f"{CONV}: record 'groups' is missing"),
-        (delete(f"{CONV}/metadata"), f"{CONV}/metadata: is missing"),
+        (delete(f"{CONV}/metadata"), f"{CONV}: record 'synapse' is missing"),
         (delete(f"{CONV}/bias"), f"{CONV}/bias: is missing"),
         (put(f"{CONV}/type", "Conv1d"), f"{CONV}/type: is 'Conv1d', but the recorded integers say 'Conv2d'"),
         (delete(FIRE), "do not agree about the nodes neuron_edges"),

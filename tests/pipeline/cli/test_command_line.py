@@ -19,7 +19,7 @@ from netx.bundle import save
 from pipeline.cli import app as cli
 from pipeline.core.progress import Progress
 from pipeline.datasets.clip import Clip
-from pipeline.tasks.tracking import following
+from pipeline.tasks.tracking import track_video
 
 
 def monospike(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -123,7 +123,7 @@ def test_a_stopped_command_ends_with_130_and_leaves_nothing(tmp_path, monkeypatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(following, "follow", interrupted)
+    monkeypatch.setattr(track_video, "track_video", interrupted)
     out = tmp_path / "out"
     monkeypatch.setattr(
         sys, "argv", ["monospike", "track", str(tmp_path / "square.npz"), "--tracker", "fixed", "--out", str(out)]

@@ -15,7 +15,7 @@ from netx import LIF, Accumulator, Conv2d, Correlation, Dense, Flatten, Input, L
 from netx.bundle import save
 from netx.difference import differences
 from netx.nir_file import write_nir_integers
-from pipeline.cli import app
+from pipeline.cli.app import app
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "nir"
 

@@ -69,7 +69,7 @@ def test_one_command_runs_every_stage_and_finds_all_engines_identical(finished):
     _, printed = finished
     for name in STAGES:
         assert re.search(rf"^{name} +\d+\.\d s: ", printed, re.MULTILINE), name
-    assert "identical in slayer, engine, lava, norse: 25 layers" in printed
+    assert "identical in slayer, engine, lava-fast, norse: 25 layers" in printed
     assert re.search(r"mean IoU: float 0\.\d+, integer 0\.\d+, fixed box 0\.\d+", printed)
 
 
@@ -78,7 +78,7 @@ def test_the_report_fits_its_schema_and_tells_what_was_run(finished):
     report = json.loads((folder / "report.json").read_text())
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(report)
     assert report["verification"]["identical"] is True
-    assert report["verification"]["engines"] == ["slayer", "engine", "lava", "norse"]
+    assert report["verification"]["engines"] == ["slayer", "engine", "lava-fast", "norse"]
     assert report["verification"]["first_divergence"] is None
     # Template image and 5 search images, and with each branch a frame of zeros, one of ones and a random one.
     assert report["verification"]["frames"] == (1 + 3) + (5 + 3)
@@ -184,7 +184,7 @@ def test_a_stage_cannot_start_before_what_it_reads_is_there(tiny_run, tmp_path):
 def test_verify_runs_everything_anew_and_ends_with_0(run):
     result = monospike("verify", run, cwd=run)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.splitlines()[-1].startswith("identical in slayer, engine, lava, norse: ")
+    assert result.stdout.splitlines()[-1].startswith("identical in slayer, engine, lava-fast, norse: ")
 
 
 def test_a_run_that_has_not_been_made_is_not_verified(tiny_run, tmp_path):
@@ -209,7 +209,7 @@ def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
     assert f"layer 'search_conv2', weight[3, 1, 2, 0] is {old + 8:.0f}, expected {old:.0f}" in result.stdout
     place = r"first in layer 'search_conv2', neuron \(channel 3, row \d+, column \d+\), frame \d+"
     assert re.search(place, result.stdout)
-    slayer, lava = map(int, re.search(r"membrane voltages: slayer (-?\d+), lava (-?\d+)", result.stdout).groups())
+    slayer, lava = map(int, re.search(r"membrane voltages: slayer (-?\d+), lava-fast (-?\d+)", result.stdout).groups())
     assert lava - slayer == 8
     assert "likely cause: another weight: weight[out 3, in 1, row 2, column 0] is off by +8" in result.stdout
 
@@ -301,12 +301,15 @@ def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
     assert "runs" in refused(monospike("deploy", tiny_run, cwd=tmp_path))
 
 
-def test_a_run_certified_with_the_drop_in_convolution_says_so(run, tiny_run, tmp_path):
-    config = tmp_path / "fast.yaml"
-    config.write_text(tiny_run.read_text().replace("lava_seconds: 280", "lava_seconds: 280, lava_convolution: fast"))
+def test_a_run_says_whether_lavas_own_convolution_or_the_drop_in_certified_it(run, tiny_run, tmp_path):
+    assert "drop-in model" in (run / "report.html").read_text()
+    config = tmp_path / "stock.yaml"
+    config.write_text(tiny_run.read_text().replace("lava_convolution: fast", "lava_convolution: stock"))
     result = monospike("deploy", config, "--from", "simulate", cwd=run.parents[1])
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "identical in slayer, engine, lava-fast, norse: 25 layers" in result.stdout
+    assert "identical in slayer, engine, lava, norse: 25 layers" in result.stdout
     report = json.loads((run / "report.json").read_text())
-    assert report["verification"]["engines"] == ["slayer", "engine", "lava-fast", "norse"]
-    assert "drop-in model" in (run / "report.html").read_text()
+    assert report["verification"]["engines"] == ["slayer", "engine", "lava", "norse"]
+    page = (run / "report.html").read_text()
+    assert "drop-in model" not in page
+    assert "Lava's own fixed-point processes throughout" in page

@@ -35,7 +35,7 @@ from netx.bundle import load, save
 from netx.c_source import Golden, GoldenPart, write_c
 from netx.c_source.golden import MULTIPLIER, checksum
 from netx.fingerprint import fingerprint
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.deploy.export_c import export_c, golden_of
 from pipeline.model_zoo.names import has_network, network_path, packaged
 from sim import engine

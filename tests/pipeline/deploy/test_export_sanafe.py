@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from netx import LIF, Accumulator, Conv2d, Correlation, Input, Layer, Network, Range, Shape
 from netx.bundle import save
-from pipeline.cli import app
+from pipeline.cli.app import app
 from sim.mapping import Mapping
 
 

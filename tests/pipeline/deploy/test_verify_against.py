@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from netx import LIF, Conv2d, Input, Layer, Network, Shape
 from netx.bundle import save
-from pipeline.cli import app
+from pipeline.cli.app import app
 
 
 @pytest.fixture

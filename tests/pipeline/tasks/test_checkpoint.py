@@ -17,10 +17,8 @@ from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks.convert import convert_checkpoint
 from pipeline.tasks.tracking.checkpoint import load_model, load_processing, load_with_processing, save_model, start_from
 from pipeline.tasks.tracking.config import TrackerConfig
-from pipeline.tasks.tracking.deployable import trained_model
-from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig, SpikingConfig
+from pipeline.tasks.tracking.models.config import WIDTHS, SiamFCppConfig
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
 
 SIZES = {"width": WIDTHS["tiny"], "template": 103, "search": 143}
 
@@ -120,17 +118,9 @@ def test_a_training_with_other_crops_does_not_start_from_it(checkpoint):
         start_from(checkpoint, config, TrackerConfig())
 
 
-def test_a_deployment_may_change_post_processing_and_not_the_crops(tmp_path):
-    path = tmp_path / "student.safetensors"
-    save_model(SpikingSiamFCpp(SpikingConfig(**SIZES)), path)
-    assert trained_model(path, TrackerConfig(window=0.3)).settings == TrackerConfig(window=0.3)
-    with pytest.raises(FormatError, match=r"student.safetensors: was trained with context = 0.5, .* says 0.25"):
-        trained_model(path, TrackerConfig(context=0.25))
-
-
 def test_the_packaged_models_are_of_the_new_format_with_the_published_processing():
-    models = {name: path for name, path in packaged().items() if "model" in read_metadata(path)}
-    assert set(models) >= {"small-teacher", "small-s4", "small-s4-kd", "small-s4-kd-host", "small-dst"}
+    models = packaged()
+    assert set(models) >= {"demo", "small-teacher", "small-s4", "small-s4-kd", "small-s4-kd-host", "small-dst"}
     for path in models.values():
         model, processing = load_with_processing(path)
         assert isinstance(model.config, Section)

@@ -13,9 +13,8 @@ import pytest
 
 from netx import FormatError
 from pipeline.core.progress import Progress
-from pipeline.diagnostics.fuzz import check
 from pipeline.diagnostics.fuzz import reader as reading
-from pipeline.diagnostics.fuzz.check import State, Trouble, Workplace
+from pipeline.diagnostics.fuzz.check import State, Trouble, Workplace, check
 from pipeline.diagnostics.fuzz.reader import Outcome, Reader
 from pipeline.diagnostics.fuzz.worker import answer
 

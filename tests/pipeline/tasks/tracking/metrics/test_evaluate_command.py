@@ -392,8 +392,9 @@ def test_what_is_wrong_is_one_message(
     [
         (None, "does not say which model"),
         ({"student": "{}"}, "a student of an older release, which has to be trained again"),
-        ({"model": "{}"}, "architecture is not"),
-        ({"model": "{"}, "architecture is not"),
+        ({"model": "{}"}, "'monospike convert"),
+        ({"model": "{}", "task": "tracking", "processing": "{}"}, "architecture is not"),
+        ({"model": "{", "task": "tracking", "processing": "{}"}, "architecture is not"),
     ],
 )
 def test_a_file_that_is_no_models_checkpoint(
