@@ -49,7 +49,8 @@ def frame_shape(graph: NirGraph, name: str, stored: Sizes) -> Sizes:
     readers: dict[str, list[str]] = {}
     for source, target in graph.edges:
         readers.setdefault(source, []).append(target)
-    taken = [stored[start:] for start in range(len(stored)) if _taken(graph, readers, name, stored[start:])]
+    ends = (stored[start:] for start in range(max(0, len(stored) - MOST_AXES), len(stored)))
+    taken = [sizes for sizes in ends if _taken(graph, readers, name, sizes)]
     if not taken:
         return stored
     return min((sizes for sizes in taken if math.prod(sizes) == math.prod(taken[0])), key=len)
@@ -166,9 +167,8 @@ def as_shape_of_frame(sizes: Sizes) -> Shape:
 
     Raises NetworkError for anything else.
     """
-    kept = sizes
-    while len(kept) > 3 and kept[0] == 1:
-        kept = kept[1:]
+    first = next((place for place, size in enumerate(sizes) if size != 1), len(sizes))
+    kept = sizes[max(0, min(first, len(sizes) - 3)) :]  # a damaged file may say millions
     if len(kept) == 2 and kept[0] == 1:
         kept = kept[1:]
     if not 1 <= len(kept) <= 3 or min(kept) < 1:

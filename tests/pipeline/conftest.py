@@ -13,7 +13,7 @@ model: {checkpoint}
 data:
   sequences: 2
   composition: {{frames: 8, height: 96, width: 128, object_size: [20, 30]}}
-simulate: {{frames: 5, lava_seconds: 280, lava_convolution: fast}}
+simulate: {{frames: 2, lava_seconds: 280, lava_convolution: fast}}
 """
 
 SEARCH = """\

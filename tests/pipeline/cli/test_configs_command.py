@@ -34,7 +34,7 @@ def test_a_configuration_is_found_by_its_name_and_a_file_here_goes_before_it(tmp
 
 def test_a_name_that_nothing_has_is_refused_with_those_there_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"^dmeo: is no file here, .*demo, deploy_small"):
+    with pytest.raises(ConfigError, match=r"^dmeo: is no file here, .*demo, demo_training, deploy_small"):
         find_config("dmeo")
     with pytest.raises(ConfigError, match=r"^demo\.yml: is no file here"):
         find_config("demo.yml")
