@@ -47,7 +47,7 @@ ALEXNET = {"backbone": [96, 256, 384, 384, 256], "neck": 256, "head": 256, "towe
 @pytest.mark.parametrize("width", [TINY, DEEP, SMALL])
 def test_parameters_are_those_counted_from_the_widths(width):
     kinds = {"teacher": SiamFCppConfig, "student": SpikingConfig}
-    models = {name: build(kind(width=Width(**width), template=103, search=159)) for name, kind in kinds.items()}
+    models = {name: build(kind(width=Width(**width), template=103, search=175)) for name, kind in kinds.items()}
     counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
     assert counts == {"teacher": teacher_parameters(width), "student": student_parameters(width)}
 
