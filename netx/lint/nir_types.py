@@ -22,7 +22,7 @@ def type_troubles(graph: StoredGraph) -> Iterator[tuple[str, str]]:
     try:
         with np.errstate(all="ignore"):
             nodes = {node.name: made for node in graph.nodes if (made := _made(node)) is not None}
-    except Exception:
+    except Exception:  # whatever nir's code raises: a node that cannot be made is a finding of its own
         return
     if len(nodes) < len(graph.nodes) or len(set(graph.edges)) < len(graph.edges):
         return
