@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
-from pydantic_core.core_schema import WithDefaultSchema
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from netx.files import write_whole
 from pipeline.report.schema_planning import (
@@ -238,10 +238,17 @@ class Report(Part):
 
 
 class _Generator(GenerateJsonSchema):
-    """A key that may be left out has no default to be told, and no title but its name."""
+    """A key that may be left out has no default to be told, and no title but its name; null is one more type."""
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        # Of two forms that a value could have had, a validator cannot tell which was meant; of two types it names both.
+        value = self.generate_inner(schema["schema"])
+        if isinstance(value.get("type"), str) and "enum" not in value and "const" not in value:
+            return {**value, "type": [value["type"], "null"]}
+        return super().nullable_schema(schema)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
