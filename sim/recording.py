@@ -24,12 +24,14 @@ class Recording:
         bias), int32, same shape. For an Accumulator it is the read-out itself, for Sigma and SigmaDelta the sum of all
         activations so far, for Delta the scaled input.
     messages: for each sigma-delta layer what it sends, int32, same shape.
+    stand_ins: layers whose synapse a faster model of ours computed in the engine, in place of its own.
     """
 
     engine: str
     spikes: Mapping[str, npt.NDArray[np.uint8]]
     membranes: Mapping[str, npt.NDArray[np.int32]]
     messages: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    stand_ins: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -44,6 +46,7 @@ class Recording:
             {name: value[:frames] for name, value in self.spikes.items()},
             {name: value[:frames] for name, value in self.membranes.items()},
             {name: value[:frames] for name, value in self.messages.items()},
+            self.stand_ins,
         )
 
     @staticmethod
@@ -55,13 +58,17 @@ class Recording:
                 name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in getattr(parts[0], kind)
             }
 
-        return Recording(parts[0].engine, join("spikes"), join("membranes"), join("messages"))
+        return Recording(
+            parts[0].engine, join("spikes"), join("membranes"), join("messages"), stand_ins=parts[0].stand_ins
+        )
 
     def save(self, path: Path) -> None:
         """Write the recording as a compressed npz; the file appears whole or not at all."""
         arrays: dict[str, npt.NDArray] = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}
         arrays |= {f"membranes/{name}": value for name, value in self.membranes.items()}
         arrays |= {f"messages/{name}": value for name, value in self.messages.items()}
+        if self.stand_ins:
+            arrays["stand_ins"] = np.array(self.stand_ins)
         with write_whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, engine=np.array(self.engine), **arrays)
 
@@ -80,6 +87,7 @@ class Recording:
                     name = key.removeprefix("spikes/")
                     shape = membranes[name].shape
                     spikes[name] = np.unpackbits(packed, count=int(np.prod(shape))).reshape(shape)
-            return Recording(str(arrays["engine"]), spikes, membranes, messages)
+            stand_ins = tuple(map(str, arrays.get("stand_ins", ())))
+            return Recording(str(arrays["engine"]), spikes, membranes, messages, stand_ins)
         except (ValueError, TypeError, KeyError) as error:
             raise FormatError(f"{path}: is not a recording ({error})") from None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What the user asks for. convolution: stock or fast. seconds: time limit of one run of Lava. out: folder."""
+    """What the user asks for. convolution: stock, proven or fast. seconds: limit of one run of Lava. out: folder."""
 
     checkpoint: Path
     sequence: SequenceRequest

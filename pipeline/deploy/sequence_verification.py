@@ -90,7 +90,11 @@ def in_lava(network: Network, conv: ConvModel) -> str:
         groups = _groups(network, layer.name)
         if groups > LARGEST[conv]:
             merged.append(f"{layer.name} ({groups} groups as {merged_groups(groups, LARGEST[conv])})")
-    model = "Lava's own convolution" if conv == "stock" else "the drop-in convolution for Lava"
+    model = {
+        "stock": "Lava's own convolution",
+        "fast": "the drop-in convolution for Lava",
+        "proven": "Lava's own convolution, and in wide layers a drop-in that this run holds against it",
+    }[conv]
     return f"{model}; block-diagonal kernels in {', '.join(merged)}" if merged else model
 
 

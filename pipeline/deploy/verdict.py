@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sim.compare import Comparison, Divergence, LayerComparison
@@ -13,10 +13,14 @@ _AXES = ("channel", "row", "column")
 
 @dataclass(frozen=True)
 class Verdict:
-    """A comparison of all layers on all frames, and where files hold another network than the one that was compared."""
+    """A comparison of all layers on all frames, and where files hold another network than the one that was compared.
+
+    stand_ins: by engine, the layers in which a faster model of ours stood in for the engine's own.
+    """
 
     comparison: Comparison
     file_differences: tuple[str, ...] = ()
+    stand_ins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def identical(self) -> bool:
@@ -26,7 +30,12 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """JSON values: the report's ``verification``."""
         values = comparison_values(self.comparison)
-        return {"identical": self.identical, **values, "file_differences": list(self.file_differences)}
+        return {
+            "identical": self.identical,
+            **values,
+            "file_differences": list(self.file_differences),
+            "stand_ins": {engine: list(layers) for engine, layers in self.stand_ins.items()},
+        }
 
     def message(self) -> str:
         """One line when all is identical, else where and why it is not."""

@@ -85,4 +85,10 @@ def compare_engines(
         for name, path in files.items()
         if (found := first_difference(targets[name].network, load(path)))
     ]
-    return Verdict(joined(comparisons), tuple(differences))
+    stand_ins: dict[str, dict[str, None]] = {}
+    for recording in (one for targets_of in recordings.values() for one in targets_of.values()):
+        if recording.stand_ins:
+            stand_ins.setdefault(recording.engine, {}).update(dict.fromkeys(recording.stand_ins))
+    return Verdict(
+        joined(comparisons), tuple(differences), {engine: tuple(layers) for engine, layers in stand_ins.items()}
+    )

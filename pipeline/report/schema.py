@@ -107,6 +107,10 @@ class Verification(Part):
             "How networks read back from files differ from the one that was written, in words; empty when they do not."
         ),
     )
+    stand_ins: Omissible[dict[str, list[str]]] = Field(
+        None,
+        description="By engine, the layers in which a faster model of monospike's stood in for the engine's own.",
+    )
 
 
 class Headroom(Part):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -21,8 +22,12 @@ from netx.types import Pair
 
 IntArray = npt.NDArray[np.int32]
 
-ConvModel: TypeAlias = Literal["stock", "fast"]
-"""Who computes convolutions in Lava's Conv processes: Lava's own model, or sim.lava.conv's, with the same bits."""
+ConvModel: TypeAlias = Literal["stock", "fast", "proven"]
+"""Who computes convolutions in Lava's Conv processes: Lava's own model, sim.lava.conv's with the same bits, or Lava's
+own where it is soon done and elsewhere ours, which each process first holds against Lava's own in this very run."""
+
+_SOON = 1 << 20
+"""Multiplications of one step that Lava's own model does in some milliseconds."""
 
 _DESCRIPTION, _ARRAYS, _OUTCOME, _PROGRESS = "job.json", "job.npz", "outcome.npz", "progress"
 
@@ -36,6 +41,14 @@ class LavaNeuron:
     threshold: int
     current_decay: int
     voltage_decay: int
+
+
+def is_wide(weight: Sequence[int], message: Sequence[int]) -> bool:
+    """Whether Lava's own convolution takes long: it slides each kernel over all columns and rows, whatever the stride.
+
+    weight: shape (out channel, column, row, in channel / groups). message: shape (column, row, channel).
+    """
+    return math.prod(weight) * message[0] * message[1] > _SOON
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,7 @@ class LayerOutcome:
     activation: what the synapse sent to the neurons, in weight units.
     spikes: 0 or 1. voltage: the membrane voltage of a layer that never spikes, in 1/64 weight unit, and None otherwise.
     bias: what the neurons add, in 1/64 weight unit. current_decay, voltage_decay in 1/4096.
+    stand_in: whether a model of ours stood in for Lava's own Conv.
     """
 
     activation: IntArray
@@ -106,6 +120,7 @@ class LayerOutcome:
     bias: IntArray
     current_decay: int
     voltage_decay: int
+    stand_in: bool = False
 
 
 def in_lava_order(frames: IntArray) -> IntArray:
@@ -172,6 +187,7 @@ def read_outcome(folder: Path) -> dict[str, LayerOutcome]:
             bias=arrays[f"{name}/bias"],
             current_decay=int(arrays[f"{name}/current_decay"]),
             voltage_decay=int(arrays[f"{name}/voltage_decay"]),
+            stand_in=bool(arrays[f"{name}/stand_in"]),
         )
         for name in names
     }

@@ -36,8 +36,8 @@ MAX_INT8 = 127
 """Lava's Conv keeps kernel size, stride, padding, dilation and groups in 8 signed bits, and computes the output's size
 in them (lava-nc 0.10.0 ``proc/conv/models.py``); beyond it sends zeros or raises."""
 
-LARGEST: dict[ConvModel, int] = {"stock": MAX_INT8, "fast": (1 << 31) - 1}
-"""What the models of Conv can hold: those of sim.lava.conv have 32 bits."""
+LARGEST: dict[ConvModel, int] = {"stock": MAX_INT8, "fast": (1 << 31) - 1, "proven": MAX_INT8}
+"""What the models of Conv can hold: those of sim.lava.conv have 32 bits, but Lava's own cannot prove them beyond 8."""
 
 
 def plan(network: Network, conv: ConvModel = "stock") -> tuple[LavaLayer, ...]:
@@ -80,7 +80,8 @@ def recording(outcome: Mapping[str, LayerOutcome], conv: ConvModel = "stock") ->
         else:
             voltage = layer.voltage
         membranes[name] = in_torch_order(voltage >> limits.STATE_SHIFT).astype(np.int32)
-    return Recording("lava" if conv == "stock" else f"lava-{conv}", spikes, membranes)
+    stand_ins = tuple(name for name, layer in outcome.items() if layer.stand_in)
+    return Recording("lava" if conv == "stock" else f"lava-{conv}", spikes, membranes, stand_ins=stand_ins)
 
 
 def _check_starts_at_rest(network: Network) -> None:

@@ -31,7 +31,7 @@ from lava.proc.lif.process import LIF
 
 from netx import limits
 from sim.lava import job as lava_job
-from sim.lava.conv import FastConvModel
+from sim.lava.conv import FastConvModel, ProvenConvModel
 from sim.lava.job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
 from sim.supervise import die_with_parent, report_failure
 
@@ -41,6 +41,11 @@ Process: TypeAlias = Any
 RUN_CONFIG: dict[str, Any] = {
     "select_tag": "fixed_pt",  # without it Lava silently takes the floating-point models
     "exception_proc_model_map": {Extractor: PyLoihiExtractorModel},  # the one model of it, which bears no tag
+}
+_CONV_MODELS: dict[ConvModel, dict[type, type]] = {
+    "stock": {},
+    "fast": {Conv: FastConvModel},
+    "proven": {Conv: ProvenConvModel},
 }
 COMPILE_CONFIG = {"pypy_channel_size": 2}
 """Slots a channel; Lava's default of 64 asks for gigabytes of shared memory."""
@@ -98,11 +103,12 @@ def _name_shared_memory(job: str) -> None:
 
 @dataclass(frozen=True)
 class _Block:
-    """The processes of one layer, and the number of layers from an input to it, itself included."""
+    """The processes of one layer, the number of layers from an input to it, itself included, and whose Conv it has."""
 
     synapse: Process
     neuron: Process
     depth: int
+    stand_in: bool
 
     @property
     def spiking(self) -> bool:
@@ -145,6 +151,7 @@ class _Probe:
             bias=mantissa << exponent,
             current_decay=int(neuron.du.init) + 1,
             voltage_decay=int(neuron.dv.init),
+            stand_in=self.block.stand_in,
         )
 
 
@@ -171,8 +178,14 @@ def simulate(folder: Path, job: LavaJob) -> None:
 
 
 def _run_config(conv: ConvModel) -> Loihi2SimCfg:
-    models = {**RUN_CONFIG["exception_proc_model_map"], **({Conv: FastConvModel} if conv == "fast" else {})}
+    models = {**RUN_CONFIG["exception_proc_model_map"], **_CONV_MODELS[conv]}
     return Loihi2SimCfg(**RUN_CONFIG | {"exception_proc_model_map": models})
+
+
+def _has_stand_in(synapse: Process, conv: ConvModel) -> bool:
+    if conv == "stock" or not isinstance(synapse, Conv):
+        return False
+    return conv == "fast" or lava_job.is_wide(synapse.weight.init.shape, synapse.s_in.shape)
 
 
 def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:
@@ -190,7 +203,7 @@ def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:
     for unit in units:
         made = _stock_block(unit, ports) if isinstance(unit, LavaLayer) else _netx_blocks(unit, ports)
         for depth, (name, (synapse, neuron)) in enumerate(made.items(), depths[unit.source] + 1):
-            blocks[name] = _Block(synapse, neuron, depth)
+            blocks[name] = _Block(synapse, neuron, depth, _has_stand_in(synapse, job.conv))
             depths[name], ports[name] = depth, neuron.s_out
     return list(sources.values()), blocks
 

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from netx import LIF, Accumulator, Conv2d, Input, Layer, Network, NetworkError, Pool, Range
 from sim import engine, lava
 from sim.exact_convolution import ExactConvolution
+from sim.lava.job import LavaJob, in_lava_order, read_outcome, write_job
+from sim.lava.plan import plan
+from sim.recording import Recording
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,6 +78,58 @@ def test_in_lava_it_gives_the_bits_of_the_stock_model():
         assert 0 < spikes.mean() < 1
     for name, membranes in stock.membranes.items():
         np.testing.assert_array_equal(fast.membranes[name], membranes, err_msg=name)
+
+
+def narrow_and_wide(rng):
+    """Two convolutions of spikes in a row; Lava's own takes its time for the first alone."""
+    layers = (
+        Layer("wide", ("x",), Conv2d(rng.integers(-128, 128, (16, 8, 3, 3)) * 2, padding=1), LIF(901)),
+        Layer("narrow", ("wide",), Conv2d(rng.integers(-128, 128, (1, 16, 2, 2)) * 2, stride=2), LIF(301)),
+    )
+    return Network((Input("x", (8, 31, 33)),), layers, ("narrow",)), {"x": rng.integers(0, 2, (3, 8, 31, 33))}
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("traces")
+def test_proven_takes_the_drop_in_for_wide_layers_alone_says_so_and_keeps_that_in_a_file(tmp_path):
+    network, frames = narrow_and_wide(np.random.default_rng(3))
+    found, expected = lava.run(network, frames, conv="proven"), engine.run(network, frames)
+    assert (found.engine, found.stand_ins) == ("lava-proven", ("wide",))
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], spikes, err_msg=name)
+        np.testing.assert_array_equal(found.membranes[name], expected.membranes[name], err_msg=name)
+    found.save(tmp_path / "lava.npz")
+    assert Recording.load(tmp_path / "lava.npz").stand_ins == ("wide",)
+
+
+SPOILT = """
+import sys
+from pathlib import Path
+import sim.lava.conv
+from sim.lava.worker import main
+
+class Spoilt(sim.lava.conv.ExactConvolution):
+    def __call__(self, values):
+        sums = super().__call__(values)
+        sums[3, 2, 1] += 1
+        return sums
+
+sim.lava.conv.ExactConvolution = Spoilt
+main(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("traces")
+def test_a_drop_in_that_is_off_by_one_somewhere_ends_the_run_with_the_place(tmp_path, monkeypatch):
+    (tmp_path / "spoilt.py").write_text(SPOILT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    network, frames = narrow_and_wide(np.random.default_rng(3))
+    job = LavaJob({name: in_lava_order(values) for name, values in frames.items()}, plan(network), conv="proven")
+    with pytest.raises(
+        lava.LavaError, match=r"sends -?\d+ to channel 1, row 2, column 3, where Lava's own sends -?\d+"
+    ):
+        lava.run_worker("spoilt", lambda folder: write_job(folder, job), read_outcome, lava.Work(3, 60, None))
 
 
 @pytest.mark.lava

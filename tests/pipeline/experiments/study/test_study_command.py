@@ -119,7 +119,10 @@ def check_single_frames(results: dict, folder: Path) -> None:
     assert (evaluated["starts"], evaluated["single_frame"]) == (1, 3)
     assert scores["mean_iou"] == evaluated["mean_iou"]
     assert scores["sequences"] == {name: row["mean_iou"] for name, row in evaluated["sequences"].items()}
-    assert "3 frames of the whole sequence are searched for it, each around a box near the true one" in (folder / "results.md").read_text()
+    assert (
+        "3 frames of the whole sequence are searched for it, each around a box near the true one"
+        in (folder / "results.md").read_text()
+    )
 
 
 def check_pages(results: dict, folder: Path) -> None:
