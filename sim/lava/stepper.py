@@ -35,6 +35,7 @@ from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 from sim.lava import job as lava_job
 from sim.lava.blocks import STATES, Block, BlockJob, Part, read_jobs, write_states
 from sim.lava.job import IntArray
+from sim.lava.startup import remember_models
 from sim.lava.worker import COMPILE_CONFIG, RUN_CONFIG, guard, report_exception
 
 Process: TypeAlias = Any
@@ -59,6 +60,7 @@ def main(folder: Path) -> None:
     """Run the jobs in ``folder``, leave their outcome there, and end at once: Lava cannot be trusted to."""
     try:
         guard(folder)
+        remember_models()
         jobs, simulated = read_jobs(folder)
         outcomes = []
         for index, job in enumerate(jobs):

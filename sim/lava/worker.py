@@ -33,6 +33,7 @@ from netx import limits
 from sim.lava import job as lava_job
 from sim.lava.conv import FastConvModel, ProvenConvModel
 from sim.lava.job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.lava.startup import netx_network, remember_models
 from sim.supervise import die_with_parent, report_failure
 
 Process: TypeAlias = Any
@@ -55,6 +56,7 @@ def main(folder: Path) -> None:
     """Run the job in ``folder``, leave its outcome there, and end at once."""
     try:
         guard(folder)
+        remember_models()
         simulate(folder, lava_job.read_job(folder))
     except Exception as error:
         # The last stop before the process ends: whatever it is has to reach the user, with its text.
@@ -235,9 +237,7 @@ def _stock_block(layer: LavaLayer, ports: dict[str, Any]) -> dict[str, tuple[Pro
 
 
 def _netx_blocks(part: NetPart, ports: dict[str, Any]) -> dict[str, tuple[Process, Process]]:
-    from lava.lib.dl.netx.hdf5 import Network  # here, because lava-dl takes seconds to import
-
-    network = Network(net_config=str(part.path), input_message_bits=part.message_bits)
+    network = netx_network()(net_config=str(part.path), input_message_bits=part.message_bits)
     if len(network.layers) != len(part.layers):
         raise ValueError(f"{part.path}: holds {len(network.layers)} layers, expected {', '.join(part.layers)}")
     _connect(ports[part.source], network.inp, f"{part.path}, which reads {part.source!r}")
