@@ -68,4 +68,4 @@ def _convolution(name: str) -> ConvModel:
     for model in get_args(ConvModel):
         if model == name:
             return model
-    raise MonospikeError(f"--convolution {name!r}: expected {' or '.join(get_args(ConvModel))}")
+    raise MonospikeError(f"--convolution {name!r}: expected one of {', '.join(get_args(ConvModel))}")

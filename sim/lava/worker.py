@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ _CONV_MODELS: dict[ConvModel, dict[type, type]] = {
 COMPILE_CONFIG = {"pypy_channel_size": 2}
 """Slots a channel; Lava's default of 64 asks for gigabytes of shared memory."""
 
+_SECONDS_TO_REPORT = 1.0
+"""For the process that failed first: when it tells Lava, others end, or raise what follows from it, at once."""
+
 
 def main(folder: Path) -> None:
     """Run the job in ``folder``, leave its outcome there, and end at once."""
@@ -60,6 +64,8 @@ def main(folder: Path) -> None:
         simulate(folder, lava_job.read_job(folder))
     except Exception as error:
         # The last stop before the process ends: whatever it is has to reach the user, with its text.
+        if multiprocessing.active_children():
+            time.sleep(_SECONDS_TO_REPORT)
         report_exception(folder, error)
         os._exit(1)
     os._exit(0)
@@ -261,6 +267,7 @@ def _watch_processes(folder: Path, sources: Iterable[Process]) -> None:
 
     def watch() -> None:
         multiprocessing.connection.wait([actor.sentinel for actor in actors])
+        time.sleep(_SECONDS_TO_REPORT)
         report_failure(folder, "one of Lava's processes was killed; is there enough memory, also in /dev/shm?", "")
         os._exit(1)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.tasks.tracking.config import LossConfig
 from pipeline.tasks.tracking.crop import positions
@@ -60,6 +59,9 @@ def tracking_loss(
 
     The IoU is of areas, which is what the published code's "+ 1" makes of distances between centres of pixels.
     """
+    # Imported here because it takes a second, which only a training has to wait for.
+    from torchvision.ops import sigmoid_focal_loss
+
     truth = distances_to_sides(box, points)
     measured = truth - 0.5 * config.half_pixel
     inside = (measured > 0).all(dim=1)

@@ -98,17 +98,17 @@ def looked_at(model: SpikingSiamFCpp, sequence: Path, selection: Selection) -> l
 
 
 @pytest.mark.lava
-def test_every_layer_of_the_tracker_is_identical_in_stock_lava_over_a_sequence(verify, sequence, tmp_path):
+def test_every_layer_of_the_tracker_is_identical_in_lava_over_a_sequence(verify, sequence, tmp_path):
     checkpoint = tmp_path / "tiny.safetensors"
     model = student(sequence)
     save_model(model, checkpoint, {})
     code, printed = verify(checkpoint, "--sequence", sequence, "--reprogram", 4)
     assert code == 0, printed
-    assert "6 frames, 2 targets programmed; Lava's own convolution\n" in printed
+    assert "6 frames, 2 targets programmed; Lava's own convolution, and in wide layers a drop-in" in printed
     folder = tmp_path / "runs" / "verify" / "tiny-Walk"
     written = json.loads((folder / "verification.json").read_text())
     assert written["identical"]
-    assert written["engines"] == ["slayer", "plain", "engine", "lava"]
+    assert written["engines"] == ["slayer", "plain", "engine", "lava-proven"]
     assert written["frames"] == [[1, 2, 3, 4], [5, 6]]
     network = IntegerScorer(model).network
     kernels = network.template_network()
@@ -117,7 +117,7 @@ def test_every_layer_of_the_tracker_is_identical_in_stock_lava_over_a_sequence(v
     for name, layer in layers.items():
         frames = 2 if name in {k.name for k in kernels.layers} else FRAMES - 1
         assert layer["values"] == frames * network.shape(name).size
-        assert layer["differing_by_engine"] == {"plain": 0, "engine": 0, "lava": 0}
+        assert layer["differing_by_engine"] == {"plain": 0, "engine": 0, "lava-proven": 0}
         assert name in network.outputs or 0 < layer["spikes"] < layer["values"], f"{name}: silence shows nothing"
     assert [file.name for file in folder.iterdir()] == ["verification.json"]
 
@@ -248,7 +248,10 @@ def test_what_cannot_be_verified_is_refused_in_words(verify, sequence, tmp_path)
         ((spiking,), "a model is verified on a sequence; name its folder with --sequence"),
         ((teacher, "--sequence", sequence), "holds no spiking network"),
         ((spiking, "--sequence", tmp_path / "nowhere"), "there is no such sequence or video"),
-        ((spiking, "--sequence", sequence, "--convolution", "slow"), "--convolution 'slow': expected stock or fast"),
+        (
+            (spiking, "--sequence", sequence, "--convolution", "slow"),
+            "--convolution 'slow': expected one of stock, fast, proven",
+        ),
         ((spiking, "--sequence", sequence, "--box", "900,9,9,9"), "lies outside the frame"),
         ((spiking, "--sequence", tmp_path / "one", "--box", "9,9,30,30"), "no frame after the first is left to check"),
     ):
