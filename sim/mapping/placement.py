@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import quadratic_assignment
 
 from netx import MonospikeError
 from sim.hardware import Mesh
@@ -104,4 +103,7 @@ def _refined(flow: Matrix, sites: Matrix, placement: Placement) -> Placement:
     begun = np.full((count, count), 0.5 / count)
     begun[np.arange(count), placement] += 0.5
     options = {"P0": begun, "maxiter": _ITERATIONS}
+    # Imported here because scipy's optimisers take half a second, and few commands place anything.
+    from scipy.optimize import quadratic_assignment
+
     return np.asarray(quadratic_assignment(flow, sites, method="faq", options=options).col_ind, np.int64)

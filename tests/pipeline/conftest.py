@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -29,6 +36,30 @@ objectives: [mean_iou, agreement, energy, latency, cores]
 data: {{sequences: 2, composition: {{frames: 4, height: 96, width: 128, object_size: [20, 30]}}}}
 frames: 2
 """
+
+
+@pytest.fixture(scope="session")
+def monospike() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process, which has loaded torch already: a command's words and the folder it runs in."""
+    from pipeline.cli.app import main
+
+    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        words, before = ["monospike", *map(str, arguments)], Path.cwd()
+        printed, complaints = io.StringIO(), io.StringIO()
+        os.chdir(cwd)
+        try:
+            with (
+                contextlib.redirect_stdout(printed),
+                contextlib.redirect_stderr(complaints),
+                mock.patch.object(sys, "argv", words),
+                pytest.raises(SystemExit) as end,
+            ):
+                main()
+        finally:
+            os.chdir(before)
+        return subprocess.CompletedProcess(words, int(end.value.code or 0), printed.getvalue(), complaints.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="session")

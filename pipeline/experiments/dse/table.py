@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from matplotlib.ticker import EngFormatter
 
 _SETTINGS = ("number", "model", "time_steps", "weight_bits", "thresholds", "encoder", "head", "chip")
 _FIGURES = ("mean_iou", "agreement", "energy", "latency", "cores", "chips")
@@ -46,6 +45,9 @@ def shown(name: str, value: Any) -> str:
     if value is None:
         return "–"
     if name in _UNITS:
+        # Imported here because matplotlib takes half a second, and few commands print a table.
+        from matplotlib.ticker import EngFormatter
+
         return str(EngFormatter(unit=_UNITS[name], places=3)(value))
     if name in ("mean_iou", "agreement"):
         return f"{value:.3f}"

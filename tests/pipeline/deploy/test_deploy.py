@@ -36,11 +36,6 @@ pytestmark = [pytest.mark.lava, pytest.mark.timeout(400)]
 SCHEMA = Path(pipeline.report.__file__).parent / "schema.json"
 
 
-def monospike(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
 def refused(result: subprocess.CompletedProcess[str]) -> str:
     """The one message with which a command ended, with 2 and without a traceback."""
     assert result.returncode == 2, result.stdout + result.stderr
@@ -52,7 +47,8 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
 def finished(tiny_run, tmp_path_factory) -> tuple[Path, str]:
     """The folder of a whole run of the tiny configuration, and what the command printed."""
     place = tmp_path_factory.mktemp("work")
-    result = monospike("deploy", tiny_run, cwd=place)
+    command = [sys.executable, "-m", "pipeline", "deploy", str(tiny_run)]
+    result = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return place / "runs" / "tiny", result.stdout
 
@@ -95,7 +91,7 @@ def test_the_report_fits_its_schema_and_tells_what_was_run(finished):
     assert (folder / "tracking.gif").read_bytes()[:6] == b"GIF89a"
 
 
-def test_a_second_run_skips_every_stage_but_one_that_is_asked_for(run, tiny_run):
+def test_a_second_run_skips_every_stage_but_one_that_is_asked_for(monospike, run, tiny_run):
     place = run.parents[1]
     again = monospike("deploy", tiny_run, "--until", "profile", cwd=place)
     assert again.stdout.count("unchanged, skipped") == len(STAGES) - 1
@@ -104,7 +100,9 @@ def test_a_second_run_skips_every_stage_but_one_that_is_asked_for(run, tiny_run)
     assert forced.stdout.count("unchanged, skipped") == 1, "quantize gave the same files, so export need not run"
 
 
-def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(run, tiny_run, search_file, tmp_path):
+def test_the_report_shows_the_fronts_of_a_search_and_leaves_its_numbers_beside(
+    monospike, run, tiny_run, search_file, tmp_path
+):
     place = run.parents[1]
     with_search = tmp_path / "searching.yaml"
     with_search.write_text(tiny_run.read_text() + "search: runs/searched\n")
@@ -170,24 +168,24 @@ def test_a_dataset_is_read_anew_when_one_of_its_files_has_changed_and_needs_two_
         data()
 
 
-def test_what_is_for_a_sequence_only_is_refused_for_a_run(tiny_run, tmp_path):
+def test_what_is_for_a_sequence_only_is_refused_for_a_run(monospike, tiny_run, tmp_path):
     message = refused(monospike("verify", tiny_run, "--frames", 3, cwd=tmp_path))
     assert "--frames: is for a check with --sequence" in message
 
 
-def test_a_stage_cannot_start_before_what_it_reads_is_there(tiny_run, tmp_path):
+def test_a_stage_cannot_start_before_what_it_reads_is_there(monospike, tiny_run, tmp_path):
     message = refused(monospike("deploy", tiny_run, "--from", "export", cwd=tmp_path))
     assert "stage 'export' needs stage 'data'" in message
     assert "--from data" in message
 
 
-def test_verify_runs_everything_anew_and_ends_with_0(run):
+def test_verify_runs_everything_anew_and_ends_with_0(monospike, run):
     result = monospike("verify", run, cwd=run)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.splitlines()[-1].startswith("identical in slayer, engine, lava-fast, norse: ")
 
 
-def test_a_run_that_has_not_been_made_is_not_verified(tiny_run, tmp_path):
+def test_a_run_that_has_not_been_made_is_not_verified(monospike, tiny_run, tmp_path):
     assert "tiny/data: holds no samples; run monospike deploy first" in refused(
         monospike("verify", tiny_run, cwd=tmp_path)
     )
@@ -202,7 +200,7 @@ def change_weight(path: Path, dataset: str, index: tuple[int, ...], by: float) -
     return float(old)
 
 
-def test_one_changed_weight_in_a_net_file_is_found_and_named(run):
+def test_one_changed_weight_in_a_net_file_is_found_and_named(monospike, run):
     old = change_weight(*stored(run / "export" / "search-net", "search_conv2"), (3, 1, 2, 0), 8)
     result = monospike("verify", run, cwd=run)
     assert result.returncode == 1, result.stdout + result.stderr
@@ -224,7 +222,7 @@ def stored(network: Path, layer: str) -> tuple[Path, str]:
     raise AssertionError(layer)
 
 
-def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny_run):
+def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(monospike, run, tiny_run):
     """The exports are made from the altered network and agree with it, but not with the trained student."""
     place = run.parents[1]
     change_weight(*stored(run / "quantize" / "network", "search_conv2"), (0, 0, 1, 1), 6)
@@ -249,12 +247,12 @@ def test_deploy_ends_with_1_when_a_network_was_changed_behind_its_back(run, tiny
         ),
     ],
 )
-def test_a_spoilt_net_file_is_refused_with_its_place(run, damage, complaint):
+def test_a_spoilt_net_file_is_refused_with_its_place(monospike, run, damage, complaint):
     damage(*stored(run / "export" / "template-net", "template_conv1"))
     assert re.search(complaint, refused(monospike("verify", run, cwd=run)))
 
 
-def test_bad_input_ends_with_one_message_and_2(tiny_run, tmp_path):
+def test_bad_input_ends_with_one_message_and_2(monospike, tiny_run, tmp_path):
     text = tiny_run.read_text()
     (tmp_path / "bad.yaml").write_text(text.replace("frames: 2", "frames: 0"))
     assert "bad.yaml: simulate.frames" in refused(monospike("deploy", "bad.yaml", cwd=tmp_path))
@@ -269,7 +267,7 @@ def test_bad_input_ends_with_one_message_and_2(tiny_run, tmp_path):
     assert not list((tmp_path / "runs").rglob("*.npz")), "nothing half-written"
 
 
-def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, tmp_path):
+def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(monospike, tiny_run, tmp_path):
     """It is stopped while Lava runs, in a process of its own."""
     command = [sys.executable, "-m", "pipeline", "deploy", str(tiny_run)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -298,12 +296,12 @@ def test_a_stopped_deploy_says_so_leaves_nothing_running_and_goes_on(tiny_run, t
     assert (simulated / "lava-search.npz").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(tiny_run, tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(monospike, tiny_run, tmp_path):
     (tmp_path / "runs").write_text("a file where the folder should be")
     assert "runs" in refused(monospike("deploy", tiny_run, cwd=tmp_path))
 
 
-def test_a_run_says_whether_lavas_own_convolution_or_the_drop_in_certified_it(run, tiny_run, tmp_path):
+def test_a_run_says_whether_lavas_own_convolution_or_the_drop_in_certified_it(monospike, run, tiny_run, tmp_path):
     assert "drop-in model" in (run / "report.html").read_text()
     config = tmp_path / "stock.yaml"
     config.write_text(tiny_run.read_text().replace("lava_convolution: fast", "lava_convolution: stock"))
