@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-
 _SETTINGS = ("number", "model", "time_steps", "weight_bits", "thresholds", "encoder", "head", "chip")
 _FIGURES = ("mean_iou", "agreement", "energy", "latency", "cores", "chips")
 _RANGES = ("energy_range", "host_energy_range", "static_energy_range", "latency_range")
