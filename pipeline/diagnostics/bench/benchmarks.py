@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.diagnostics.bench.engine import against_float32, against_kernels, over_many_frames, peak_memory
-from pipeline.diagnostics.bench.lava import against_lava, convolution_against_lava
+from pipeline.diagnostics.bench.lava import against_lava, convolution_against_lava, proven_against_stock
 from pipeline.diagnostics.bench.measure import Measure
 from pipeline.diagnostics.bench.pilotnet import pilotnet_against_lava
 from pipeline.diagnostics.bench.remembering import (
@@ -42,6 +42,9 @@ BENCHMARKS = {
     "i": Benchmark("the same at the width small", small_tracker),
     "j": Benchmark("search on two workers against one, times faster", two_workers),
     "k": Benchmark("training in SLAYER's blocks against the plain ones, times slower", slayer_against_plain),
+    "lava_proven": Benchmark(
+        "Lava with wide convolutions proven and replaced against stock Lava, times faster", proven_against_stock
+    ),
     "conv_snntorch": Benchmark(
         "spiking convolutions over 32 steps, all recorded, against snnTorch, times faster",
         against_peer(convolutions, "snntorch", "at least 10"),
