@@ -150,15 +150,12 @@ class Compiled:
             if room.output is not None:
                 kind = spikes if isinstance(self.network.layer(name).neuron, LIF) else messages
                 kind[name] = _first(room.output)
+
+        def of(sequence: int, kind: Mapping[str, npt.NDArray]) -> dict[str, npt.NDArray]:
+            return {name: array[sequence :: run.sequences] for name, array in kind.items()}
+
         return [
-            Recording(
-                "engine",
-                *(
-                    {name: array[one :: run.sequences] for name, array in k.items()}
-                    for k in (spikes, membranes, messages)
-                ),
-            )
-            for one in range(run.sequences)
+            Recording("engine", of(one, spikes), of(one, membranes), of(one, messages)) for one in range(run.sequences)
         ]
 
     def _rooms(self, count: int) -> _Rooms:

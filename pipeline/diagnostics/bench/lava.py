@@ -66,7 +66,7 @@ def proven_against_stock(runs: int) -> Measure:
         if not np.array_equal(membranes, recordings["proven"].membranes[name]):
             raise MonospikeError(f"bench lava_proven: layer {name!r} has different membranes: nothing to compare")
     note = (
-        f"search network of the demo, {_DEMO_FRAMES} frames of noise, same spikes and membranes, start of Lava included; "
+        f"search network of the demo, {_DEMO_FRAMES} frames of noise, same spikes and membranes, start included; "
         f"ours: the drop-in in {len(recordings['proven'].stand_ins)} of {len(recordings['stock'].membranes)} layers"
     )
     return Measure(times.times_faster, times.ours_s, times.theirs_s, len(times.ours), "at least 2", note)
