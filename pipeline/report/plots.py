@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.markers import TICKDOWN
+from matplotlib.markers import TICKDOWN, MarkerStyle
 from matplotlib.ticker import EngFormatter, Locator, NullLocator
 
 from pipeline.report.template import printable
@@ -174,7 +174,7 @@ def _minor_ticks(ax: Axes, locator: Locator) -> Line2D:
         places,
         [0] * len(places),
         linestyle="none",
-        marker=TICKDOWN,
+        marker=MarkerStyle(TICKDOWN),
         markersize=matplotlib.rcParams["xtick.minor.size"],
         markeredgewidth=matplotlib.rcParams["xtick.minor.width"],
         color=INK,

@@ -119,7 +119,8 @@ def _count_synapses(one: _Arriving, to: Slices, core: int, counts: Named[Operati
     reach = fan_out(one.synapse, source, to=to)
     # A core reads a part of the layer before it, and there are as many cores as parts.
     seen = _nonzero_box(reach)
-    reach, active = reach[seen], _flat(one.values[(slice(None), *seen)])
+    place = (slice(None), *seen)
+    reach, active = reach[seen], _flat(one.values[place])
     counts["messages_in"][:, core] += _summed(active, reach > 0)
     if not one.binary:
         counts["graded_synops"][:, core] += _summed(active, reach)
