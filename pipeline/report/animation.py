@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipeline.datasets.images import RGB
-from pipeline.report.drawing import INK, PAPER, colour_of, gif, legend, outline
+from pipeline.report.drawing import INK, PAPER, colour_of, font, gif, legend, outline
 
 LARGEST = 320
 """Longer side of the pictures, in pixels."""
@@ -55,6 +55,6 @@ def _annotated(frame: RGB, boxes: Mapping[str, npt.NDArray[np.float64]], number:
         outline(draw, box * scale, colour_of(label), line)
     picture.paste(shown, (0, 0))
     band = ImageDraw.Draw(picture)
-    band.text((4, size[1] + 4), str(number), INK, ImageFont.load_default(_LETTERS))
+    band.text((4, size[1] + 4), str(number), INK, font(_LETTERS))
     legend(band, 38, size[1] + 4, boxes, _LETTERS)
     return picture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +16,20 @@ TRUTH, FLOAT, INTEGER = "#ffffff", "#56b4e9", "#e66b00"
 
 INK, PAPER = "#16191d", "#f4f4f2"
 _PALETTE_SIZE = 128
+_SPARSE, _SAMPLED = 3, 1 << 17
+"""A palette is reckoned from one pixel in three, both ways, and at most so many. From all of them it takes ten times as
+long, for a tenth of a decibel."""
 
 
 def colour_of(label: str) -> str:
     """The colour of what is called ``label``; all that is not the truth or integers has that of ``float``."""
     return {"truth": TRUTH, "integer": INTEGER}.get(label, FLOAT)
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Letters of ``size`` pixels, unpacked once."""
+    return ImageFont.load_default(size)
 
 
 def outline(draw: ImageDraw.ImageDraw, box: npt.NDArray[np.float64], colour: str, line: int) -> None:
@@ -32,28 +43,33 @@ def outline(draw: ImageDraw.ImageDraw, box: npt.NDArray[np.float64], colour: str
 
 def legend(draw: ImageDraw.ImageDraw, left: float, top: int, labels: Iterable[str], size: int) -> None:
     """Names of ``labels`` beside their colours, in letters of ``size`` pixels."""
-    font, side = ImageFont.load_default(size), round(0.75 * size)
+    letters, side = font(size), round(0.75 * size)
     for label in labels:
         draw.rectangle((left, top + 2, left + side, top + 2 + side), colour_of(label), INK)
-        draw.text((left + side + 4, top), label, INK, font)
-        left += side + 13 + draw.textlength(label, font)
+        draw.text((left + side + 4, top), label, INK, letters)
+        left += side + 13 + draw.textlength(label, letters)
 
 
 def gif(pictures: Sequence[Image.Image], milliseconds: int) -> bytes:
     """An endless animation with one palette: boxes and text keep their colours, and the background does not flicker."""
-    palette = _palette(pictures)
-    indexed = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    first, *others = reduced(pictures, _PALETTE_SIZE)
     file = io.BytesIO()
-    indexed[0].save(
-        file, "GIF", save_all=True, append_images=indexed[1:], duration=milliseconds, loop=0, optimize=False
-    )
+    first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=False)
     return file.getvalue()
 
 
-def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
+def reduced(pictures: Sequence[Image.Image], colours: int) -> list[Image.Image]:
+    """``pictures`` with one palette of so many colours, among them those of boxes and text."""
     own = [value for name in (TRUTH, FLOAT, INTEGER, INK, PAPER) for value in bytes.fromhex(name[1:])]
-    sample = np.concatenate([np.asarray(picture)[::2, ::2].reshape(-1, 3) for picture in pictures[::4]])
-    counted = Image.fromarray(sample[None]).quantize(_PALETTE_SIZE - len(own) // 3).getpalette() or []
+    counted = Image.fromarray(_sample(pictures)[None]).quantize(colours - len(own) // 3).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette((own + counted)[: 3 * _PALETTE_SIZE])
-    return palette
+    palette.putpalette((own + counted)[: 3 * colours])
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def _sample(pictures: Sequence[Image.Image]) -> npt.NDArray[np.uint8]:
+    """Pixels (pixel, 3) of some of the pictures, on a grid."""
+    chosen = pictures[::4]
+    whole = sum(picture.width * picture.height for picture in chosen)
+    step = max(_SPARSE, math.ceil(math.sqrt(whole / _SAMPLED)))
+    return np.concatenate([np.asarray(picture)[::step, ::step].reshape(-1, 3) for picture in chosen])

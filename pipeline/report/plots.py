@@ -12,7 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.lines import Line2D
+from matplotlib.markers import TICKDOWN, MarkerStyle
+from matplotlib.ticker import EngFormatter, Locator, NullLocator
 
 from pipeline.report.template import printable
 
@@ -22,6 +24,8 @@ BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
 INK = "#010203"
 """Stands for the page's text colour until the SVG is written: no plot has this colour otherwise."""
 _WIDTH = 5.2
+_POINTS = 72
+"""Of an inch, in which SVG is written whatever the figure has."""
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -104,11 +108,11 @@ def energy_layers(name: str, layers: Mapping[str, Mapping[str, float]]) -> str:
 def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
     # A logarithm has no zero: an estimate of nothing is not drawn.
     floor = min((v for row in estimates for v in row.values() if v > 0), default=1e-12)
-    for place, row in enumerate(estimates):
-        if row["high"] > 0:
-            ax.plot([max(row["low"], floor), row["high"]], [place, place], color=BLUE, linewidth=7, alpha=0.45)
-        if row["typical"] > 0:
-            ax.plot(row["typical"], place, "o", color=BLUE, markersize=8)
+    drawn = [(place, row) for place, row in enumerate(estimates) if row["high"] > 0]
+    low, high = [max(row["low"], floor) for _, row in drawn], [row["high"] for _, row in drawn]
+    ax.hlines([place for place, _ in drawn], low, high, BLUE, linewidth=7, alpha=0.45, capstyle="projecting")
+    typical = [(row["typical"], place) for place, row in drawn if row["typical"] > 0]
+    ax.plot([value for value, _ in typical], [place for _, place in typical], "o", color=BLUE, markersize=8)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(EngFormatter(unit="J"))
     ax.set_xlabel("joules per frame")
@@ -132,12 +136,51 @@ def _height(rows: Sequence[Any] | Mapping[str, Any]) -> float:
 def svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
     """The drawing as an SVG element that fits its place on the page, and is the same every time."""
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        FigureCanvasSVG(figure)
+        figure = Figure(figsize=(_WIDTH, height), dpi=_POINTS, layout="constrained")
+        canvas = FigureCanvasSVG(figure)
         draw(figure)
+        _lay_out(figure)
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        canvas.print_svg(file, metadata={"Date": None})
     return _inline(file.getvalue(), name)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give everything its place; ``Figure.savefig`` would draw all of it once for that alone."""
+    dense = {ax: ax.xaxis.get_minor_locator() for ax in figure.axes if _has_bare_minor_ticks(ax)}
+    for ax in dense:
+        ax.xaxis.set_minor_locator(NullLocator())
+    engine = figure.get_layout_engine()
+    assert engine is not None, "figures are made with one"
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for ax, locator in dense.items():
+        ax.add_artist(_minor_ticks(ax, locator))
+
+
+def _has_bare_minor_ticks(ax: Axes) -> bool:
+    """Whether the horizontal axis is a logarithmic one of more than a decade: matplotlib labels shorter ones between
+    the powers of ten, too."""
+    low, high = sorted(ax.get_xlim())
+    return ax.get_xscale() == "log" and high > 10 * low
+
+
+def _minor_ticks(ax: Axes, locator: Locator) -> Line2D:
+    """All at once: matplotlib's own are three lines and two texts each, and there are up to a hundred of them."""
+    locator.set_axis(ax.xaxis)
+    low, high = sorted(ax.get_xlim())
+    places = [place for place in locator() if low <= place <= high]
+    return Line2D(
+        places,
+        [0] * len(places),
+        linestyle="none",
+        marker=MarkerStyle(TICKDOWN),
+        markersize=matplotlib.rcParams["xtick.minor.size"],
+        markeredgewidth=matplotlib.rcParams["xtick.minor.width"],
+        color=INK,
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
+    )
 
 
 def _inline(svg: str, name: str) -> str:

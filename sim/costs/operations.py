@@ -115,20 +115,35 @@ def _count_layer(
 
 
 def _count_synapses(one: _Arriving, to: Slices, core: int, counts: Named[Operation, Counts]) -> None:
-    reach = fan_out(one.synapse, Shape(*one.values.shape[1:]), to=to)
-    counts["messages_in"][:, core] += _summed(one.values, (reach > 0).astype(np.int64))
+    source = Shape(*one.values.shape[1:])
+    reach = fan_out(one.synapse, source, to=to)
+    # A core reads a part of the layer before it, and there are as many cores as parts.
+    seen = _nonzero_box(reach)
+    place = (slice(None), *seen)
+    reach, active = reach[seen], _flat(one.values[place])
+    counts["messages_in"][:, core] += _summed(active, reach > 0)
     if not one.binary:
-        counts["graded_synops"][:, core] += _summed(one.values, reach)
+        counts["graded_synops"][:, core] += _summed(active, reach)
         return
-    effective = fan_out(one.synapse, Shape(*one.values.shape[1:]), effective=True, to=to)
+    effective = fan_out(one.synapse, source, effective=True, to=to)[seen]
     kind: tuple[Operation, Operation] = ("convolution_synops", "effective_convolution_synops")
     if isinstance(one.synapse, Dense):
         kind = ("dense_synops", "effective_dense_synops")
     names: Sequence[tuple[Operation, Operation]] = (("synops", "effective_synops"), kind)
-    travelled, weighing = _summed(one.values, reach), _summed(one.values, effective)
+    travelled, weighing = _summed(active, reach), _summed(active, effective)
     for every, non_zero in names:
         counts[every][:, core] += travelled
         counts[non_zero][:, core] += weighing
+
+
+def _nonzero_box(values: Counts) -> Slices:
+    """Channels, rows and columns outside of which all is zero."""
+    box = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        there = np.flatnonzero(values.any(axis=others))
+        box.append(slice(there[0], there[-1] + 1) if there.size else slice(0))
+    return box[0], box[1], box[2]
 
 
 def _count_messages(
@@ -193,8 +208,12 @@ def _in_box(values: npt.NDArray[np.bool_], box: Slices) -> Counts:
     return np.count_nonzero(values[place], axis=(1, 2, 3)).astype(np.int64)
 
 
-def _summed(values: npt.NDArray, worth: Counts) -> Counts:
-    """Sum of ``worth`` (channel, height, width) over the values of each frame that are not zero."""
+def _flat(values: npt.NDArray) -> npt.NDArray[np.float64]:
+    """One for each value that is not zero: (frame, value)."""
+    return (values != 0).reshape(len(values), -1).astype(np.float64)
+
+
+def _summed(active: npt.NDArray[np.float64], worth: npt.NDArray) -> Counts:
+    """Sum of ``worth`` (channel, height, width) over what is ``active`` in each frame, as ``_flat`` has it."""
     # Exact in float64: counts stay far below 2**53.
-    sums = (values != 0).reshape(len(values), -1).astype(np.float64) @ worth.reshape(-1).astype(np.float64)
-    return np.rint(sums).astype(np.int64)
+    return np.rint(active @ worth.reshape(-1).astype(np.float64)).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def load_chip(name: str | Path) -> Chip:
     if isinstance(name, str) and name not in chip_names():
         raise MonospikeError(f"no chip is called {name!r}; there are {', '.join(chip_names())}, or a file NAME.yaml")
     path = name if isinstance(name, Path) else _FOLDER / f"{name}.yaml"
-    content = _with_shared_hardware(_read(path), path)
+    content = _with_shared_hardware(_read(path) if isinstance(name, Path) else _packaged(name), path)
     if not isinstance(content, dict):
         raise FormatError(f"{path}: is not a description of a chip: expected keys and values, such as 'title: My chip'")
     try:
@@ -101,6 +102,12 @@ def load_chip(name: str | Path) -> Chip:
             for e in error.errors()
         ]
         raise FormatError(f"{path}: is not a description of a chip\n  " + "\n  ".join(problems)) from None
+
+
+@cache
+def _packaged(name: str) -> Any:
+    """What stands in a file of the package, to be left as it is; a run asks several times for each of its chips."""
+    return _read(_FOLDER / f"{name}.yaml")
 
 
 def _read(path: Path) -> Any:
@@ -117,5 +124,5 @@ def _with_shared_hardware(content: Any, path: Path) -> Any:
     name = content["same_hardware_as"]
     if name not in chip_names():
         raise FormatError(f"{path}: same_hardware_as: {name!r} is none of {', '.join(chip_names())}")
-    other = _read(_FOLDER / f"{name}.yaml")
+    other = _packaged(name)
     return {key: other[key] for key in _HARDWARE if key in other} | own

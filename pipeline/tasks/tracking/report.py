@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipeline.core.task import PageSection
 from pipeline.datasets.clip import Clip
-from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, gif, legend, outline
+from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, font, gif, legend, outline, reduced
 from pipeline.report.figures import ReportError
 from pipeline.report.pictures import png, uri
 from pipeline.report.plots import BLUE, GREY, ORANGE, svg
@@ -28,7 +28,7 @@ _PANEL = 224
 """Height in pixels of one sequence in the animation and the film strip."""
 _BAND, _LETTERS = 24, 15
 _GIF_SEQUENCES, _GIF_FRAMES, _GIF_MILLISECONDS = 3, 60, 110
-_STRIP_SEQUENCES, _STRIP_FRAMES = 3, 6
+_STRIP_SEQUENCES, _STRIP_FRAMES, _STRIP_COLOURS = 3, 6, 224
 MAX_SEQUENCES = 6
 """Sequences that the plot of overlap shows."""
 
@@ -193,7 +193,7 @@ def _strips(sequences: Sequence[TrackedSequence]) -> list[dict[str, Any]]:
                 "frame": frame,
                 "float": float(sequence.float_iou[frame]),
                 "integer": float(sequence.integer_iou[frame]),
-                "uri": uri(png(boxed_frame(sequence, frame).quantize(192)), "png"),
+                "uri": uri(png(*reduced([boxed_frame(sequence, frame)], _STRIP_COLOURS)), "png"),
             }
             for frame in chosen
         ]
@@ -219,5 +219,5 @@ def _panel(sequence: TrackedSequence, frame: int) -> Image.Image:
     panel = Image.new("RGB", (picture.width, _PANEL + _BAND), PAPER)
     panel.paste(picture, (0, 0))
     text = f"frame {frame}, IoU {sequence.integer_iou[frame]:.2f}"
-    ImageDraw.Draw(panel).text((4, _PANEL + 4), text, INK, ImageFont.load_default(_LETTERS))
+    ImageDraw.Draw(panel).text((4, _PANEL + 4), text, INK, font(_LETTERS))
     return panel

@@ -91,6 +91,7 @@ class SpikingSiamFCpp(QuantisedModule):
             self._add_head(self.blocks)
             self.correlation = Correlation()
             self.decoder = BoxDecoder(config)
+        self._quantised: list[Quantised] | None = None
         self._set_quantised(True)
         self.project()
 
@@ -252,7 +253,11 @@ class SpikingSiamFCpp(QuantisedModule):
         for the neuron that decides instead of the first of those that spike.
         """
         single = self.time_steps == 1
-        pooled = F.max_pool2d((voltages if single else spikes).flatten(0, 1), 3, 2).unflatten(0, spikes.shape[:2])
+        values = (voltages if single else spikes).flatten(0, 1)
+        if not torch.is_grad_enabled():
+            # Several times as fast channels last, in which the next convolution wants them anyway.
+            values = values.contiguous(memory_format=torch.channels_last)
+        pooled = F.max_pool2d(values, 3, 2).unflatten(0, spikes.shape[:2])
         return self.neurons[name].spikes(pooled) if single else pooled
 
     def _fire(
@@ -263,9 +268,14 @@ class SpikingSiamFCpp(QuantisedModule):
         tensors[f"spikes/{label or name}"], tensors[f"voltage/{label or name}"] = spikes, voltage
         return spikes
 
+    def _of_two_forms(self) -> list[Quantised]:
+        """Asked of each module once: a tracker changes the form at every frame, and asking takes milliseconds."""
+        if self._quantised is None:
+            self._quantised = [module for module in self.modules() if isinstance(module, Quantised)]
+        return self._quantised
+
     def _set_quantised(self, quantised: bool) -> None:
-        modules: list[Quantised] = [module for module in self.modules() if isinstance(module, Quantised)]
-        for module in modules:
+        for module in self._of_two_forms():
             module.quantised = quantised
         for name, neuron in self.neurons.items():
             if isinstance(neuron, Neuron):
