@@ -82,7 +82,7 @@ def test_a_trained_model_is_the_same_in_four_engines(checkpoints, deploy, tmp_pa
     assert load(folder / "quantize" / "network") == to_network(load_model(model))
     verdict = json.loads((folder / "verify" / "verification.json").read_text())
     assert verdict["identical"] is True
-    assert verdict["engines"] == ["slayer", "engine", "lava", "norse"]
+    assert verdict["engines"] == ["slayer", "engine", "lava-proven", "norse"]
     layers = {layer["name"]: layer for layer in verdict["layers"]}
     assert {"template_conv5", "class_kernel", "box_kernel", "search_pool2", "class_correlation", "box"} <= set(layers)
     assert layers["class_correlation"]["spikes"] > 0
