@@ -67,15 +67,15 @@ def _options(
 
 
 # As --help lists them.
-app.command()(deploy)
-app.command()(verify)
-app.command()(simulate)
+app.command("deploy")(with_options(deploy))
+app.command("verify")(with_options(verify))
+app.command("simulate")(with_options(simulate))
 app.command("map")(with_options(map_network))
 app.command("profile")(with_options(profile))
 app.command()(search)
 app.command("lint")(lint_command)
 app.command("import")(import_nir)
-app.command("export")(export_command)
+app.command("export")(with_options(export_command))
 app.command()(graph)
 app.command("diff")(diff_command)
 app.command()(track)

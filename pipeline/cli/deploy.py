@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,13 +24,18 @@ CONFIG_FILE = "config.yaml"
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
 
 
-def deploy(
-    config: ConfigArgument,
-    first: Annotated[str | None, typer.Option("--from", help="First stage; it is done even if unchanged.")] = None,
-    last: Annotated[str | None, typer.Option("--until", help="Last stage.")] = None,
-    retrain: Annotated[bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")] = False,
-    runs: RunsOption = Path("runs"),
-) -> None:
+@dataclass(frozen=True)
+class DeployOptions:
+    """Of ``monospike deploy``."""
+
+    config: ConfigArgument
+    first: Annotated[str | None, typer.Option("--from", help="First stage; it is done even if unchanged.")] = None
+    last: Annotated[str | None, typer.Option("--until", help="Last stage.")] = None
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train from the seed, not from a checkpoint.")] = False
+    runs: RunsOption = Path("runs")
+
+
+def deploy(options: DeployOptions) -> None:
     """Run the stages: data, train, quantize, export, simulate, verify, profile, report.
 
     A stage whose inputs have not changed is skipped. Ends with 1 when the engines are not identical.
@@ -42,10 +48,10 @@ def deploy(
     from pipeline.deploy.student import training_of
     from pipeline.tasks import find_task
 
-    settings, progress = load_config(config), Progress()
-    chosen = select(STAGES, first, last)
-    training = training_of(settings.training, find_task(settings.task)) if retrain else None
-    run = open_run(settings, runs / settings.name, progress, training)
+    settings, progress = load_config(options.config), Progress()
+    chosen = select(STAGES, options.first, options.last)
+    training = training_of(settings.training, find_task(settings.task)) if options.retrain else None
+    run = open_run(settings, options.runs / settings.name, progress, training)
     _write_config(settings, run.folder / CONFIG_FILE)
     for step in STEPS:
         if step.name not in chosen:
@@ -55,30 +61,33 @@ def deploy(
                 )
             continue
         progress.say(f"{step.name:8} ...")
-        result = run_step(step, run, force=step.name == first)
+        result = run_step(step, run, force=step.name == options.first)
         when = "unchanged, skipped" if result.skipped else f"{result.seconds:.1f} s"
         progress.say(f"{step.name:8} {when}: {result.summary}")
         if step.name in ("verify", "report") and not found_identical(run):
             raise typer.Exit(1)
 
 
-def verify(
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Of ``monospike verify``."""
+
     run: Annotated[
         Path,
         typer.Argument(metavar="RUN", help="A run's folder or YAML configuration; or, with --sequence, a model."),
-    ],
-    runs: RunsOption = Path("runs"),
+    ]
+    runs: RunsOption = Path("runs")
     sequence: Annotated[
         Path | None, typer.Option("--sequence", help="Folder or video on which a checkpoint's tracker is verified.")
-    ] = None,
-    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames to follow; all otherwise.")] = None,
+    ] = None
+    box: Annotated[str | None, typer.Option("--box", help="x,y,width,height in its first frame.")] = None
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Frames to follow; all otherwise.")] = None
     every: Annotated[
         int | None, typer.Option("--every", min=1, help="Compare one frame in so many.", show_default="1")
-    ] = None,
+    ] = None
     reprogram: Annotated[
         int | None, typer.Option("--reprogram", min=1, help="Take the target anew after so many frames.")
-    ] = None,
+    ] = None
     convolution: Annotated[
         str | None,
         typer.Option(
@@ -87,19 +96,21 @@ def verify(
             "long, once it has given the same bits in this run.",
             show_default="proven",
         ),
-    ] = None,
+    ] = None
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=1, help="Time limit of each run of Lava.", show_default="1800")
-    ] = None,
-    config: ConfigOption = None,
+    ] = None
+    config: ConfigOption = None
     against: Annotated[
         Path | None, typer.Option("--against", help="NIRData of another simulator, held against the network RUN.")
-    ] = None,
+    ] = None
     source: Annotated[
         Path | None, typer.Option("--input", help="With --against: frames, where the file does not hold them.")
-    ] = None,
-    input_shape: InputShapeOption = None,
-) -> None:
+    ] = None
+    input_shape: InputShapeOption = None
+
+
+def verify(options: VerifyOptions) -> None:
     """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
 
     With --against a network's file, run in the exact engine, is held against what another simulator made of it.
@@ -112,34 +123,40 @@ def verify(
     from pipeline.core.task import SequenceRequest
     from pipeline.model_zoo.names import checkpoint_path, packaged
 
-    if against is not None:
+    if options.against is not None:
         from pipeline.deploy.against import said, verify_against
 
-        result = verify_against(run, against, source, parsed_shape(input_shape), Progress())
-        for line in said(result, against):
+        result = verify_against(
+            options.run, options.against, options.source, parsed_shape(options.input_shape), Progress()
+        )
+        for line in said(result, options.against):
             typer.echo(line)
         if not result.identical:
             raise typer.Exit(1)
         return
-    if source is not None:
+    if options.source is not None:
         raise MonospikeError("--input: is for a check with --against")
-    if sequence is not None:
-        request = SequenceRequest(sequence, box, frames, every or 1, reprogram, config)
+    if options.sequence is not None:
+        request = SequenceRequest(
+            options.sequence, options.box, options.frames, options.every or 1, options.reprogram, options.config
+        )
         check = CheckRequest(
-            checkpoint_path(str(run)), request, convolution or "proven", seconds or 1800, runs / "verify"
+            checkpoint_path(str(options.run)),
+            request,
+            options.convolution or "proven",
+            options.seconds or 1800,
+            options.runs / "verify",
         )
         identical = verify_sequence(check).identical
-    elif run.suffix == ".safetensors" or (str(run) in packaged() and not run.exists()):
-        raise MonospikeError(f"{run}: a model is verified on a sequence; name its folder with --sequence")
+    elif options.run.suffix == ".safetensors" or (str(options.run) in packaged() and not options.run.exists()):
+        raise MonospikeError(f"{options.run}: a model is verified on a sequence; name its folder with --sequence")
     else:
-        of_a_sequence: dict[str, object] = {"box": box, "frames": frames, "every": every, "reprogram": reprogram}
-        of_a_sequence |= {"convolution": convolution, "seconds": seconds, "config": config}
-        for name, value in of_a_sequence.items():
-            if value is not None:
+        for name in ("box", "frames", "every", "reprogram", "convolution", "seconds", "config"):
+            if getattr(options, name) is not None:
                 raise MonospikeError(
                     f"--{name}: is for a check with --sequence; a run has its own in its configuration"
                 )
-        identical = _verify_run(run, runs)
+        identical = _verify_run(options.run, options.runs)
     if not identical:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -16,50 +17,65 @@ from pipeline.cli.options import InputShapeOption, parsed_shape
 Reader = Enum("Reader", {name: name for name in (*READERS, "c", "sanafe")}, type=str)  # type: ignore[misc]
 
 
-def export_command(
-    source: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .net or .nir file, or a folder for several chains.")],
-    reader: Annotated[Reader, typer.Option("--for", help="Who is to read it.")],
+@dataclass(frozen=True)
+class ExportOptions:
+    """Of ``monospike export``."""
+
+    source: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")]
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .net or .nir file, or a folder for several chains.")]
+    reader: Annotated[Reader, typer.Option("--for", help="Who is to read it.")]
     frames: Annotated[
         Path | None, typer.Option("--frames", help="With --for c or sanafe: frames, .npy or .npz; drawn otherwise.")
-    ] = None,
-    count: Annotated[int, typer.Option("--golden", min=1, help="With --for c or sanafe: frames at most.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
-    chip: Annotated[
-        str, typer.Option(help="With --for sanafe: a chip of the package, or a file NAME.yaml.")
-    ] = "loihi1_sanafe",
+    ] = None
+    count: Annotated[int, typer.Option("--golden", min=1, help="With --for c or sanafe: frames at most.")] = 4
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0
+    chip: Annotated[str, typer.Option(help="With --for sanafe: a chip of the package, or a file NAME.yaml.")] = (
+        "loihi1_sanafe"
+    )
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="With --for sanafe: what map --out wrote; mapped anew otherwise.")
-    ] = None,
-    input_shape: InputShapeOption = None,
-) -> None:
+    ] = None
+    input_shape: InputShapeOption = None
+
+
+def export_command(options: ExportOptions) -> None:
     """Write a network for lava-dl (.net), norse, snnTorch, sinabs or spikingjelly (.nir), with the same spikes there.
 
     --for c writes a folder of C11 that needs no library and checks itself on golden frames, --for sanafe a folder with
     architecture, network, mapping and placement for SANA-FE, and a check.
     What the reader cannot run is refused, all at once and in its name; nothing is written then.
     """
-    shape = parsed_shape(input_shape)
-    if reader.value == "c":
+    shape = parsed_shape(options.input_shape)
+    if options.reader.value == "c":
         # Imported here because it loads torch, for which --help should not wait.
         from pipeline.deploy.export_c import export_c
         from pipeline.model_zoo.networks import read_network
 
-        export_c(read_network(source, input_shape=shape), target, frames, count, seed)
-    elif reader.value == "sanafe":
+        export_c(
+            read_network(options.source, input_shape=shape), options.target, options.frames, options.count, options.seed
+        )
+    elif options.reader.value == "sanafe":
         from pipeline.deploy.export_sanafe import export_sanafe
         from pipeline.model_zoo.networks import read_network
 
-        written = export_sanafe(read_network(source, input_shape=shape), target, chip, mapping, frames, count, seed)
+        written = export_sanafe(
+            read_network(options.source, input_shape=shape),
+            options.target,
+            options.chip,
+            options.mapping,
+            options.frames,
+            options.count,
+            options.seed,
+        )
         if written.played:
             typer.echo(f"their input is numbers, and their spikes are played back: {', '.join(written.played)}")
         typer.echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
-    elif frames is not None:
+    elif options.frames is not None:
         raise MonospikeError("--frames: what is run is for --for c and sanafe")
     else:
-        network = load(source, shape)
-        export(network, target, reader.value)
-        reading = usage(network, reader.value)
-        typer.echo(f"{target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")
+        network = load(options.source, shape)
+        export(network, options.target, options.reader.value)
+        reading = usage(network, options.reader.value)
+        typer.echo(f"{options.target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")
         return
-    typer.echo(f"{target}: for {reader.value}")
+    typer.echo(f"{options.target}: for {options.reader.value}")
