@@ -14,11 +14,14 @@ from netx.files import write_whole
 from netx.npz import read_npz
 
 
-def unvaried(spikes: npt.NDArray) -> str | None:
-    """Why ``spikes``, 0 or more, would be the same whatever the neurons read; None where they differ somewhere."""
-    if not spikes.any():
+def unvaried(spikes: int, values: int) -> str | None:
+    """Why a layer's spikes would be the same whatever its neurons read; None where they differ somewhere.
+
+    spikes: neurons and frames with a spike. values: all neurons and frames, at least one.
+    """
+    if spikes == 0:
         return "no neuron spikes in any frame"
-    return "every neuron spikes in every frame" if spikes.all() else None
+    return "every neuron spikes in every frame" if spikes == values else None
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Recording:
 
     def unvaried(self) -> dict[str, str]:
         """Layers whose spikes say nothing of what they read, and why: they agree with those of any other such layer."""
-        found = {name: unvaried(spikes) for name, spikes in self.spikes.items()}
+        found = {name: unvaried(np.count_nonzero(spikes), spikes.size) for name, spikes in self.spikes.items()}
         return {name: why for name, why in found.items() if why is not None}
 
     def first(self, frames: int) -> Recording:

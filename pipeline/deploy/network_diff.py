@@ -248,7 +248,9 @@ def _float_spikes(
     count = next(iter(values.values())).shape[1]
     found.say(f"{'the same spikes' if found.same else 'no neuron shows it'}: {len(shared)} nodes, {count} frames")
     spiking = [name for name in shared if expected.nodes[name].kind in SPIKING]
-    _say_still(found, {name: why for name in spiking if (why := unvaried(runs[0].values[name][0])) is not None})
+    fired = {name: runs[0].values[name][0] for name in spiking}
+    still = {name: unvaried(np.count_nonzero(values), values.size) for name, values in fired.items()}
+    _say_still(found, {name: why for name, why in still.items() if why is not None})
 
 
 def _say_still(found: Diff, still: Mapping[str, str]) -> None:
