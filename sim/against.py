@@ -20,12 +20,14 @@ OTHER = "the file"
 @dataclass(frozen=True)
 class Against:
     """What was compared, by layer: number of values, spikes and voltages. first: where they part, in words, or None.
-    left_out: layers of which the file says nothing."""
+    left_out: layers of which the file says nothing. unvaried: those that agree and whose spikes
+    say nothing, and why."""
 
     compared: Mapping[str, int]
     differing: Mapping[str, int]
     first: str | None
     left_out: tuple[str, ...]
+    unvaried: Mapping[str, str]
 
     @property
     def identical(self) -> bool:
@@ -60,7 +62,8 @@ def compare_with(network: Network, recording: Recording, data: NirData) -> Again
         if first is None and differing[name]:
             what, ours, theirs = next(pair for pair in pairs if (pair[1] != pair[2]).any())
             first = _divergence(network, recording, name, what, ours, theirs)
-    return Against(compared, differing, first, tuple(left_out))
+    still = {name: why for name, why in recording.unvaried().items() if name in data.spikes and not differing[name]}
+    return Against(compared, differing, first, tuple(left_out), still)
 
 
 def _divergence(

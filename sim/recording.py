@@ -14,6 +14,16 @@ from netx.files import write_whole
 from netx.npz import read_npz
 
 
+def unvaried(spikes: int, values: int) -> str | None:
+    """Why a layer's spikes would be the same whatever its neurons read; None where they differ somewhere.
+
+    spikes: neurons and frames with a spike. values: all neurons and frames, at least one.
+    """
+    if spikes == 0:
+        return "no neuron spikes in any frame"
+    return "every neuron spikes in every frame" if spikes == values else None
+
+
 @dataclass(frozen=True)
 class Recording:
     """Every spike and every membrane voltage of one run, one frame a time step.
@@ -38,6 +48,11 @@ class Recording:
         """Number of frames."""
         arrays: list[npt.NDArray] = [*self.membranes.values(), *self.spikes.values()]
         return len(arrays[0])
+
+    def unvaried(self) -> dict[str, str]:
+        """Layers whose spikes say nothing of what they read, and why: they agree with those of any other such layer."""
+        found = {name: unvaried(np.count_nonzero(spikes), spikes.size) for name, spikes in self.spikes.items()}
+        return {name: why for name, why in found.items() if why is not None}
 
     def first(self, frames: int) -> Recording:
         """The recording of the first ``frames`` frames."""

@@ -67,6 +67,8 @@ def _type(layer: NetLayer) -> Iterator[Trouble]:
 def _parameter(layer: NetLayer) -> Iterator[Trouble]:
     if layer.neuron is None or not (layer.binary or layer.neuron_type == "SDNN"):
         return
+    if not layer.binary and layer.kind != "input" and layer.neuron.has("sigma_output"):
+        return  # it sums up and sends the sum: there is no threshold
     for name in ("vThMant", "iDecay", "vDecay") if layer.binary else ("vThMant",):
         if layer.neuron.whole(name) is None:
             value = layer.neuron.number(name)

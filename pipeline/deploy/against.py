@@ -54,6 +54,7 @@ def said(against: Against, file: Path) -> list[str]:
     ]
     if against.left_out:
         lines.append(f"{file} says nothing of {', '.join(against.left_out)}")
+    lines += [f"{name}: {why}: that its spikes agree means nothing" for name, why in against.unvaried.items()]
     if against.first is None:
         return [*lines, f"identical: {sum(against.compared.values()):,} values of {len(against.compared)} layers"]
     return [*lines, f"NOT identical; first in {against.first}"]

@@ -13,7 +13,7 @@ from netx import FormatError, Input, Layer, MonospikeError, Network, Range
 from netx.bundle import MANIFEST, load
 from netx.difference import differences, graph_differences
 from netx.fingerprint import fingerprint
-from netx.nir_graph import NirGraph, is_ours, read_graph
+from netx.nir_graph import SPIKING, NirGraph, is_ours, read_graph
 from netx.stamp import read_stamp
 from netx.types import Shape
 from pipeline.model_zoo.networks import read_network
@@ -25,6 +25,7 @@ from sim.compare import compare
 from sim.drawn_frames import draw_frames
 from sim.frame_files import read_input
 from sim.programming import programmed
+from sim.recording import unvaried
 
 _IN_RUNS = ("quantize/network", "network.nir", "network.net")
 """Where the folder of a run has its network: of ``deploy``, and of ``import``."""
@@ -177,6 +178,7 @@ def _compared(
         programs = [programmed(network, values) for network in pair]
         stages = [(templates, target), ((programs[0][0], programs[1][0]), programs[0][1])]
     total = layers = 0
+    still: dict[str, str] = {}
     for networks, frames in stages:
         one = replace(engine.run(networks[0], frames), engine="A")
         other = replace(engine.run(networks[1], frames), engine="B")
@@ -190,6 +192,7 @@ def _compared(
         result = compare(networks[0], frames, one, [other], only=shared)
         layers += len(result.layers)
         total += one.frames
+        still |= {name: why for name, why in one.unvaried().items() if name in shared}
         if result.first_divergence is not None:
             first = result.first_divergence
             own = said.get(first.layer)
@@ -197,6 +200,7 @@ def _compared(
             found.differs(f"first divergence: {replace(first, cause=cause)}")
             return
     found.say(f"{'the same spikes' if found.same else 'no neuron shows it'}: {layers} layers, {total} frames")
+    _say_still(found, still)
 
 
 def _graphs(expected: NirGraph, got: NirGraph, frames: Frames) -> Diff:
@@ -243,6 +247,15 @@ def _float_spikes(
             return
     count = next(iter(values.values())).shape[1]
     found.say(f"{'the same spikes' if found.same else 'no neuron shows it'}: {len(shared)} nodes, {count} frames")
+    spiking = [name for name in shared if expected.nodes[name].kind in SPIKING]
+    fired = {name: runs[0].values[name][0] for name in spiking}
+    still = {name: unvaried(np.count_nonzero(values), values.size) for name, values in fired.items()}
+    _say_still(found, {name: why for name, why in still.items() if why is not None})
+
+
+def _say_still(found: Diff, still: Mapping[str, str]) -> None:
+    for name, why in still.items():
+        found.say(f"{name}: {why}: its spikes say nothing on these frames; --frames takes others")
 
 
 def _graph_frames(graph: NirGraph, frames: Frames) -> dict[str, npt.NDArray]:

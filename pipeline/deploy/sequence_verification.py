@@ -17,7 +17,7 @@ from netx.files import write_whole
 from netx.lowering import merged_groups
 from netx.synapses import Conv2d, Correlation, Pool
 from pipeline.core.task import Passage, SequenceRun
-from pipeline.deploy.verdict import Verdict, comparison_of, comparison_values, joined
+from pipeline.deploy.verdict import Verdict, comparison_of, comparison_values, joined, spiking_layers
 from sim import engine
 from sim.compare import Comparison, compare
 from sim.lava import ConvModel
@@ -80,7 +80,7 @@ def check_sequence(run: SequenceRun, settings: CheckSettings, tick: Callable[[in
         tick(done)
     for path in files:
         path.unlink()
-    return Verdict(joined(comparisons))
+    return Verdict(joined(comparisons), spiking=spiking_layers(passage.network for passage in run.passages))
 
 
 def in_lava(network: Network, conv: ConvModel) -> str:

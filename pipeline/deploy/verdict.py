@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from netx import LIF, Network
 from sim.compare import Comparison, Divergence, LayerComparison
+from sim.recording import unvaried
 
 _AXES = ("channel", "row", "column")
 
@@ -15,12 +17,14 @@ _AXES = ("channel", "row", "column")
 class Verdict:
     """A comparison of all layers on all frames, and where files hold another network than the one that was compared.
 
-    stand_ins: by engine, the layers in which a faster model of ours stood in for the engine's own.
+    stand_ins: by engine, the layers in which a faster model of ours stood in for the engine's own. spiking: layers that
+    send spikes.
     """
 
     comparison: Comparison
     file_differences: tuple[str, ...] = ()
     stand_ins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spiking: frozenset[str] = frozenset()
 
     @property
     def identical(self) -> bool:
@@ -38,12 +42,14 @@ class Verdict:
         }
 
     def message(self) -> str:
-        """One line when all is identical, else where and why it is not."""
+        """One line when all is identical, and one for each layer whose spikes say nothing; else where and why not."""
         layers, engines = self.comparison.layers, ", ".join(self.comparison.engines)
         values = sum(layer.compared for layer in layers)
         compared = f"{len(layers)} layers, {self.comparison.frames} frames, {values:,} neurons"
         if self.identical:
-            return f"identical in {engines}: {compared}, {sum(layer.spikes for layer in layers):,} spikes"
+            total = f"identical in {engines}: {compared}, {sum(layer.spikes for layer in layers):,} spikes"
+            still = {one.name: unvaried(one.spikes, one.compared) for one in layers if one.name in self.spiking}
+            return "\n".join([total, *(f"{name}: {why}" for name, why in still.items() if why is not None)])
         lines = [f"NOT identical in {engines}: {compared}", *self.file_differences]
         first = self.comparison.first_divergence
         if first is None:
@@ -58,6 +64,11 @@ class Verdict:
                 f"likely cause: {first.cause}",
             ]
         )
+
+
+def spiking_layers(networks: Iterable[Network]) -> frozenset[str]:
+    """Names of the layers that send spikes."""
+    return frozenset(layer.name for network in networks for layer in network.layers if isinstance(layer.neuron, LIF))
 
 
 def joined(comparisons: Iterable[Comparison]) -> Comparison:

@@ -11,7 +11,7 @@ from netx.bundle import load, parts
 from netx.difference import first_difference
 from pipeline.core.task import Target
 from pipeline.deploy.config import SimulateConfig
-from pipeline.deploy.verdict import Verdict, joined
+from pipeline.deploy.verdict import Verdict, joined, spiking_layers
 from sim import engine
 from sim.compare import compare
 from sim.lava import NetPart
@@ -90,5 +90,8 @@ def compare_engines(
         if recording.stand_ins:
             stand_ins.setdefault(recording.engine, {}).update(dict.fromkeys(recording.stand_ins))
     return Verdict(
-        joined(comparisons), tuple(differences), {engine: tuple(layers) for engine, layers in stand_ins.items()}
+        joined(comparisons),
+        tuple(differences),
+        {engine: tuple(layers) for engine, layers in stand_ins.items()},
+        spiking_layers(target.network for target in targets.values()),
     )

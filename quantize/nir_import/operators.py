@@ -395,4 +395,4 @@ def _check_size(size: int, what: str, most: int = MAX_WEIGHTS) -> None:
 
 
 def _tensor(values: Float) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+    return torch.from_numpy(np.array(values, np.float64, order="C"))  # a copy: the values of files are read-only

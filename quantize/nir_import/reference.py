@@ -165,7 +165,7 @@ def _windows(node: NirNode, values: Values) -> Values:
         divisor = 1 if node.kind == "SumPool2d" else kernel[0] * kernel[1]
         padded = F.pad(images, (columns, columns, rows, rows))
         return F.avg_pool2d(padded, kernel, steps, divisor_override=divisor).numpy()
-    weight = torch.from_numpy(np.asarray(node.values["weight"], np.float64))
+    weight = torch.from_numpy(np.array(node.values["weight"], np.float64))
     channels = len(weight)
     bias = np.broadcast_to(np.asarray(node.values.get("bias", 0.0), np.float64).ravel(), (channels,)).copy()
     groups = int(np.asarray(node.values["groups"]).ravel()[0])

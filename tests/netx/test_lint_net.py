@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from netx import FormatError, Shape
+from netx import FormatError, Shape, Sigma
 from netx.bundle import load
 from netx.lint import Severity, lint, rules
 
@@ -422,6 +422,18 @@ def test_a_file_that_is_not_whole_is_one_finding(tmp_path):
 def test_neurons_that_only_lava_dl_runs_are_not_importable(tmp_path):
     path = write(tmp_path / "rf.net", *on_two(TWO, neuron={"type": "RF", "vThMant": 1}))
     assert [finding.rule.name for finding in lint(path)] == ["not-importable"]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"), [({"sigma_output": True}, set()), ({"activation": "relu"}, {"net-neuron-parameter"})]
+)
+def test_neurons_that_send_their_sum_have_no_threshold(more, found, tmp_path):
+    """As lava-dl's heads of YOLO networks; its loader makes a Sigma process of them."""
+    path = write(tmp_path / "sum.net", *on_two(TWO, neuron={"type": "SDNN", **more}))
+    errors = {finding.rule.name for finding in lint(path) if finding.rule.severity is Severity.ERROR}
+    assert errors & {"net-neuron-parameter"} == found
+    if not found:
+        assert load(path).layers[-1].neuron == Sigma()
 
 
 def test_a_shape_that_is_given_lets_the_network_be_looked_at(files):

@@ -94,3 +94,19 @@ def test_a_network_that_norse_exported_is_imported(tmp_path: Path) -> None:
     assert (last.kind, last.spikes) == ("LI", False)
     reference = run_float(result.graph, result.calibration.floats, DT, (last.node,)).values[last.node][0]
     assert np.allclose(reference, np.stack(outputs), atol=1e-5)
+
+
+def test_norse_leaves_out_the_bias_of_a_recurrence_in_the_first_frame(tmp_path: Path) -> None:
+    """By the equations 1 is added in every frame, with which every second one exceeds 1.5; norse 1.1.0 with nirtorch
+    2.6 begins with the second."""
+    nodes: dict[str, Any] = {"input": nir.Input(np.array([1])), "fc": nir.Linear(full((1, 1), 1))}
+    nodes |= {"fire": nir.IF(full((1,), 1), full((1,), 1.5)), "back": nir.Affine(full((1, 1), 0), full((1,), 1))}
+    nodes["output"] = nir.Output(np.array([1]))
+    edges = [("input", "fc"), ("fc", "fire"), ("fire", "back"), ("back", "fire"), ("fire", "output")]
+    graph = nir.NIRGraph(nodes, edges)
+    nir.write(tmp_path / "g.nir", graph)
+    frames = np.zeros((6, 1), np.float32)
+    result = import_graph(read_graph(tmp_path / "g.nir"), {"x": frames}, DT)
+    got = run_float(result.graph, result.calibration.floats, DT, ("fire",)).values["fire"][0]
+    assert got.ravel().tolist() == [0, 1, 0, 1, 0, 1]
+    assert stepped(graph, frames).ravel().tolist() == [0, 0, 1, 0, 1, 0]

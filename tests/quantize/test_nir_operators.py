@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from netx.types import Shape
 from quantize.nir_import import operators as op
@@ -102,3 +103,16 @@ def test_what_would_be_too_large_is_refused_before_it_is_made() -> None:
     term = op.identity(Shape(64, 128, 128))
     with pytest.raises(CannotError, match="more than 16777216"):
         op.as_dense(term)
+
+
+@pytest.mark.filterwarnings("error")
+def test_kernels_that_must_not_be_written_to_are_copied_for_torch() -> None:
+    kernel, values = np.full((1, 1, 1, 2), 2.0), np.array([[[1.0, 3.0, 5.0]]])
+    for array in (kernel, values):
+        array.flags.writeable = False
+    torch.set_warn_always(True)
+    try:
+        got = op.apply(op.Conv(kernel, (1, 1), (0, 0), (1, 1), 1), values, Shape(1, 1, 2))
+    finally:
+        torch.set_warn_always(False)
+    assert got.tolist() == [[[8.0, 16.0]]]

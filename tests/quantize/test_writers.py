@@ -14,6 +14,7 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+import torch
 
 from netx import LIF
 from netx.nir_graph import read_graph
@@ -336,3 +337,21 @@ def test_loops_whose_parameters_are_stored_once_are_those_with_one_a_neuron(
     expected = reference(result)
     assert 0 < expected.mean() < 1
     assert np.array_equal(integers(result), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_kernels_in_double_precision_raise_no_warning_of_torchs(tmp_path: Path) -> None:
+    """They are not copied when they are read, and must not be written to."""
+    nodes: dict[str, Any] = {
+        "input": nir.Input(np.array([1, 4])),
+        "c": nir.Conv1d(4, np.ones((1, 1, 3)), 1, 1, 1, 1, 0),
+    }
+    nodes["c"].bias = np.zeros(1)
+    nodes["n"] = nir.IF(np.ones((1, 4)), np.full((1, 4), 2.5), np.zeros((1, 4)))
+    nodes["output"] = nir.Output(np.array([1, 4]))
+    torch.set_warn_always(True)
+    try:
+        result = imported(tmp_path, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False), np.ones((3, 1, 4)))
+        assert reference(result).tolist() == [[0, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 0]]
+    finally:
+        torch.set_warn_always(False)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from quantize.nir_import import Imported, LayerReport, Rules, run_float
 from sim import engine
-from sim.recording import Recording
+from sim.recording import Recording, unvaried
 
 Float = npt.NDArray[np.float64]
 
@@ -160,9 +160,9 @@ def _meaningless(sums: _Sums) -> str | None:
         several = sums.values > (0 if sums.first is None else sums.first.size)
         return "its values are the same in every frame" if sums.still and several else None
     said = {
-        side: "no neuron spikes in any frame" if fired == 0 else "every neuron spikes in every frame"
+        side: why
         for side, fired in zip(("of the float graph", "of the integers"), sums.fired, strict=True)
-        if fired in (0, sums.values)
+        if (why := unvaried(fired, sums.values)) is not None
     }
     if len(said) == 2 and len(set(said.values())) == 1:
         return next(iter(said.values()))

@@ -54,6 +54,20 @@ def test_the_same_network_in_two_forms_is_the_same(files: Path, one: str, other:
     assert "the same spikes: 2 layers, 4 frames" in done.output
 
 
+@pytest.mark.parametrize(
+    ("threshold", "what"), [(5, "no neuron spikes in any frame"), (-5, "every neuron spikes in every frame")]
+)
+def test_layers_whose_spikes_say_nothing_are_named(threshold: int, what: str, files: Path) -> None:
+    """Without input the sums are the biases, 1 and 0."""
+    for name in ("silent.net", "silent.nir"):
+        save(network(threshold=threshold), files / name)
+    np.save(files / "frames.npy", np.zeros((3, 1, 1, 3), np.int8))
+    done = run(files / "silent.net", files / "silent.nir", "--frames", files / "frames.npy")
+    assert done.exit_code == 0, done.output
+    assert f"conv: {what}: its spikes say nothing on these frames" in done.output
+    assert "say nothing" not in run(files / "a.net", files / "a.nir").output
+
+
 def test_a_weight_is_named_and_where_it_first_shows(files: Path) -> None:
     save(network(weight=5), files / "b.nir")
     frames = np.zeros((3, 1, 1, 3), np.int8)

@@ -36,6 +36,20 @@ def test_the_file_alone_is_enough(folder: Path) -> None:
     assert "identical: 8 values of 1 layers" in done.output  # spikes and voltages of two neurons in two frames
 
 
+@pytest.mark.parametrize(
+    ("frames", "what"),
+    [([[0, 0, 0]] * 2, "no neuron spikes in any frame"), ([[1, 0, 0], [1, 1, 0]], None)],
+)
+def test_that_a_silent_layer_agrees_is_said_to_mean_nothing(frames: list, what: str | None, folder: Path) -> None:
+    """At weights 3 and -1 and a threshold of 2 the second frames fire once."""
+    np.save(folder / "x.npy", np.array(frames, np.int8).reshape(2, 1, 1, 3))
+    run("simulate", folder / "a.net", "--input", folder / "x.npy", "--nirdata", folder / "a.h5")
+    done = run("verify", folder / "a.net", "--against", folder / "a.h5")
+    assert done.exit_code == 0, done.output
+    assert (f"conv: {what}: that its spikes agree means nothing" in done.output) == (what is not None)
+    assert ("means nothing" in done.output) == (what is not None)
+
+
 def test_a_difference_ends_with_1_and_names_the_neuron(folder: Path) -> None:
     data = nir.read_data(folder / "a.h5")
     data.nodes["neuron_conv"].observables["spikes"].data[0, 1, 1] ^= True

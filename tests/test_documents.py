@@ -1,0 +1,38 @@
+"""What the documents name is there: files that they link to or quote, and the tests of their tables."""
+
+import re
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+import netx
+
+ROOT = Path(netx.__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+QUOTED = re.compile(r"`((?:configs|docs|netx|pipeline|quantize|scripts|sim|tests)/[\w/.-]+\.(?:json|md|py|yaml))`")
+LINKED = re.compile(r"\]\((?!\w+:)([^)#]+)")
+NAMED = re.compile(r"`(\w+)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_a_document_names_are_there(document: Path) -> None:
+    text = document.read_text()
+    named = [ROOT / path for path in QUOTED.findall(text)] + [document.parent / path for path in LINKED.findall(text)]
+    assert [str(path) for path in named if not path.exists()] == []
+
+
+def test_every_row_of_the_table_of_frameworks_has_its_tests() -> None:
+    """A name that begins with ``_`` goes on the row's first one, or on its framework."""
+    cases = re.findall(r'^    "(\w+)": \(', (ROOT / "tests/peers/test_writers.py").read_text(), re.MULTILINE)
+    lines = (ROOT / "docs/exchange.md").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| `--from` | neuron |"))
+    rows = list(takewhile(lambda line: line.startswith("|"), lines[start + 2 :]))
+    assert len(rows) >= 16
+    for row in rows:
+        names = NAMED.findall(row.strip(" |").rpartition("|")[2])
+        assert names, row
+        assert names[0] in cases, row
+        framework = names[0].partition("_")[0]
+        for name in names[1:]:
+            assert {name, names[0] + name, framework + name} & set(cases), (row, name)
