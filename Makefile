@@ -23,16 +23,17 @@ demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
 	$(BIN)/monospike track runs/demo/data/000.npz --tracker demo --out runs/demo/tracked
 
-# One thread a worker: two workers with two threads each would only wait for each other. A worker that dies is not
+# One thread a worker: two workers with two threads each would only wait for each other. Files go out in their order: by
+# their number of tests, as is the default, the few that take minutes come last, and one worker waits. One that dies is not
 # replaced: the rest may wait for the new one for ever.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
 
 # The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
 core:
 	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
 		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && \
-		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope -m "not lava" $(CORE_TESTS); \
+		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder -m "not lava" $(CORE_TESTS); \
 	else echo "skipped: the core is tested on a second Python where there is one"; fi
 
 $(CORE)/.ready: pyproject.toml constraints.txt

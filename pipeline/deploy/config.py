@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, create_model
 
 from netx.errors import MonospikeError
 from pipeline.core.config import ConfigError, Section, parse_config, read_values
 from pipeline.tasks import DEFAULT, find_task
-from sim.lava import ConvModel
 
 
 class SimulateConfig(Section):
     """What every engine is run on."""
 
     frames: int = Field(24, ge=1, le=10_000, description="real frames of each target at most")
-    lava_convolution: ConvModel = Field(
+    lava_convolution: Literal["stock", "fast", "proven"] = Field(
         "proven",
         description="stock: Lava's own model; fast: a drop-in of matrix products; proven: the drop-in where Lava's own "
         "takes long, after each has given the bits of Lava's own in this run",

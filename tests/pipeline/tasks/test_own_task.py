@@ -88,7 +88,7 @@ def test_the_task_goes_from_training_to_report_by_the_commands(place, monkeypatc
     monkeypatch.chdir(place)
     assert monospike("deploy", "run.yaml") == 0, capsys.readouterr()
     printed = capsys.readouterr().out
-    assert "identical in slayer, engine, lava, norse: 3 layers, 9 frames" in printed
+    assert "identical in slayer, engine, lava-proven, norse: 3 layers, 9 frames" in printed
     run = place / "runs" / "deployed"
     report = json.loads((run / "report.json").read_text())
     assert report["accuracy"]["samples"] == 60
@@ -101,7 +101,7 @@ def test_the_task_goes_from_training_to_report_by_the_commands(place, monkeypatc
     assert '<section id="digits">\n<h2>Digits</h2>' in html
     assert "IoU" not in html, "that is tracking's"
     assert monospike("verify", "runs/deployed") == 0
-    assert "identical in slayer, engine, lava, norse" in capsys.readouterr().out
+    assert "identical in slayer, engine, lava-proven, norse" in capsys.readouterr().out
 
     samples = find_task("digits").read_samples(run / "data")
     logits = engine.run(load(run / "export" / "image-nir"), {"image": np.stack([image for image, _ in samples])})
