@@ -26,8 +26,10 @@ ConvModel: TypeAlias = Literal["stock", "fast", "proven"]
 """Who computes convolutions in Lava's Conv processes: Lava's own model, sim.lava.conv's with the same bits, or Lava's
 own where it is soon done and elsewhere ours, which each process first holds against Lava's own in this very run."""
 
-_SOON = 1 << 20
+_SOON = 1 << 22
 """Multiplications of one step that Lava's own model does in some milliseconds."""
+_CALL = 1 << 14
+"""Multiplications that take as long as scipy's ``convolve2d``, called for each pair of channels, takes beside them."""
 
 _DESCRIPTION, _ARRAYS, _OUTCOME, _PROGRESS = "job.json", "job.npz", "outcome.npz", "progress"
 
@@ -44,11 +46,13 @@ class LavaNeuron:
 
 
 def is_wide(weight: Sequence[int], message: Sequence[int]) -> bool:
-    """Whether Lava's own convolution takes long: it slides each kernel over all columns and rows, whatever the stride.
+    """Whether Lava's own convolution takes long: for each pair of channels a kernel slides over all columns and rows,
+    whatever the stride (lava-nc 0.10.0 ``proc/conv/utils.py``).
 
     weight: shape (out channel, column, row, in channel / groups). message: shape (column, row, channel).
     """
-    return math.prod(weight) * message[0] * message[1] > _SOON
+    outs, *kernel, ins = weight
+    return outs * ins * (math.prod(kernel) * message[0] * message[1] + _CALL) > _SOON
 
 
 @dataclass(frozen=True)

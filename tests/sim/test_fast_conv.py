@@ -83,8 +83,8 @@ def test_in_lava_it_gives_the_bits_of_the_stock_model():
 def narrow_and_wide(rng):
     """Two convolutions of spikes in a row; Lava's own takes its time for the first alone."""
     layers = (
-        Layer("wide", ("x",), Conv2d(rng.integers(-128, 128, (16, 8, 3, 3)) * 2, padding=1), LIF(901)),
-        Layer("narrow", ("wide",), Conv2d(rng.integers(-128, 128, (1, 16, 2, 2)) * 2, stride=2), LIF(301)),
+        Layer("wide", ("x",), Conv2d(rng.integers(-128, 128, (24, 8, 3, 3)) * 2, padding=1), LIF(901)),
+        Layer("narrow", ("wide",), Conv2d(rng.integers(-128, 128, (1, 24, 2, 2)) * 2, stride=2), LIF(301)),
     )
     return Network((Input("x", (8, 31, 33)),), layers, ("narrow",)), {"x": rng.integers(0, 2, (3, 8, 31, 33))}
 
