@@ -84,7 +84,7 @@ def evaluate(
     from pipeline.tasks.tracking.metrics.evaluate import open_runs, run_all, write_summary
     from pipeline.tasks.tracking.metrics.results import results_beside
     from pipeline.tasks.tracking.metrics.summary import summarise
-    from pipeline.tasks.tracking.trackers import TrackerChoice, engine_called, identity
+    from pipeline.tasks.tracking.trackers import REFERENCES, TrackerChoice, engine_called, identity
 
     if looks is not None:
         say_deprecated("--looks", "--single-frame")
@@ -92,6 +92,9 @@ def evaluate(
     chosen, form = find_benchmark(benchmark), engine_called(engine)
     called, workers = tracker_called(tracker), workers_asked(jobs, address)
     settings = tracker_settings(called, config, benchmark)
+    if address is not None:  # workers elsewhere do not run in this folder
+        root, weights = (None if path is None else path.resolve() for path in (root, weights))
+        called = called if called in REFERENCES else str(Path(called).resolve())
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
