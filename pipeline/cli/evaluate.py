@@ -13,7 +13,15 @@ from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
-from pipeline.cli.options import ConfigOption, TrackerOption, WeightsOption, tracker_called, tracker_settings
+from pipeline.cli.options import (
+    AddressOption,
+    ConfigOption,
+    JobsOption,
+    TrackerOption,
+    WeightsOption,
+    tracker_called,
+    tracker_settings,
+)
 
 if TYPE_CHECKING:
     from pipeline.datasets.catalog import AbsentFrames
@@ -53,6 +61,8 @@ def evaluate(
     looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None,
     weights: WeightsOption = None,
     config: ConfigOption = None,
+    jobs: JobsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Run a tracker on every sequence of a benchmark and write its scores.
 
@@ -62,23 +72,29 @@ def evaluate(
     In single-frame evaluation a tracker takes its template from each start and searches frames of the whole sequence,
     each around a box near the true one; no error reaches the next frame.
 
+    Several sequences are followed at the same time, each on one core, with the same boxes as one after the other.
+
     Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
     with 1 when a sequence could not be evaluated; the others' scores are written all the same.
     """
     from pipeline.core.config import say_deprecated
     from pipeline.core.progress import Progress
+    from pipeline.core.workers import workers_asked
     from pipeline.datasets.catalog import find_benchmark, root_of
     from pipeline.tasks.tracking.metrics.evaluate import open_runs, run_all, write_summary
     from pipeline.tasks.tracking.metrics.results import results_beside
     from pipeline.tasks.tracking.metrics.summary import summarise
-    from pipeline.tasks.tracking.trackers import engine_called, identity, open_tracker
+    from pipeline.tasks.tracking.trackers import REFERENCES, TrackerChoice, engine_called, identity
 
     if looks is not None:
         say_deprecated("--looks", "--single-frame")
         single_frame = single_frame or looks
     chosen, form = find_benchmark(benchmark), engine_called(engine)
-    called = tracker_called(tracker)
+    called, workers = tracker_called(tracker), workers_asked(jobs, address)
     settings = tracker_settings(called, config, benchmark)
+    if address is not None:  # workers elsewhere do not run in this folder
+        root, weights = (None if path is None else path.resolve() for path in (root, weights))
+        called = called if called in REFERENCES else str(Path(called).resolve())
     absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
     if out.suffix == ".html":
         raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
@@ -86,12 +102,12 @@ def evaluate(
         raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
     check_places(out)
     videos = open_runs(chosen, root, starts, single_frame)
-    made = open_tracker(called, form, settings, weights)
+    made = TrackerChoice(called, form, settings, weights).open()
     folder = str(root_of(chosen, root).resolve())
     what = [benchmark, folder, settings.model_dump(mode="json"), identity(called, weights)]
     results = results_beside(out, tracker, engine, what)
     progress = Progress()
-    finished, failed = run_all(chosen, videos, made, results, progress)
+    finished, failed = run_all(chosen, videos, made, results, progress, workers)
     scores = summarise(chosen, finished, absent_frames)
     asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
     how = {"single_frame": single_frame, "absent_frames": absent_frames}

@@ -58,6 +58,19 @@ InputShapeOption = Annotated[
     ),
 ]
 LayersOption = Annotated[int | None, typer.Option(min=1, help="Read only as many layers of a lava-dl file.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=0,
+        help="How much is done at the same time; 0: in this process, without Ray.",
+        show_default="all cores, where there is enough to do",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", help="A Ray cluster that runs already, all of which sees these files; --jobs limits it."),
+]
 
 
 def with_options(command: Callable[[Any], None]) -> Callable[..., None]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import ConfigArgument
+from pipeline.cli.options import AddressOption, ConfigArgument, JobsOption
 
 
 def search(
     config: ConfigArgument,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", min=0, help="Candidates at the same time; 0: in this process, without Ray; all CPUs."
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", help="A Ray cluster that runs already, all of which sees these files."),
-    ] = None,
+    jobs: JobsOption = None,
+    address: AddressOption = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the searches' folders.")] = Path("runs"),
+    workers: Annotated[int | None, typer.Option("--workers", min=0, hidden=True)] = None,
 ) -> None:
     """Vary weight bits, thresholds, models, places and chips; weigh accuracy against energy, latency and cores.
 
@@ -32,22 +24,21 @@ def search(
     be built; the report is written of the rest.
     """
     # Imported here because it loads torch, for which --help should not wait.
-    from netx.errors import MonospikeError
-    from pipeline.core.config import read_config
+    from pipeline.core.config import read_config, say_deprecated
     from pipeline.core.progress import Progress
+    from pipeline.core.workers import workers_asked
     from pipeline.experiments.dse.config import SearchConfig
     from pipeline.experiments.dse.results import PAGE, RESULTS, TABLE
     from pipeline.experiments.dse.run import run_search
     from pipeline.experiments.dse.table import lines
-    from pipeline.experiments.dse.workers import Workers
 
-    if workers is not None and address is not None:
-        raise MonospikeError("--workers: a cluster has its own number of workers; give either this or --address")
+    if workers is not None:
+        say_deprecated("--workers", "--jobs")
+        jobs = workers if jobs is None else jobs
     settings = read_config(config, SearchConfig)
-    count = (os.cpu_count() or 1) if workers is None else workers
     progress, folder = Progress(), runs / settings.name
     again = shlex.join(["monospike", "search", str(config)])
-    results = run_search(settings, folder, Workers(count, address), again, progress)
+    results = run_search(settings, folder, workers_asked(jobs, address), again, progress)
     for line in lines(results):
         progress.say(line)
     refused = [row for row in results["candidates"] if row["reason"] is not None]

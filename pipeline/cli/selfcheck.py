@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import AddressOption, JobsOption
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers, workers_asked
 
 
 def selfcheck(
@@ -22,21 +24,24 @@ def selfcheck(
     files: Annotated[
         int, typer.Option(min=0, help="Read as many damaged and hostile .net and .nir files instead.")
     ] = 0,
+    jobs: JobsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Compare the engine with Lava's stock processes on drawn networks, in every variable at every step.
 
     Ten thousand take some minutes; stopped, the same command goes on. Ends with 1 at the first network that differs,
     which is left in the folder with its input. With --files it is the readers that are checked: each file has to be
-    read or clearly refused within seconds and 1 GiB.
+    read or clearly refused within seconds and 1 GiB. What is drawn and found is the same for any number of jobs.
     """
+    workers = workers_asked(jobs, address)
     if files:
-        _check_files(files, first, folder)
+        _check_files(files, first, folder, workers)
         return
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.diagnostics import selfcheck as command
 
     progress = Progress()
-    result = command.selfcheck(networks, first, min(simulated, networks), folder, progress)
+    result = command.selfcheck(networks, first, min(simulated, networks), folder, progress, workers)
     if not isinstance(result, command.State):
         progress.say(f"{result}\nthe network and its input are in {folder / command.COUNTEREXAMPLE}")
         raise typer.Exit(1)
@@ -44,11 +49,11 @@ def selfcheck(
     progress.say(f"{result.compared} networks agree in {result.values} values{refused}")
 
 
-def _check_files(files: int, first: int, folder: Path) -> None:
+def _check_files(files: int, first: int, folder: Path, workers: Workers) -> None:
     from pipeline.diagnostics.fuzz.check import COUNTEREXAMPLE, Trouble, check
 
     progress = Progress()
-    result = check(files, first, folder, progress)
+    result = check(files, first, folder, progress, workers)
     if isinstance(result, Trouble):
         progress.say(f"{result}\nthe file is in {folder / COUNTEREXAMPLE}")
         raise typer.Exit(1)

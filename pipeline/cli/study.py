@@ -17,7 +17,22 @@ def study(
         str | None, typer.Option("--only", help="Runs, as in s4,s4_kd, and those they start from; all.")
     ] = None,
     seeds: Annotated[str | None, typer.Option("--seeds", help="Seeds, as in 1,2; all.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trainings, or evaluations, at the same time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=0,
+            help="Trainings, or evaluations, at the same time; 0 is 1.",
+            show_default="all cores; 1 while a GPU trains",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="A Ray cluster that sees these files, to evaluate on; trainings stay on this machine.",
+        ),
+    ] = None,
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Train nothing; report on the models that are there.")
     ] = False,
@@ -30,8 +45,11 @@ def study(
     1 when something failed; the report is written of the rest.
     """
     # Imported here because it loads torch, for which --help should not wait.
+    import torch
+
     from pipeline.core.config import ConfigError, read_config
     from pipeline.core.progress import Progress
+    from pipeline.core.workers import cores
     from pipeline.experiments.study.config import StudyConfig
     from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, StudyRequest, run_study
     from pipeline.experiments.study.tables import goal_lines
@@ -46,7 +64,10 @@ def study(
     names = tuple(only.split(",")) if only else ()
     choices = [*(["--only", only] if only else []), *(["--seeds", seeds] if seeds else [])]
     again = shlex.join(["monospike", "study", str(config), *choices])  # what makes all of it, done already or not
-    wanted = StudyRequest(chosen, names, jobs, not evaluate_only, device, again)
+    # Trainings that share a GPU share its memory, of which nobody knows how many it holds.
+    alone = jobs is None and device != "cpu" and torch.cuda.is_available()
+    at_once = cores() if jobs is None else max(jobs, 1)
+    wanted = StudyRequest(chosen, names, 1 if alone else at_once, at_once, not evaluate_only, device, again, address)
     progress, folder = Progress(), runs / settings.name
     results = run_study(settings, config.parent, folder, wanted, progress)
     for line in goal_lines(results["goals"]):

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from netx import FormatError
+from netx import FormatError, MonospikeError
 from netx.files import write_whole
 from netx.net_file import write_net
 from pipeline.core.progress import Progress
+from pipeline.core.workers import HERE, Workers, call_all, one_thread
 from pipeline.diagnostics.resumable import Counted, read_state, write_state
 from sim.random_networks import seeded
-from sim.selfcheck import Difference, check
+from sim.selfcheck import Difference, Outcome, check
 
-_NETWORKS_A_JOB = 100
+_NETWORKS_A_JOB, _SIMULATED_A_JOB = 100, 10
+_NETWORK_SECONDS, _SIMULATED_SECONDS = 0.03, 1.0
+"""What a network takes, about: stock process models called one after the other, and Lava's runtime."""
+
 _STATE = "state.json"
 COUNTEREXAMPLE = "counterexample"
 """In the command's folder: a network that differs, its input, and where."""
@@ -32,36 +36,65 @@ class State(Counted):
     simulated: int = 0
 
 
-def selfcheck(networks: int, first: int, simulated: int, folder: Path, progress: Progress) -> State | Difference:
+def selfcheck(
+    networks: int, first: int, simulated: int, folder: Path, progress: Progress, workers: Workers = HERE
+) -> State | Difference:
     """Compare networks ``first`` to ``first + networks - 1``, from where the state in ``folder`` says it stopped.
 
     The first ``simulated`` of them also run in Lava's own runtime, before the rest. Returns the first difference, with
-    its network left in ``folder``, or the final state. Raises LavaError when Lava fails.
+    its network left in ``folder``, or the final state; both are the same for any workers. Raises MonospikeError when
+    Lava fails.
     """
-    state = read_state(folder / _STATE, State(first))
+    state, differences = read_state(folder / _STATE, State(first)), list[Difference]()
+    runtime = _jobs(first, first + simulated, _SIMULATED_A_JOB) if state.simulated < simulated else []
+    models = _jobs(first + state.done, first + networks, _NETWORKS_A_JOB)
+    jobs = [*((numbers, True) for numbers in runtime), *((numbers, False) for numbers in models)]
+    seconds = sum(len(numbers) * (_SIMULATED_SECONDS if lava else _NETWORK_SECONDS) for numbers, lava in jobs)
+    workers = workers.for_calls(len(jobs), seconds, progress)
+    calls = {f"networks {n.start} to {n[-1]}{' in the runtime' if lava else ''}": (n, lava) for n, lava in jobs}
+    if runtime:
+        progress.say(f"{simulated} networks in Lava's runtime")
     with progress.task("networks", networks) as task:
-        if state.simulated < simulated:
-            progress.say(f"{simulated} networks in Lava's runtime")
-            outcome = check([seeded(first + i) for i in range(simulated)], simulated=True, timeout=60 + 20 * simulated)
+
+        def finished(name: str, outcome: Outcome) -> bool:
+            nonlocal state
+            numbers, lava = calls[name]
             if outcome.first is not None:
-                return _found(first + outcome.first[0], outcome.first[1], folder)
-            state = replace(state, simulated=simulated)
+                differences.append(_found(numbers[outcome.first[0]], outcome.first[1], folder))
+                return True
+            if not lava:
+                state = replace(
+                    state,
+                    done=state.done + len(numbers),
+                    compared=state.compared + outcome.compared,
+                    refused=state.refused + outcome.refused,
+                    values=state.values + outcome.values,
+                )
+                task.reach(state.done, f"{state.values} values identical")
+            elif numbers.stop == first + simulated:
+                state = replace(state, simulated=simulated)
             write_state(folder / _STATE, state)
-        while state.done < networks:
-            seeds = range(first + state.done, first + min(state.done + _NETWORKS_A_JOB, networks))
-            outcome = check([seeded(seed) for seed in seeds], timeout=600)
-            if outcome.first is not None:
-                return _found(seeds[outcome.first[0]], outcome.first[1], folder)
-            state = replace(
-                state,
-                done=state.done + len(seeds),
-                compared=state.compared + outcome.compared,
-                refused=state.refused + outcome.refused,
-                values=state.values + outcome.values,
-            )
-            write_state(folder / _STATE, state)
-            task.reach(state.done, f"{state.values} values identical")
-    return state
+            return False
+
+        compare = _compared if workers.here else _compared_by_worker
+        for name, why in call_all(compare, calls, workers, finished, ordered=True).items():
+            raise MonospikeError(f"{name}: {why}")
+    return differences[0] if differences else state
+
+
+def _jobs(begin: int, end: int, each: int) -> list[range]:
+    return [range(start, min(start + each, end)) for start in range(begin, end, each)]
+
+
+def _compared(numbers: range, simulated: bool) -> Outcome:
+    if simulated:
+        return check([seeded(number) for number in numbers], simulated=True, timeout=60 + 20 * len(numbers))
+    return check([seeded(number) for number in numbers], timeout=600)
+
+
+def _compared_by_worker(numbers: range, simulated: bool) -> Outcome:
+    with one_thread():
+        return _compared(numbers, simulated)
 
 
 def _found(seed: int, difference: Difference, folder: Path) -> Difference:

@@ -69,7 +69,7 @@ def test_a_trained_model_is_planned_without_lava(place: Path, words: tuple[str, 
 
 
 def test_a_search_among_trained_models_needs_no_lava(place: Path) -> None:
-    ended = run(place, "search", "search.yaml", "--workers", "0", "--runs", "runs")
+    ended = run(place, "search", "search.yaml", "--jobs", "0", "--runs", "runs")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     results = json.loads((place / "runs" / "without" / "search.json").read_text())
     assert results["failed"] == {}

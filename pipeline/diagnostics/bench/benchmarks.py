@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.diagnostics.bench.engine import against_float32, against_kernels, over_many_frames, peak_memory
+from pipeline.diagnostics.bench.evaluation import two_jobs
 from pipeline.diagnostics.bench.lava import against_lava, convolution_against_lava, proven_against_stock
 from pipeline.diagnostics.bench.measure import Measure
 from pipeline.diagnostics.bench.pilotnet import pilotnet_against_lava
@@ -40,7 +41,8 @@ BENCHMARKS = {
     "g": Benchmark("peak memory in GiB", peak_memory),
     "h": Benchmark("tracker step, integer S4-AlexNet against its float teacher, times faster", alexnet_tracker),
     "i": Benchmark("the same at the width small", small_tracker),
-    "j": Benchmark("search on two workers against one, times faster", two_workers),
+    "j": Benchmark("search in two jobs against one, times faster", two_workers),
+    "evaluate_jobs": Benchmark("evaluate in two jobs against one, times faster", two_jobs),
     "k": Benchmark("training in SLAYER's blocks against the plain ones, times slower", slayer_against_plain),
     "lava_proven": Benchmark(
         "Lava with wide convolutions proven and replaced against stock Lava, times faster", proven_against_stock

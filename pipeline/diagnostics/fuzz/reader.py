@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from sim.supervise import die_with_parent
+
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_END = 10.0  # after its output has ended
 
@@ -87,6 +89,7 @@ class Reader:
             stderr=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
+            preexec_fn=die_with_parent,  # which may be a worker that is killed while a file keeps this one waiting
         )
         return self._process
 

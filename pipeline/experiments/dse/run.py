@@ -15,13 +15,13 @@ from pipeline.core.config import ConfigError
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.progress import Progress
 from pipeline.core.provenance import code_digest, versions
+from pipeline.core.workers import Workers, call_all
 from pipeline.datasets.dataset import make_sequences
 from pipeline.experiments.dse.candidate import Variant, evaluate, variants
 from pipeline.experiments.dse.config import Objective, SearchConfig
 from pipeline.experiments.dse.front import front
 from pipeline.experiments.dse.page import render
 from pipeline.experiments.dse.results import PAGE, save_results
-from pipeline.experiments.dse.workers import Workers, call_all
 from pipeline.model_zoo.names import checkpoint_path
 from pipeline.planning.plan import chip_name
 from sim.energy import load_profile
@@ -29,6 +29,9 @@ from sim.hardware import Chip, load_chip
 
 _EVALUATED = "evaluated"
 """Folder of what is done: a file for each variant, named by all that it depends on."""
+
+_FRAME_SECONDS = 0.03
+"""What a frame of a variant takes, about, in a small model."""
 
 
 def run_search(
@@ -44,13 +47,14 @@ def run_search(
     whole, chips = _with_whole_paths(config)
     checkpoints = {name: checkpoint_path(named).resolve() for name, named in config.models.items()}
     data = (folder / "data").resolve()
-    _write_data(config, data, progress)
+    frames = _write_data(config, data, progress)
     basis = _basis(whole, data, chips)
     all_ = {variant.name: variant for variant in variants(config)}
     files = {name: _file(folder, basis, all_[name], checkpoints[all_[name].model]) for name in all_}
     done = {name: rows for name, path in files.items() if (rows := _read(path)) is not None}
     open_ = {name: variant for name, variant in all_.items() if name not in done}
     calls = {name: (variant, whole, checkpoints[variant.model], data) for name, variant in open_.items()}
+    workers = workers.for_calls(len(calls), len(calls) * frames * _FRAME_SECONDS, progress)
     progress.say(f"{len(all_)} variants, of which {len(done)} are evaluated; the others on {workers}")
     failed: dict[str, str] = {}
     if calls:
@@ -110,14 +114,18 @@ def _whole(name: str) -> str:
     return name if chip_name(name) == name else str(Path(name).resolve())
 
 
-def _write_data(config: SearchConfig, data: Path, progress: Progress) -> None:
+def _write_data(config: SearchConfig, data: Path, progress: Progress) -> int:
+    """Write the sequences that variants are judged on. Returns the number of their frames."""
+    frames = 0
     with progress.task("sequences", config.data.sequences) as task, write_whole(data) as to:
         to.mkdir()
         for index, sequence in enumerate(make_sequences(config.data, config.seed)):
             if len(sequence.frames) < 2:
                 raise MonospikeError(f"sequence {sequence.name!r}: has one frame; following takes two")
             sequence.save(to / f"{index:03}.npz")
+            frames += len(sequence.frames)
             task.advance()
+    return frames
 
 
 def _basis(config: SearchConfig, data: Path, chips: Mapping[str, Chip]) -> list[Any]:

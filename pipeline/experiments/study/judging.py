@@ -92,14 +92,19 @@ def fixed_evaluations(study: StudyConfig, folder: Path) -> list[Evaluation]:
     return [Evaluation(FIXED, "float", entry, folder / FIXED / f"{entry.file_name}.json") for entry in study.benchmarks]
 
 
-def evaluation_jobs(evaluations: Iterable[Evaluation], names: Mapping[str, str]) -> list[tuple[Evaluation, Job]]:
-    """The commands of those that are not done. names: of the trackers, for people."""
+def evaluation_jobs(
+    evaluations: Iterable[Evaluation], names: Mapping[str, str], address: str | None = None
+) -> list[tuple[Evaluation, Job]]:
+    """The commands of those that are not done. names: of the trackers, for people. address: of a cluster to run on."""
+    # Several commands run at a time as it is; each with workers of its own would be too many.
+    where = ("--jobs", "0") if address is None else ("--address", address)
     jobs = []
     for one in evaluations:
         if one.scores() is None:
             name = f"{names.get(one.tracker, one.tracker)} ({one.engine}) on {one.benchmark.label}"
             size = len(runs_of(one.benchmark))
-            jobs.append((one, Job(name, one.arguments, one.out.with_suffix(".log"), (), size, _finished_of(one, size))))
+            log, done = one.out.with_suffix(".log"), _finished_of(one, size)
+            jobs.append((one, Job(name, (*one.arguments, *where), log, (), size, done)))
     return jobs
 
 

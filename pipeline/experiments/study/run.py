@@ -28,14 +28,19 @@ RESULTS, TABLES, PAGE = "results.json", "results.md", "report.html"
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What of a study to do. seeds, only: none for all. command: what makes the results, for them to say."""
+    """What of a study to do. seeds, only: none for all. command: what makes the results, for them to say.
+
+    trainings, evaluations: at the same time. address: of a Ray cluster on which evaluations run; trainings stay here.
+    """
 
     seeds: tuple[int, ...]
     only: tuple[str, ...]
-    at_once: int
+    trainings: int
+    evaluations: int
     train: bool
     device: str
     command: str
+    address: str | None = None
 
 
 def run_study(study: StudyConfig, home: Path, folder: Path, wanted: StudyRequest, progress: Progress) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def run_study(study: StudyConfig, home: Path, folder: Path, wanted: StudyRequest
     there = [candidate for candidate in candidates if candidate.checkpoint.exists()]
     names = {str(c.checkpoint): f"{c.label}, seed {c.seed}" for c in there}
     evaluations = [one for candidate in there for one in judging.evaluations_of(candidate, study)]
-    failed |= _evaluate(judging.evaluation_jobs([*still, *evaluations], names), wanted, progress)
+    failed |= _evaluate(judging.evaluation_jobs([*still, *evaluations], names, wanted.address), wanted, progress)
     models = _models(study, there, progress)
     fixed = figures.fixed_figures(still)
     results = {
@@ -96,7 +101,7 @@ def _train(trainings: Sequence[Training], wanted: StudyRequest, progress: Progre
             temporary.write_text(text, encoding="utf-8")
     # A finished one ends at once; that it is finished is its own to tell.
     jobs = [_training_job(training, wanted) for training in trainings]
-    return run_jobs(jobs, wanted.at_once, "training", progress)
+    return run_jobs(jobs, wanted.trainings, "training", progress)
 
 
 def _training_job(training: Training, wanted: StudyRequest) -> Job:
@@ -116,7 +121,7 @@ def _evaluate(
 ) -> dict[str, str]:
     evaluations = {job.name: evaluation for evaluation, job in open_}
     done = lambda job: judging.mark_done(evaluations[job.name])  # noqa: E731
-    return run_jobs([job for _, job in open_], wanted.at_once, "evaluating", progress, done)
+    return run_jobs([job for _, job in open_], wanted.evaluations, "evaluating", progress, done)
 
 
 def _models(study: StudyConfig, there: Sequence[Candidate], progress: Progress) -> dict[str, Any]:

@@ -88,6 +88,11 @@ class Siamese:
         self._box: Box | None = None
         self._border: Colour | None = None
 
+    @property
+    def exact(self) -> bool:
+        """Whether all sums are of integers: those of real values depend on how many threads compute them."""
+        return bool(getattr(self._scorer, "exact", False))
+
     def start(self, frame: Image, box: Box) -> None:
         """Take what ``box`` marks in ``frame``, (height, width, 3) RGB, as the target."""
         self._box = np.asarray(box, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -49,6 +50,28 @@ def open_tracker(name: str, engine: Engine, settings: TrackerConfig, weights: Pa
     from pipeline.tasks.tracking.model_tracker import model_tracker
 
     return model_tracker(Path(name), engine, settings)
+
+
+@dataclass(frozen=True)
+class TrackerChoice:
+    """What ``open_tracker`` takes: a worker is told this and opens the tracker itself."""
+
+    name: str
+    engine: Engine
+    settings: TrackerConfig
+    weights: Path | None = None
+
+    def open(self) -> OpenTracker:
+        """See ``open_tracker``."""
+        return OpenTracker(self, open_tracker(self.name, self.engine, self.settings, self.weights))
+
+
+@dataclass(frozen=True)
+class OpenTracker:
+    """A tracker for this process, and what it was chosen by."""
+
+    choice: TrackerChoice
+    tracker: Tracker
 
 
 def identity(name: str, weights: Path | None = None) -> list[str]:

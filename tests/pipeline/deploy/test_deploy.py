@@ -22,6 +22,7 @@ import pipeline.report
 import sim.hardware
 from pipeline.core.config import read_config
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.datasets.errors import DataError
 from pipeline.deploy.config import load_config
 from pipeline.deploy.run import Run, open_run
@@ -29,7 +30,6 @@ from pipeline.deploy.stages import run_step
 from pipeline.deploy.steps import STAGES, STEPS
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.run import run_search
-from pipeline.experiments.dse.workers import Workers
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(400)]
 

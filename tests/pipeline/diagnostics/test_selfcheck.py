@@ -8,6 +8,7 @@ import pytest
 from netx import LIF, Dense, FormatError, Input, Layer, Network
 from netx.net_file import read_net
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.diagnostics import selfcheck
 from pipeline.diagnostics.resumable import read_state, write_state
 from pipeline.diagnostics.selfcheck import State
@@ -30,6 +31,15 @@ def test_a_check_is_remembered_and_gone_on_with(tmp_path, monkeypatch):
     assert isinstance(more, State)
     assert more.values > first.values > 0
     assert read_state(tmp_path / "state.json", State(41)) == State(41)
+
+
+@pytest.mark.lava
+def test_two_jobs_compare_the_same_networks_as_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(selfcheck, "_NETWORKS_A_JOB", 4)
+    found = [selfcheck.selfcheck(10, 40, 1, tmp_path / str(n), QUIET, Workers(n)) for n in (2, 0)]
+    assert found[0] == found[1] == State(40, 10, found[1].compared, found[1].refused, found[1].values, 1)
+    assert found[1].values > 0
+    assert read_state(tmp_path / "2" / "state.json", State(40)) == found[1]
 
 
 def test_what_another_program_has_found_is_not_taken(tmp_path, monkeypatch):

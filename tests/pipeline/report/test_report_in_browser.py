@@ -17,11 +17,11 @@ import pytest
 from netx import LIF, Accumulator, Conv2d, Input, Layer, Network, Range, Shape
 from pipeline.core.config import read_config
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.page import chip_fronts
 from pipeline.experiments.dse.results import read_results
 from pipeline.experiments.dse.run import run_search
-from pipeline.experiments.dse.workers import Workers
 from pipeline.planning.costs import cost_summary
 from pipeline.planning.files import plan_svg
 from pipeline.planning.plan import make_plans

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence as ManyOf
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,28 @@ import jsonschema
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.core.progress import Progress
+from pipeline.core.progress import Progress, Task
+from pipeline.core.workers import HERE, Workers, call_all
 from pipeline.datasets.catalog import Benchmark, open_benchmark
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.video import Video
+from pipeline.tasks.tracking.metrics.following import followed, followed_by_worker
 from pipeline.tasks.tracking.metrics.multi_start import from_several_starts
 from pipeline.tasks.tracking.metrics.page import render
 from pipeline.tasks.tracking.metrics.results import ResultFolder, stamp
-from pipeline.tasks.tracking.metrics.running import one_pass, supervised
+from pipeline.tasks.tracking.metrics.running import Tick
 from pipeline.tasks.tracking.metrics.single_frame import single_frames
 from pipeline.tasks.tracking.metrics.summary import Finished
 from pipeline.tasks.tracking.predictions import Predictions
-from pipeline.tasks.tracking.tracker import Tracker
+from pipeline.tasks.tracking.trackers import OpenTracker
 
 _SCHEMA = Path(__file__).with_name("schema.json")
+
+_ITS_OWN = (MonospikeError, OSError, cv2.error)
+"""What is wrong with one sequence, and not with the others."""
+
+_FRAME_SECONDS = 0.01
+"""What a frame takes, about, with its picture, in a small model."""
 
 
 def open_runs(benchmark: Benchmark, root: str | Path | None, starts: int = 1, single_frame: int = 0) -> list[Video]:
@@ -47,32 +56,97 @@ def open_runs(benchmark: Benchmark, root: str | Path | None, starts: int = 1, si
 
 
 def run_all(
-    benchmark: Benchmark, videos: ManyOf[Video], tracker: Tracker, results: ResultFolder, progress: Progress
+    benchmark: Benchmark,
+    videos: ManyOf[Video],
+    tracker: OpenTracker,
+    results: ResultFolder,
+    progress: Progress,
+    workers: Workers = HERE,
 ) -> tuple[list[Finished], dict[str, str]]:
-    """Every sequence run, or read back where its results are there; and the reasons of those that failed, by name.
+    """Every sequence run, or read back where its results are there; and the reasons of those that failed, by name. Both
+    in the benchmark's order.
 
     Scores are always made from the boxes as written, so that an evaluation that was stopped ends with the same ones.
     Raises DataError when every sequence failed, OSError when boxes cannot be written: no other sequence's could be.
     """
-    finished, failed = [], {}
-    for number, video in enumerate(videos, start=1):
-        shown = f"{number}/{len(videos)} {video.name}"
+    runs = _Runs(videos, results, progress)
+    open_ = [video for video in videos if not runs.read_back(video)]
+    workers = workers.for_calls(len(open_), sum(map(_length, open_)) * _FRAME_SECONDS, progress)
+    if workers.here:
+        for video in open_:
+            with progress.task(runs.shown(video.name), _length(video)) as task:
+                outcome = followed(benchmark, video, tracker.tracker, threads=True, tick=_ticking(task))
+            runs.end(video.name, outcome)
+    else:
+        progress.say(f"{len(open_)} of {len(videos)} are left; they run on {workers}")
+        with progress.task("runs", len(open_)) as task:
+
+            def finished(name: str, outcome: Predictions | str) -> None:
+                runs.end(name, outcome)
+                task.advance()
+
+            calls = {video.name: (benchmark, video, tracker.choice) for video in open_}
+            for name, why in call_all(followed_by_worker, calls, workers, finished).items():
+                runs.end(name, why)
+    return runs.outcome()
+
+
+class _Runs:
+    """What has become of a benchmark's runs; each is written as soon as it has ended."""
+
+    def __init__(self, videos: ManyOf[Video], results: ResultFolder, progress: Progress) -> None:
+        self._videos = {video.name: video for video in videos}
+        self._numbers = {name: number for number, name in enumerate(self._videos, start=1)}
+        self._results, self._progress = results, progress
+        self._finished: dict[str, Finished] = {}
+        self._failed: dict[str, str] = {}
+
+    def shown(self, name: str) -> str:
+        return f"{self._numbers[name]}/{len(self._videos)} {name}"
+
+    def read_back(self, video: Video) -> bool:
+        """Whether it needs no running: it was run before, or cannot be."""
         try:
-            new = _followed(benchmark, video, tracker, results, progress, shown)
-        except (MonospikeError, OSError, cv2.error) as error:
-            failed[video.name] = " ".join(str(error).split())
-            progress.say(f"  {shown}: failed: {failed[video.name]}")
-            continue
-        if new is not None:
-            results.write(video.name, new, stamp(video), video.origin)
-        run = results.read(video.name, len(video), origin=video.origin)
+            if not self._results.has(video.name) or self._read(video, stamp(video)) is None:
+                return False
+        except _ITS_OWN as error:
+            self._fail(video.name, error)
+            return True
+        self._finish(video, "read back")
+        return True
+
+    def end(self, name: str, outcome: Predictions | str) -> None:
+        """Note what a run has come to: its boxes, or why it failed."""
+        video = self._videos[name]
+        if isinstance(outcome, str):
+            self._fail(name, outcome)
+            return
+        self._results.write(name, outcome, stamp(video), video.origin)
+        try:
+            self._finish(video, "done")
+        except _ITS_OWN as error:
+            self._fail(name, error)
+
+    def outcome(self) -> tuple[list[Finished], dict[str, str]]:
+        """All in order. Raises DataError when there is none that ended well."""
+        failed = {name: self._failed[name] for name in self._videos if name in self._failed}
+        if not self._finished:
+            name, reason = next(iter(failed.items()))
+            raise DataError(f"none of the {len(failed)} sequences could be evaluated; the first, {name!r}: {reason}")
+        return [self._finished[name] for name in self._videos if name in self._finished], failed
+
+    def _finish(self, video: Video, how: str) -> None:
+        run = self._read(video)
         assert run is not None, "it has just been written, or read"
-        progress.say(f"  {shown}: {'read back' if new is None else 'done'}, {_speed(run)}")
-        finished.append(Finished(video, run))
-    if not finished:
-        name, reason = next(iter(failed.items()))
-        raise DataError(f"none of the {len(failed)} sequences could be evaluated; the first, {name!r}: {reason}")
-    return finished, failed
+        self._progress.say(f"  {self.shown(video.name)}: {how}, {_speed(run)}")
+        self._finished[video.name] = Finished(video, run)
+
+    def _read(self, video: Video, of: str | None = None) -> Predictions | None:
+        return self._results.read(video.name, len(video), of, video.origin)
+
+    def _fail(self, name: str, why: object) -> None:
+        self._failed[name] = " ".join(str(why).split())
+        self._progress.say(f"  {self.shown(name)}: failed: {self._failed[name]}")
 
 
 def write_summary(out: Path, summary: Mapping[str, Any]) -> Path:
@@ -93,19 +167,15 @@ def write_summary(out: Path, summary: Mapping[str, Any]) -> Path:
     return page
 
 
-def _followed(
-    benchmark: Benchmark, video: Video, tracker: Tracker, results: ResultFolder, progress: Progress, shown: str
-) -> Predictions | None:
-    """What the tracker does on a sequence; None where that has been written before."""
-    if results.read(video.name, len(video), stamp(video)) is not None:
-        return None
-    with progress.task(shown, len(video)) as task:
+def _length(video: Video) -> int:
+    """Frames, as far as they can be known; what is wrong is told when it is run."""
+    with suppress(*_ITS_OWN):
+        return len(video)
+    return 0
 
-        def tick(frame: int, seconds: float) -> None:
-            task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
 
-        protocol = supervised if benchmark.protocol == "vot2018" else one_pass
-        return protocol(tracker, video, tick)
+def _ticking(task: Task) -> Tick:
+    return lambda frame, seconds: task.reach(frame + 1, f"{frame / seconds:.1f} frames/s" if frame and seconds else "")
 
 
 def _speed(run: Predictions) -> str:

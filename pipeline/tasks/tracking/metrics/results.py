@@ -40,6 +40,10 @@ class ResultFolder:
         _write(self._of(name), [of])
         _write(self._boxes(name), lines)
 
+    def has(self, name: str) -> bool:
+        """Whether there are boxes of it, of whatever."""
+        return self._boxes(name).exists()
+
     def read(self, name: str, frames: int, of: str | None = None, origin: float = 0.0) -> Predictions | None:
         """What ``write`` wrote, given ``origin``, for a sequence of that many frames; None when it has not been run, or
         not on what ``of`` stands for.

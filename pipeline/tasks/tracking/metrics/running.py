@@ -18,11 +18,11 @@ Tick = Callable[[int, float], None]
 """Called after each frame with its number and the seconds the tracker has taken so far."""
 
 
-def _no_tick(_: int, __: float) -> None:
+def no_tick(_: int, __: float) -> None:
     """Tells nobody."""
 
 
-def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictions:
+def one_pass(tracker: Tracker, video: Video, tick: Tick = no_tick) -> Predictions:
     """Started on the first true box, then never helped; or told at each frame where to search, where the video has
     boxes to search around. The first box of the run is the true one.
 
@@ -40,7 +40,7 @@ def one_pass(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictio
     return recorder.run()
 
 
-def supervised(tracker: Tracker, video: Video, tick: Tick = _no_tick) -> Predictions:
+def supervised(tracker: Tracker, video: Video, tick: Tick = no_tick) -> Predictions:
     """Started on the first true box, and again five frames after each failure: a box that does not overlap the true
     polygon in the picture. Raises DataError as ``one_pass`` does.
 

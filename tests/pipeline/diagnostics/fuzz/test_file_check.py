@@ -13,6 +13,7 @@ import pytest
 
 from netx import FormatError
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.diagnostics.fuzz import reader as reading
 from pipeline.diagnostics.fuzz.check import State, Trouble, Workplace, check
 from pipeline.diagnostics.fuzz.reader import Outcome, Reader
@@ -30,6 +31,16 @@ def test_a_check_is_remembered_and_gone_on_with(tmp_path):
     assert isinstance(more, State)
     assert more.done == 8
     assert more.refused >= first.refused
+
+
+def test_two_jobs_find_the_same_in_the_same_files_as_none_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.diagnostics.fuzz.check._FILES_A_STATE", 8)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    found = [check(20, 100, tmp_path / str(jobs), QUIET, Workers(jobs)) for jobs in (2, 0)]
+    assert found[0] == found[1] == State(100, 20, found[1].read, 20 - found[1].read)
+    assert 0 < found[1].read < 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "2"]
 
 
 def test_a_damaged_state_is_named(tmp_path):

@@ -18,11 +18,11 @@ from netx.errors import FormatError, MonospikeError
 from pipeline.core.boxes import iou
 from pipeline.core.config import ConfigError, parse_config, read_config
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.datasets.dataset import make_sequences
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.results import RESULTS
 from pipeline.experiments.dse.run import run_search
-from pipeline.experiments.dse.workers import Workers
 from pipeline.tasks.tracking.checkpoint import load_model
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.models.to_network import to_network
@@ -145,7 +145,7 @@ def test_nothing_is_evaluated_twice_while_nothing_changes(results, config, folde
 
 def test_a_killed_search_goes_on_with_what_is_left(results, search_file, monospike, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pipeline", "search", str(search_file), "--runs", str(tmp_path), "--workers", "1"]
+    command = [sys.executable, "-m", "pipeline", "search", str(search_file), "--runs", str(tmp_path), "--jobs", "2"]
     started = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while not _stamps(tmp_path / "tiny"):
         assert started.poll() is None, "it ended before it could be killed"
@@ -158,6 +158,7 @@ def test_a_killed_search_goes_on_with_what_is_left(results, search_file, monospi
     done = _stamps(tmp_path / "tiny")
     ended = monospike("search", search_file, "--runs", tmp_path, "--workers", 0, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
+    assert "--workers is called --jobs now" in ended.stderr
     assert f"4 variants, of which {len(done)} are evaluated" in ended.stdout
     assert done.items() <= _stamps(tmp_path / "tiny").items()
     assert json.loads((tmp_path / "tiny" / RESULTS).read_text())["candidates"] == results["candidates"]

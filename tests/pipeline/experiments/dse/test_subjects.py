@@ -5,10 +5,10 @@ import torch
 
 from pipeline.core.config import parse_config
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.datasets.dataset import make_sequences
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.run import run_search
-from pipeline.experiments.dse.workers import Workers
 from pipeline.planning.literature_energy import joules
 from pipeline.tasks.tracking.checkpoint import load_model, save_model
 from pipeline.tasks.tracking.config import TrackerConfig

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -440,3 +445,39 @@ def test_nanotrack_scores_on_a_shared_sequence_as_measured_elsewhere(
     ended = evaluate(*asked, "--single-frame", 2)
     assert ended.code == 2
     assert "cannot be told where to search" in ended.error
+
+
+def test_two_jobs_find_the_same_as_none_also_when_they_were_stopped(evaluate, root, tmp_path, checkpoint) -> None:
+    """Stopped as from a keyboard, with the whole group of processes, once the first sequence has ended."""
+    write_sequence(root / "Bad", [[20, 20, 0, 16]] * 2)
+    write_sequence(root / "Walk", [[10 + i / 8, 20, 24, 16] for i in range(120)])
+    asked = ["evaluate", "folder", "--root", "data", "--tracker", str(checkpoint), "--jobs", "2", "--out", "two.json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[5]), "OMP_NUM_THREADS": "1"}
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    command = [sys.executable, "-m", "pipeline", *asked]
+
+    stopped = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipe)
+    while not list(tmp_path.glob("two-boxes/*/*.txt")):
+        assert stopped.poll() is None, stopped.communicate()[0]
+        time.sleep(0.02)
+    children = psutil.Process(stopped.pid).children(recursive=True)
+    os.killpg(stopped.pid, signal.SIGINT)
+    printed, _ = stopped.communicate(timeout=120)
+    assert (stopped.returncode, "the same command goes on from here" in printed) == (130, True), printed
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+
+    went_on = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipe)
+    printed, _ = went_on.communicate(timeout=250)
+    assert went_on.returncode == 1, printed
+    assert "read back" in printed
+    ended = evaluate("folder", "--root", root, "--tracker", checkpoint, "--jobs", 0, "--out", tmp_path / "none.json")
+    assert ended.code == 1, ended.error
+    two, none = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("two", "none"))
+    assert list(two["failed"]) == ["Bad"]
+    assert list(two["sequences"]) == ["Moved", "Still", "Walk"]
+    for scores in (two, none):
+        for row in (scores, *scores["sequences"].values()):
+            row.pop("fps")
+    assert two == none
+    boxes = ({p.name: p.read_bytes() for p in tmp_path.glob(f"{name}-boxes/*/*.txt")} for name in ("two", "none"))
+    assert next(boxes) == next(boxes)

@@ -9,7 +9,7 @@ import time
 import psutil
 
 from netx.errors import MonospikeError
-from pipeline.experiments.dse.workers import Workers, call_all
+from pipeline.core.workers import Workers, call_all
 
 
 def square(number):
