@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 # A second Python, without Lava, for the parts that do not need it; constraints.txt fits up to 3.12.
 CORE := .venv-core
 CORE_PYTHONS := 3.12 3.11
-CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/cli/test_simulate.py tests/pipeline/report/test_report.py \
-	tests/pipeline/test_without_lava.py
+CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/cli/test_simulate.py tests/pipeline/test_without_lava.py \
+	tests/pipeline/report/test_report_format.py tests/pipeline/report/test_report_page.py
 
 # Readers of NIR, and NeuroBench, that want other versions of what we use: only their tests run there.
 PEERS := .venv-peers
