@@ -49,7 +49,7 @@ print(json.dumps([astuple(state) for state in found]))
 
 
 def test_two_jobs_find_the_same_in_the_same_files_as_none_and_leave_nothing(tmp_path):
-    """In a process of its own: Ray does not start in one where it has been and TMPDIR was another."""
+    """In a process of its own, whose temporary folder is looked through afterwards."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[4])}
     command = [sys.executable, "-c", CHECKS]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
