@@ -108,10 +108,13 @@ def test_a_cluster_that_does_not_answer_is_named():
         call_all(print, {"one": ()}, Workers(0, "127.0.0.1:1"), print)
 
 
+WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
+"""For processes of their own: Ray keeps the mode of this one, and what it starts later in another does not answer."""
+
+
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster():
     """A cluster of this machine that runs already, as ``ray start`` makes it; its address and its processes."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
@@ -119,7 +122,8 @@ def cluster(monkeypatch):
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
         command += ["--num-cpus=1", "--include-dashboard=false", f"--temp-dir={folder}", "--disable-usage-stats"]
         command += ["--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
-        started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = {**os.environ, **WITHOUT_TOKENS}
+        started = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         yield f"127.0.0.1:{port}", started
         started.kill()
         started.wait()
@@ -145,7 +149,7 @@ def test_on_a_cluster_a_lost_worker_is_replaced_and_a_lost_cluster_is_named(clus
     assert head.poll() is None, "the cluster is not ours to end"
 
     script = Path(__file__).with_name("lose_cluster.py")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = {**os.environ, **WITHOUT_TOKENS, "PYTHONPATH": str(Path(__file__).parents[3])}
     lost = subprocess.run(
         [sys.executable, script, address, str(head.pid)], env=environment, capture_output=True, text=True, timeout=280
     )
