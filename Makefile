@@ -23,9 +23,9 @@ demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
 	$(BIN)/monospike track runs/demo/data/000.npz --tracker demo --out runs/demo/tracked
 
-# One thread a worker: two workers with two threads each would only wait for each other. Files go out in their order: by
-# their number of tests, as is the default, the few that take minutes come last, and one worker waits. One that dies is not
-# replaced: the rest may wait for the new one for ever.
+# One thread a worker: two workers with two threads each would only wait for each other. A worker that dies is not
+# replaced: the rest may wait for the new one for ever. Files go out in their order: by their number of tests, as is the
+# default, the few that take minutes come last, and one worker waits.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
 

@@ -19,7 +19,7 @@ def remember_models() -> None:
     """Have Lava search for the process models of each class once.
 
     lava-nc 0.10.0 (``magma/compiler/compiler_graphs.py``, ``_find_proc_models``) runs every file that lies beside the
-    class, for every process anew: half of the seconds that a network of some layers takes to start.
+    class, for every process anew; in a network of 16 layers that was 3 of the 9 seconds until it ran.
     """
     search = ProcGroupDiGraphs._find_proc_models
     found: dict[type, list[Any]] = {}

@@ -1,12 +1,10 @@
 """The check of damaged files: goes on where it stopped, and finds what raises, hangs, takes too much or writes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import h5py
 import nir
@@ -15,6 +13,7 @@ import pytest
 
 from netx import FormatError
 from pipeline.core.progress import Progress
+from pipeline.core.workers import Workers
 from pipeline.diagnostics.fuzz import reader as reading
 from pipeline.diagnostics.fuzz.check import State, Trouble, Workplace, check
 from pipeline.diagnostics.fuzz.reader import Outcome, Reader
@@ -34,29 +33,13 @@ def test_a_check_is_remembered_and_gone_on_with(tmp_path):
     assert more.refused >= first.refused
 
 
-CHECKS = """
-import json, sys
-from dataclasses import astuple
-from pathlib import Path
-import pipeline.diagnostics.fuzz.check as files
-from pipeline.core.progress import Progress
-from pipeline.core.workers import Workers
-
-files._FILES_A_STATE = 8
-found = [files.check(20, 100, Path(str(jobs)), Progress(quiet=True), Workers(jobs)) for jobs in (2, 0)]
-print(json.dumps([astuple(state) for state in found]))
-"""
-
-
-def test_two_jobs_find_the_same_in_the_same_files_as_none_and_leave_nothing(tmp_path):
-    """In a process of its own, whose temporary folder is looked through afterwards."""
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[4])}
-    command = [sys.executable, "-c", CHECKS]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    two, none = (State(*values) for values in json.loads(done.stdout.splitlines()[-1]))
-    assert two == none == State(100, 20, none.read, 20 - none.read)
-    assert 0 < none.read < 20
+def test_two_jobs_find_the_same_in_the_same_files_as_none_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.diagnostics.fuzz.check._FILES_A_STATE", 8)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    found = [check(20, 100, tmp_path / str(jobs), QUIET, Workers(jobs)) for jobs in (2, 0)]
+    assert found[0] == found[1] == State(100, 20, found[1].read, 20 - found[1].read)
+    assert 0 < found[1].read < 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "2"]
 
 
