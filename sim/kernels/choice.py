@@ -107,8 +107,12 @@ def choose(
 
 
 def _must_follow(convolution: Convolution, reach: int) -> bool:
-    """Whether nothing but events is worth a trial: a trifle, or messages of so many bits that products are slow."""
-    return reach >= 1 << 53 or (convolution.values.binary and int8.small(convolution.geometry))
+    """Whether nothing but events is worth a trial: a trifle, or messages of so many bits that products are slow.
+
+    A depth-wise convolution is no trifle: its rows have a column each, and lists of what spikes cost more than sums.
+    """
+    depth_wise = convolution.geometry.groups > 1 and convolution.geometry.weight_shape[1] == 1
+    return reach >= 1 << 53 or (convolution.values.binary and int8.small(convolution.geometry) and not depth_wise)
 
 
 def _following(convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool) -> Kernel:

@@ -16,6 +16,7 @@ import sim
 from netx import Conv2d, Dense, Flatten, NetworkError, Pool, Range, Shape
 from sim.kernels import (
     EXACT_TYPES,
+    ByRate,
     Convolution,
     Geometry,
     as_convolution,
@@ -195,6 +196,14 @@ def test_a_layer_with_little_to_compute_is_not_put_to_the_test():
     choice, _ = choose("a", as_convolution(Dense(np.full((4, 4), 2)), Shape(4, 1, 1), SPIKES))
     assert choice.type == ("events" if native.available() else "float32")
     assert "too little to compute" in choice.reason
+
+
+def test_a_small_depth_wise_layer_is_multiplied_out_and_does_not_follow_its_spikes():
+    random = np.random.default_rng(0)
+    template = Conv2d(2 * random.integers(0, 2, (16, 1, 4, 4)), groups=16)
+    choice, kernel = choose("correlation", as_convolution(template, Shape(16, 12, 12), SPIKES))
+    assert choice.type == "float32"
+    assert not isinstance(kernel, ByRate)
 
 
 def test_dense_and_pool_are_convolutions(direct_sums):
