@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def convert(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Checkpoints of monospike train.")],
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Of ``monospike convert``."""
+
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Checkpoints of monospike train.")]
     processing: Annotated[
         Path | None,
         typer.Option(
@@ -18,8 +22,10 @@ def convert(
             "trainings of that version had.",
             show_default=False,
         ),
-    ] = None,
-) -> None:
+    ] = None
+
+
+def convert(options: ConvertOptions) -> None:
     """Add to checkpoints of an older format, in place, their task and the processing around the model.
 
     Weights stay as they are, bit by bit. A file that has both is left alone.
@@ -28,5 +34,5 @@ def convert(
     from pipeline.tasks.convert import convert_checkpoint
 
     progress = Progress()
-    for file in files:
-        progress.say(f"{file}: {convert_checkpoint(file, processing)}")
+    for file in options.files:
+        progress.say(f"{file}: {convert_checkpoint(file, options.processing)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,21 @@ import typer
 from pipeline.cli.options import InputShapeOption, parsed_shape
 
 
-def diff_command(
-    one: Annotated[Path, typer.Argument(metavar="A", help="A .net or .nir file, a folder, a run's folder or a model.")],
-    other: Annotated[Path, typer.Argument(metavar="B", help="What is held against it.")],
-    frames: Annotated[
-        Path | None, typer.Option("--frames", help="Frames for both, .npy or .npz; drawn otherwise.")
-    ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="Frames to draw.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the frames that are drawn.")] = 0,
-    input_shape: InputShapeOption = None,
-) -> None:
+@dataclass(frozen=True)
+class DiffOptions:
+    """Of ``monospike diff``."""
+
+    one: Annotated[Path, typer.Argument(metavar="A", help="A .net or .nir file, a folder, a run's folder or a model.")]
+    other: Annotated[Path, typer.Argument(metavar="B", help="What is held against it.")]
+    frames: Annotated[Path | None, typer.Option("--frames", help="Frames for both, .npy or .npz; drawn otherwise.")] = (
+        None
+    )
+    count: Annotated[int, typer.Option("--count", min=1, help="Frames to draw.")] = 4
+    seed: Annotated[int, typer.Option(help="Of the frames that are drawn.")] = 0
+    input_shape: InputShapeOption = None
+
+
+def diff_command(options: DiffOptions) -> None:
     """Say where two networks differ: layers, shapes, weights, thresholds, and the first spike on the same frames.
 
     Ends with 0 when they hold the same integers, whatever their names, and with 1 when not.
@@ -27,7 +33,12 @@ def diff_command(
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.deploy.network_diff import Frames, diff
 
-    found = diff(one, other, Frames(frames, count, seed), parsed_shape(input_shape))
+    found = diff(
+        options.one,
+        options.other,
+        Frames(options.frames, options.count, options.seed),
+        parsed_shape(options.input_shape),
+    )
     for line in found.lines:
         typer.echo(line)
     if not found.same:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -27,28 +28,29 @@ if TYPE_CHECKING:
     from pipeline.datasets.catalog import AbsentFrames
 
 
-def evaluate(
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Of ``monospike evaluate``."""
+
     benchmark: Annotated[
         str,
         typer.Argument(
             metavar="BENCHMARK",
             help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout).",
         ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")
-    ],
-    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None,
-    tracker: TrackerOption = "demo",
-    engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float",
+    ]
+    out: Annotated[Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")]
+    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None
+    tracker: TrackerOption = "demo"
+    engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float"
     absent: Annotated[
         str | None,
         typer.Option("--absent", help="Frames without the object: drop or failure.", show_default="the usual one"),
-    ] = None,
+    ] = None
     starts: Annotated[
         int,
         typer.Option("--starts", min=1, help="Frames to start a sequence from: the first, or as many, spread evenly."),
-    ] = 1,
+    ] = 1
     single_frame: Annotated[
         int,
         typer.Option(
@@ -57,13 +59,15 @@ def evaluate(
             metavar="N",
             help="Do not follow: from each start search N frames, each around a box near the true one.",
         ),
-    ] = 0,
-    looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None,
-    weights: WeightsOption = None,
-    config: ConfigOption = None,
-    jobs: JobsOption = None,
-    address: AddressOption = None,
-) -> None:
+    ] = 0
+    looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None
+    weights: WeightsOption = None
+    config: ConfigOption = None
+    jobs: JobsOption = None
+    address: AddressOption = None
+
+
+def evaluate(options: EvaluateOptions) -> None:
     """Run a tracker on every sequence of a benchmark and write its scores.
 
     With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
@@ -86,38 +90,45 @@ def evaluate(
     from pipeline.tasks.tracking.metrics.summary import summarise
     from pipeline.tasks.tracking.trackers import REFERENCES, TrackerChoice, engine_called, identity
 
-    if looks is not None:
+    single_frame = options.single_frame
+    if options.looks is not None:
         say_deprecated("--looks", "--single-frame")
-        single_frame = single_frame or looks
-    chosen, form = find_benchmark(benchmark), engine_called(engine)
-    called, workers = tracker_called(tracker), workers_asked(jobs, address)
-    settings = tracker_settings(called, config, benchmark)
-    if address is not None:  # workers elsewhere do not run in this folder
+        single_frame = single_frame or options.looks
+    chosen, form = find_benchmark(options.benchmark), engine_called(options.engine)
+    called, workers = tracker_called(options.tracker), workers_asked(options.jobs, options.address)
+    settings = tracker_settings(called, options.config, options.benchmark)
+    root, weights = options.root, options.weights
+    if options.address is not None:  # workers elsewhere do not run in this folder
         root, weights = (None if path is None else path.resolve() for path in (root, weights))
         called = called if called in REFERENCES else str(Path(called).resolve())
-    absent_frames = chosen.absent_frames if absent is None else _absent_frames(absent)
-    if out.suffix == ".html":
-        raise MonospikeError(f"--out {out}: is the page's name; give the JSON file's")
-    if out.is_dir():
-        raise MonospikeError(f"--out {out}: is a folder; give the name of a JSON file")
-    check_places(out)
-    videos = open_runs(chosen, root, starts, single_frame)
+    absent_frames = chosen.absent_frames if options.absent is None else _absent_frames(options.absent)
+    if options.out.suffix == ".html":
+        raise MonospikeError(f"--out {options.out}: is the page's name; give the JSON file's")
+    if options.out.is_dir():
+        raise MonospikeError(f"--out {options.out}: is a folder; give the name of a JSON file")
+    check_places(options.out)
+    videos = open_runs(chosen, root, options.starts, single_frame)
     made = TrackerChoice(called, form, settings, weights).open()
     folder = str(root_of(chosen, root).resolve())
-    what = [benchmark, folder, settings.model_dump(mode="json"), identity(called, weights)]
-    results = results_beside(out, tracker, engine, what)
+    what = [options.benchmark, folder, settings.model_dump(mode="json"), identity(called, weights)]
+    results = results_beside(options.out, options.tracker, options.engine, what)
     progress = Progress()
     finished, failed = run_all(chosen, videos, made, results, progress, workers)
     scores = summarise(chosen, finished, absent_frames)
-    asked = {"benchmark": benchmark, "tracker": tracker, "engine": engine, "starts": starts}
+    asked = {
+        "benchmark": options.benchmark,
+        "tracker": options.tracker,
+        "engine": options.engine,
+        "starts": options.starts,
+    }
     how = {"single_frame": single_frame, "absent_frames": absent_frames}
     summary = {**asked, **how, **scores, "failed": failed}
-    page = write_summary(out, summary)
+    page = write_summary(options.out, summary)
     _show(summary)
-    progress.say(f"{out}, {page}; boxes in {results.folder}")
+    progress.say(f"{options.out}, {page}; boxes in {results.folder}")
     if failed:
-        runs = "runs" if starts > 1 else "sequences"
-        progress.say(f"{len(failed)} of {len(videos)} {runs} could not be evaluated; see 'failed' in {out}")
+        runs = "runs" if options.starts > 1 else "sequences"
+        progress.say(f"{len(failed)} of {len(videos)} {runs} could not be evaluated; see 'failed' in {options.out}")
         raise typer.Exit(1)
 
 

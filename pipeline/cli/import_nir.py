@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -51,26 +52,29 @@ class InputGain(str, Enum):
     scaled = "scaled"
 
 
-def import_nir(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nir file, whoever wrote it.")],
+@dataclass(frozen=True)
+class ImportOptions:
+    """Of ``monospike import``."""
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nir file, whoever wrote it.")]
     calibrate: Annotated[
         Path,
         typer.Option(
             "--calibrate", help=".npy or .npz (one array an input) of (frame, ...) or (sequence, frame, ...)."
         ),
-    ],
+    ]
     writer: Annotated[
         Framework | None,
         typer.Option("--from", help="Who wrote the file: it is read as that framework ran it.", show_default=False),
-    ] = None,
+    ] = None
     dt: Annotated[
         float | None,
         typer.Option("--dt", help="Seconds of a time step.", show_default="what the file says or shows, or 1e-4"),
-    ] = None,
+    ] = None
     reset: Annotated[
         ResetKind | None,
         typer.Option("--reset", help="What the neurons did after a spike.", show_default="zero, or the framework's"),
-    ] = None,
+    ] = None
     at_threshold: Annotated[
         AtThreshold | None,
         typer.Option(
@@ -78,13 +82,13 @@ def import_nir(
             help="Whether a voltage that equals the threshold fires.",
             show_default="silent, or the framework's",
         ),
-    ] = None,
+    ] = None
     spikes: Annotated[
         SpikesAStep | None,
         typer.Option(
             "--spikes", help="How many a neuron sent in one step at most.", show_default="one, or the framework's"
         ),
-    ] = None,
+    ] = None
     gain: Annotated[
         InputGain | None,
         typer.Option(
@@ -92,15 +96,17 @@ def import_nir(
             help="Whether input is added whole, or scaled by the step over the time constant.",
             show_default="as r and w_in say, or the framework's",
         ),
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to write.", show_default="runs/import/ and the file's name")
-    ] = None,
+    ] = None
     strict: Annotated[
         bool,
         typer.Option("--strict", help="End with 1 where a layer is silent or saturated, or an output never changes."),
-    ] = False,
-) -> None:
+    ] = False
+
+
+def import_nir(options: ImportOptions) -> None:
     """Turn a NIR graph in floating point into a network of integers, and say what each approximation costs.
 
     Writes network.nir, report.json and report.html. A graph with nodes that cannot be done ends with 2 and a list of
@@ -113,16 +119,24 @@ def import_nir(
     from quantize.nir_import import Choices
 
     progress = Progress()
-    folder = out or Path("runs/import") / file.stem
+    folder = options.out or Path("runs/import") / options.file.stem
     choices = Choices(
-        reset=None if reset is None else reset.value,
-        fires_at_threshold=None if at_threshold is None else at_threshold is AtThreshold.fires,
-        several=None if spikes is None else spikes is SpikesAStep.several,
-        gain=None if gain is None else gain.value,
+        reset=None if options.reset is None else options.reset.value,
+        fires_at_threshold=None if options.at_threshold is None else options.at_threshold is AtThreshold.fires,
+        several=None if options.spikes is None else options.spikes is SpikesAStep.several,
+        gain=None if options.gain is None else options.gain.value,
     )
-    _, report = import_file(file, calibrate, folder, progress, dt, None if writer is None else writer.value, choices)
+    _, report = import_file(
+        options.file,
+        options.calibrate,
+        folder,
+        progress,
+        options.dt,
+        None if options.writer is None else options.writer.value,
+        choices,
+    )
     for line in as_text(report):
         progress.say(line)
     progress.say(f"network and report are in {folder}")
-    if strict and report["warnings"]:
+    if options.strict and report["warnings"]:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,24 +10,29 @@ import typer
 from rich.console import Console
 
 
-def package(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training, or a checkpoint.")],
-    name: Annotated[str, typer.Option("--as", help="What the model is called, such as small-s4-kd.")],
-    model: Annotated[str | None, typer.Option("--model", help="Which one, where the training has several.")] = None,
-    results: Annotated[Path | None, typer.Option("--results", help="results.json of the study that judged it.")] = None,
+@dataclass(frozen=True)
+class PackageOptions:
+    """Of ``monospike package``."""
+
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training, or a checkpoint.")]
+    name: Annotated[str, typer.Option("--as", help="What the model is called, such as small-s4-kd.")]
+    model: Annotated[str | None, typer.Option("--model", help="Which one, where the training has several.")] = None
+    results: Annotated[Path | None, typer.Option("--results", help="results.json of the study that judged it.")] = None
     into: Annotated[
         Path | None, typer.Option("--into", help="Folder to put it in.", show_default="the package's own")
-    ] = None,
-) -> None:
+    ] = None
+
+
+def package(options: PackageOptions) -> None:
     """Put a trained model into the package: weights, networks of integers as .net and .nir, and its card."""
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.core.progress import Progress
     from pipeline.model_zoo.names import FOLDER
     from pipeline.model_zoo.package import package as write
 
-    folder = write(run, name, model, results, into or FOLDER)
+    folder = write(options.run, options.name, options.model, options.results, options.into or FOLDER)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    Progress().say(f"{name} is in {folder}: {size / 1e6:.1f} MB with its networks")
+    Progress().say(f"{options.name} is in {folder}: {size / 1e6:.1f} MB with its networks")
 
 
 def models() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,18 @@ import typer
 from pipeline.cli.options import AddressOption, ConfigArgument, JobsOption
 
 
-def search(
-    config: ConfigArgument,
-    jobs: JobsOption = None,
-    address: AddressOption = None,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the searches' folders.")] = Path("runs"),
-    workers: Annotated[int | None, typer.Option("--workers", min=0, hidden=True)] = None,
-) -> None:
+@dataclass(frozen=True)
+class SearchOptions:
+    """Of ``monospike search``."""
+
+    config: ConfigArgument
+    jobs: JobsOption = None
+    address: AddressOption = None
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the searches' folders.")] = Path("runs")
+    workers: Annotated[int | None, typer.Option("--workers", min=0, hidden=True)] = None
+
+
+def search(options: SearchOptions) -> None:
     """Vary weight bits, thresholds, models, places and chips; weigh accuracy against energy, latency and cores.
 
     Stopped, the same command goes on with what is not evaluated. Ends with 1 when candidates were lost, or none could
@@ -32,13 +38,14 @@ def search(
     from pipeline.experiments.dse.run import run_search
     from pipeline.experiments.dse.table import lines
 
-    if workers is not None:
+    jobs = options.jobs
+    if options.workers is not None:
         say_deprecated("--workers", "--jobs")
-        jobs = workers if jobs is None else jobs
-    settings = read_config(config, SearchConfig)
-    progress, folder = Progress(), runs / settings.name
-    again = shlex.join(["monospike", "search", str(config)])
-    results = run_search(settings, folder, workers_asked(jobs, address), again, progress)
+        jobs = options.workers if jobs is None else jobs
+    settings = read_config(options.config, SearchConfig)
+    progress, folder = Progress(), options.runs / settings.name
+    again = shlex.join(["monospike", "search", str(options.config)])
+    results = run_search(settings, folder, workers_asked(jobs, options.address), again, progress)
     for line in lines(results):
         progress.say(line)
     refused = [row for row in results["candidates"] if row["reason"] is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,15 @@ import typer
 from pipeline.cli.options import ConfigArgument
 
 
-def study(
-    config: ConfigArgument,
+@dataclass(frozen=True)
+class StudyOptions:
+    """Of ``monospike study``."""
+
+    config: ConfigArgument
     only: Annotated[
         str | None, typer.Option("--only", help="Runs, as in s4,s4_kd, and those they start from; all.")
-    ] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="Seeds, as in 1,2; all.")] = None,
+    ] = None
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Seeds, as in 1,2; all.")] = None
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -25,20 +29,22 @@ def study(
             help="Trainings, or evaluations, at the same time; 0 is 1.",
             show_default="all cores; 1 while a GPU trains",
         ),
-    ] = None,
+    ] = None
     address: Annotated[
         str | None,
         typer.Option(
             "--address",
             help="A Ray cluster that sees these files, to evaluate on; trainings stay on this machine.",
         ),
-    ] = None,
+    ] = None
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Train nothing; report on the models that are there.")
-    ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda: where to train.")] = "auto",
-    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the studies' folders.")] = Path("runs"),
-) -> None:
+    ] = False
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda: where to train.")] = "auto"
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the studies' folders.")] = Path("runs")
+
+
+def study(options: StudyOptions) -> None:
     """Train and evaluate everything that a study compares, and write its tables and report.
 
     Stopped, the same command goes on: trainings from their last state, evaluations from their last sequence. Ends with
@@ -54,22 +60,36 @@ def study(
     from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, StudyRequest, run_study
     from pipeline.experiments.study.tables import goal_lines
 
-    settings = read_config(config, StudyConfig)
+    settings = read_config(options.config, StudyConfig)
     try:
-        chosen = tuple(int(seed) for seed in seeds.split(",")) if seeds else ()
+        chosen = tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else ()
     except ValueError:
-        raise ConfigError(f"--seeds {seeds}: expected whole numbers, as in 1,2") from None
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
-    names = tuple(only.split(",")) if only else ()
-    choices = [*(["--only", only] if only else []), *(["--seeds", seeds] if seeds else [])]
-    again = shlex.join(["monospike", "study", str(config), *choices])  # what makes all of it, done already or not
+        raise ConfigError(f"--seeds {options.seeds}: expected whole numbers, as in 1,2") from None
+    if options.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"--device {options.device}: expected auto, cpu or cuda")
+    names = tuple(options.only.split(",")) if options.only else ()
+    choices = [
+        *(["--only", options.only] if options.only else []),
+        *(["--seeds", options.seeds] if options.seeds else []),
+    ]
+    again = shlex.join(
+        ["monospike", "study", str(options.config), *choices]
+    )  # what makes all of it, done already or not
     # Trainings that share a GPU share its memory, of which nobody knows how many it holds.
-    alone = jobs is None and device != "cpu" and torch.cuda.is_available()
-    at_once = cores() if jobs is None else max(jobs, 1)
-    wanted = StudyRequest(chosen, names, 1 if alone else at_once, at_once, not evaluate_only, device, again, address)
-    progress, folder = Progress(), runs / settings.name
-    results = run_study(settings, config.parent, folder, wanted, progress)
+    alone = options.jobs is None and options.device != "cpu" and torch.cuda.is_available()
+    at_once = cores() if options.jobs is None else max(options.jobs, 1)
+    wanted = StudyRequest(
+        chosen,
+        names,
+        1 if alone else at_once,
+        at_once,
+        not options.evaluate_only,
+        options.device,
+        again,
+        options.address,
+    )
+    progress, folder = Progress(), options.runs / settings.name
+    results = run_study(settings, options.config.parent, folder, wanted, progress)
     for line in goal_lines(results["goals"]):
         progress.say(line)
     for name, reason in results["failed"].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,16 @@ from netx.files import alone_in, write_whole
 from pipeline.cli.options import ConfigArgument
 
 
-def train(
-    config: ConfigArgument,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")] = Path("runs"),
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-) -> None:
+@dataclass(frozen=True)
+class TrainOptions:
+    """Of ``monospike train``."""
+
+    config: ConfigArgument
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")] = Path("runs")
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto"
+
+
+def train(options: TrainOptions) -> None:
     """Train the models of a configuration; a training that was stopped goes on where its last state was saved.
 
     Several GPUs: torchrun --nproc-per-node N -m pipeline train CONFIG.
@@ -29,11 +35,11 @@ def train(
     from pipeline.tasks.train import run_training
     from pipeline.training.distributed import distributed_context
 
-    task, settings = read_training(config)
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"--device {device}: expected auto, cpu or cuda")
-    folder = runs / settings.name
-    with distributed_context(device) as context, alone_in(folder) if context.leads else nullcontext():
+    task, settings = read_training(options.config)
+    if options.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"--device {options.device}: expected auto, cpu or cuda")
+    folder = options.runs / settings.name
+    with distributed_context(options.device) as context, alone_in(folder) if context.leads else nullcontext():
         progress = Progress(quiet=not context.leads)
         if context.leads:
             with write_whole(folder / "config.yaml") as temporary:
