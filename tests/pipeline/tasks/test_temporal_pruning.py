@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tiny_training import configuration
 
-from pipeline.core.config import read_config
 from pipeline.core.progress import Progress
 from pipeline.tasks import find_task
 from pipeline.tasks.temporal_pruning import prune, stage_config
 from pipeline.tasks.tracking.checkpoint import load_model
-from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.training.distributed import DistributedContext
 
 TRACKING = find_task("tracking")
 CPU = DistributedContext(torch.device("cpu"))
-CONFIG = """\
-task: tracking
-name: tiny
-seed: 3
-models:
-  student:
-    architecture: {kind: spiking, width: tiny, template: 103, search: 143, box_shift: 1.4}
-losses:
-  - {kind: tracking, model: student}
-data:
-  - kind: composed
-    clips: 3
-    composition: {frames: 3, height: 96, width: 128, object_size: [20, 30]}
-train: {steps: 2, batch: 2, save_every: 2, log_every: 1, workers: 0, optimiser: {warm_up: 2}}
-validation:
-  sequences: 1
-  every: 4
-  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
-"""
-
-
-def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
-    text = CONFIG
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "training.yaml"
-    path.write_text(text)
-    return read_config(path, TrainingConfig)
 
 
 def test_pruning_goes_down_in_time_steps_from_the_state_of_the_stage_before(tmp_path):
     config = configuration(
         tmp_path,
         ("box_shift: 1.4", "box_shift: 1.4, neurons: {learn_decays: true}"),
+        ("steps: 6", "steps: 2"),
         ("name: tiny", "name: tiny\npruning: {model: student, time_steps: [3, 2, 1], steps: [2, 2, 1]}"),
     )
     record = prune(TRACKING, config, config.pruning, tmp_path, CPU, Progress(quiet=True))

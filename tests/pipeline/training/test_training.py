@@ -16,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tiny_training import CONFIG, configuration
 
 from netx import FormatError
 from netx.errors import MonospikeError
-from pipeline.core.config import ConfigError, read_config
+from pipeline.core.config import ConfigError
 from pipeline.core.progress import Progress
 from pipeline.core.task import Batch
 from pipeline.datasets.errors import DataError
@@ -35,38 +36,8 @@ from pipeline.training.batches import batches
 from pipeline.training.distributed import DistributedContext, distributed_context
 from pipeline.training.term import NamedTensors, TrainingError
 
-CONFIG = """\
-task: tracking
-name: tiny
-seed: 3
-models:
-  student:
-    architecture: {kind: spiking, width: tiny, template: 103, search: 143, box_shift: 1.4}
-losses:
-  - {kind: tracking, model: student}
-data:
-  - kind: composed
-    clips: 3
-    composition: {frames: 3, height: 96, width: 128, object_size: [20, 30]}
-train: {steps: 6, batch: 2, save_every: 2, log_every: 1, workers: 0, optimiser: {warm_up: 2}}
-validation:
-  sequences: 1
-  every: 4
-  composition: {frames: 4, height: 96, width: 128, object_size: [20, 30]}
-"""
-
 TRACKING = find_task("tracking")
 CPU = DistributedContext(torch.device("cpu"))
-
-
-def configuration(folder: Path, *changes: tuple[str, str]) -> TrainingConfig:
-    text = CONFIG
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "training.yaml"
-    path.write_text(text)
-    return read_config(path, TrainingConfig)
 
 
 def drawn(config: TrainingConfig, first: int = 0, rank: int = 0, workers: int = 0) -> Iterator[Batch]:
