@@ -21,6 +21,8 @@ from pipeline.training.distillation.config import (
     CentreTerm,
     ClassTerm,
     FeatureTerm,
+    FocalGlobalTerm,
+    SeparationTerm,
     SharingTerm,
     TargetResponseTerm,
 )
@@ -108,6 +110,8 @@ class TrackingTerm(training.TermSection):
 TermConfig = Annotated[
     TrackingTerm
     | FeatureTerm
+    | SeparationTerm
+    | FocalGlobalTerm
     | ClassTerm
     | BoxTerm
     | CentreTerm
