@@ -110,13 +110,13 @@ class TrackingTerm(training.TermSection):
 TermConfig = Annotated[
     TrackingTerm
     | FeatureTerm
-    | SeparationTerm
-    | FocalGlobalTerm
     | ClassTerm
     | BoxTerm
     | CentreTerm
     | AdaptiveHardTerm
     | TargetResponseTerm
+    | SeparationTerm
+    | FocalGlobalTerm
     | SharingTerm
     | AdversarialTerm,
     Field(discriminator="kind"),

@@ -23,13 +23,13 @@ class Attention(NamedTuple):
 
     def weighted(self, maps: Tensor) -> Tensor:
         """``F sqrt(A_s) sqrt(A_c)``. (Of a logarithm the root has a slope that is finite where the softmax is 0.)"""
-        return maps * ((self.positions[:, None] + self.channels[..., None, None]) / 2).exp()
+        return maps * (self.positions / 2).exp()[:, None] * (self.channels / 2).exp()[..., None, None]
 
 
 def attention_of(maps: Tensor, temperature: float) -> Attention:
     """``A_s = H W softmax_hw(mean_c |F| / T)`` and ``A_c = C softmax_c(mean_hw |F| / T)``."""
-    strength = maps.abs() / temperature
-    by_position, by_channel = strength.mean(dim=1), strength.mean(dim=(2, 3))
+    strength = maps.abs()
+    by_position, by_channel = strength.mean(dim=1) / temperature, strength.mean(dim=(2, 3)) / temperature
     positions = F.log_softmax(by_position.flatten(1), dim=1).view_as(by_position)
     channels = F.log_softmax(by_channel, dim=1)
     return Attention(positions + math.log(by_position[0].numel()), channels + math.log(maps.shape[1]))
@@ -65,14 +65,16 @@ class Relation(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Of maps of as many channels each; a scalar."""
-        ours = self._related(student, "student", "student" if self._pools_itself else "teacher")
-        return (ours - self._related(teacher, "teacher", "teacher")).square().sum() / len(student)
+        ours = self._added(student, "student", "student" if self._pools_itself else "teacher")
+        theirs = self._added(teacher, "teacher", "teacher")
+        return (student - teacher + (ours - theirs)).square().sum() / len(student)
 
-    def _related(self, maps: Tensor, whose: str, pooled_by: str) -> Tensor:
+    def _added(self, maps: Tensor, whose: str, pooled_by: str) -> Tensor:
+        """``R(F) - F``: (frame, channel, 1, 1)."""
         weights = self.pooling[pooled_by](maps).flatten(2).softmax(dim=2)
         context = (maps.flatten(2) @ weights.transpose(1, 2))[..., None]
-        related: Tensor = maps + self.transform[whose](context)
-        return related
+        added: Tensor = self.transform[whose](context)
+        return added
 
 
 def _pooling(channels: int) -> nn.Conv2d:

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.training.distillation.config import Level, RegionTerm
-from pipeline.training.distillation.features import channel_divergence, map_of, standardised
+from pipeline.training.distillation.features import map_of, standardised
 from pipeline.training.distillation.focal_global import (
     Relation,
     attention_difference,
@@ -45,11 +46,11 @@ def masked_divergence(student: Tensor, teacher: Tensor, mask: Tensor, floor: flo
     standardised: it has 1 as its largest here, so that values are far above what keeps a silent channel's slope finite.
     """
     root = (mask / mask.amax().clamp(min=torch.finfo(mask.dtype).tiny)).sqrt()[:, None]
-    ours, theirs = standardised(student * root), standardised(teacher * root)
-    if not floor:
-        return channel_divergence(ours, theirs, 1.0)
-    q, p = (maps.flatten(2).softmax(dim=2) for maps in (ours, theirs))
-    return (p * ((p + floor).log() - (q + floor).log())).sum() / (p.shape[0] * p.shape[1])
+    ours, theirs = (F.log_softmax(standardised(maps * root).flatten(2), dim=2) for maps in (student, teacher))
+    probability = theirs.exp()
+    if floor:
+        ours, theirs = (ours.exp() + floor).log(), (probability + floor).log()
+    return (probability * (theirs - ours)).sum() / (student.shape[0] * student.shape[1])
 
 
 class Separation(Distillation):
