@@ -17,7 +17,7 @@ from pipeline.training.distillation import config as kinds
 from pipeline.training.distillation import terms as distilling
 from pipeline.training.distillation.adversarial import Adversarial
 from pipeline.training.distillation.dense_boxes import common_centre
-from pipeline.training.distillation.foreground import PADDING, Pictured
+from pipeline.training.distillation.foreground import PADDING, PictureBoxes
 from pipeline.training.distillation.mutual import disagreement, suppression
 from pipeline.training.distillation.separation import Separation
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
@@ -30,13 +30,13 @@ def truth(context: Context, side: int) -> tuple[Tensor, Tensor]:
     return distances, on_target(distances, context.batch["same"])
 
 
-def target(context: Context) -> Pictured:
+def target(context: Context) -> PictureBoxes:
     """The true box in the search crop, and none in that of a pair whose template shows another target."""
     batch = context.batch
     corner, size = batch["box"].split(2, dim=1)
     classes = torch.where(batch["same"], 0.0, PADDING)[:, None]
     boxes = torch.cat([corner, corner + size, classes], dim=1)[:, None]
-    return Pictured(boxes, *batch["search"].shape[-2:])
+    return PictureBoxes(boxes, *batch["search"].shape[-2:])
 
 
 class Tracking(Term):

@@ -102,15 +102,11 @@ class RegionTerm(TeacherTerm):
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
         description="name of trained 1x1 convolutions, one a level, from the student's channels to the teacher's",
     )
-    compared: Literal["probabilities", "squares"]
     foreground: float = Field(ge=0)
     background: float = Field(ge=0)
     attention: float = Field(ge=0)
     relation: float = Field(ge=0)
     temperature: float = Field(0.5, gt=0, description="of the attention; released")
-    floor: float = Field(
-        0.0, ge=0, le=0.01, description="added to probabilities whose logarithm is taken; 1e-5 in FSD's released code"
-    )
     attended_by: Literal["own", "teacher"] = Field(description="whose attention weights the student's features")
     pooled_by: Literal["own", "teacher"] = Field(
         "own", description="whose convolution says where the student's context is; the teacher's in FSD's released code"
@@ -142,23 +138,26 @@ class RegionTerm(TeacherTerm):
 
 
 class SeparationTerm(RegionTerm):
-    """Foreground-separation distillation. Weights are those of QuanZhe2000/SFC's configurations."""
+    """Foreground-separation distillation: where channels are active. Weights are those that QuanZhe2000/SFC trains
+    with (configs/distillers)."""
 
     kind: Literal["fsd"]
-    compared: Literal["probabilities", "squares"] = "probabilities"
     foreground: float = Field(1.0, ge=0)
     background: float = Field(1.0, ge=0)
     attention: float = Field(1e-3, ge=0)
     relation: float = Field(1e-5, ge=0)
+    floor: float = Field(
+        0.0, ge=0, le=0.01, description="added to probabilities whose logarithm is taken; 1e-5 in the released code"
+    )
     attended_by: Literal["own", "teacher"] = Field("own", description="the teacher's in the released code")
     mask: BoxMask = BoxMask()
 
 
 class FocalGlobalTerm(RegionTerm):
-    """Focal and global distillation, FSD's ancestor. Weights are the defaults of yzd-v/FGD (losses/fgd.py)."""
+    """Focal and global distillation, FSD's ancestor: how features differ. Weights are the defaults of yzd-v/FGD
+    (mmdet/distillation/losses/fgd.py)."""
 
     kind: Literal["fgd"]
-    compared: Literal["probabilities", "squares"] = "squares"
     foreground: float = Field(1e-3, ge=0)
     background: float = Field(5e-4, ge=0)
     attention: float = Field(1e-3, ge=0)

@@ -15,7 +15,7 @@ of them in it, and in the same way from row to row. With ``d = (last - first) //
 surroundings end at about two of them wherever a box is (ours). The released code has the centre's coordinate in the
 map, compares rows with ``centre_x`` and columns with ``centre_y``, and takes ``n`` numbers spread evenly from
 ``first - d`` to ``last + d`` for ``n`` positions, the last of which is ``last + d - 1``. ``BoxMask`` has each of these
-as a key.
+as a key. (FGD's mask has rows for columns and columns for rows in the version that was read; no key has that.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PADDING = -1
 """Class of a row of a picture's boxes that is none."""
 
 
-class Pictured(NamedTuple):
+class PictureBoxes(NamedTuple):
     """The boxes of a batch's pictures.
 
     boxes: (frame, box, 5), corners x1, y1, x2, y2 in picture pixels and class, which is ``PADDING`` where there is no
@@ -51,7 +51,7 @@ class _Span(NamedTuple):
     centre: Tensor
 
 
-def box_masks(pictured: Pictured, rows: int, columns: int, stride: int, config: BoxMask) -> tuple[Tensor, Tensor]:
+def box_masks(pictured: PictureBoxes, rows: int, columns: int, stride: int, config: BoxMask) -> tuple[Tensor, Tensor]:
     """``M_fg`` and ``M_bg``, each (frame, row, column), of a map that is centred on the picture.
 
     stride: picture pixels between neighbouring positions. A map that covers the picture is centred on it; one of

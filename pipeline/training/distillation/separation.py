@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.training.distillation.config import Level, RegionTerm
+from pipeline.training.distillation.config import Level, RegionTerm, SeparationTerm
 from pipeline.training.distillation.features import map_of, standardised
 from pipeline.training.distillation.focal_global import (
     Relation,
@@ -30,12 +30,12 @@ from pipeline.training.distillation.focal_global import (
     attention_of,
     weighted_squares,
 )
-from pipeline.training.distillation.foreground import Pictured, box_masks
+from pipeline.training.distillation.foreground import PictureBoxes, box_masks
 from pipeline.training.distillation.terms import Distillation, check_channels, check_positions
 from pipeline.training.term import Context, NamedTensors
 
-Boxes: TypeAlias = Callable[[Context], Pictured]
-"""The boxes of the pictures that the features are of."""
+BoxesOf: TypeAlias = Callable[[Context], PictureBoxes]
+"""The boxes of the pictures that the features are of; each task has its own batches."""
 
 
 def masked_divergence(student: Tensor, teacher: Tensor, mask: Tensor, floor: float = 0.0) -> Tensor:
@@ -56,7 +56,7 @@ def masked_divergence(student: Tensor, teacher: Tensor, mask: Tensor, floor: flo
 class Separation(Distillation):
     """``fsd`` and ``fgd``: a loss for each of foreground, background, attention and relation that has a weight."""
 
-    def __init__(self, config: RegionTerm, shapes: NamedTensors, boxes: Boxes) -> None:
+    def __init__(self, config: RegionTerm, shapes: NamedTensors, boxes: BoxesOf) -> None:
         """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
         super().__init__(config)
         self._config, self._boxes = config, boxes
@@ -83,7 +83,7 @@ class Separation(Distillation):
         check_channels(shapes, ours, theirs, self._config.adapter)
         return map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]
 
-    def _of_level(self, index: int, context: Context, pictured: Pictured) -> Iterator[tuple[str, Tensor]]:
+    def _of_level(self, index: int, context: Context, pictured: PictureBoxes) -> Iterator[tuple[str, Tensor]]:
         config, level = self._config, self._config.levels[index]
         ours = map_of(context.tensors[f"{self._student}/{level.features}"])
         theirs = map_of(self._of_teacher(context, level.of_teacher))
@@ -103,6 +103,6 @@ class Separation(Distillation):
             yield "relation", self.relations[index](ours, theirs)
 
     def _compared(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-        if self._config.compared == "squares":
-            return weighted_squares(student, teacher, mask)
-        return masked_divergence(student, teacher, mask, self._config.floor)
+        if isinstance(self._config, SeparationTerm):
+            return masked_divergence(student, teacher, mask, self._config.floor)
+        return weighted_squares(student, teacher, mask)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.training.distillation.config import BoxMask
-from pipeline.training.distillation.foreground import Pictured, box_masks
+from pipeline.training.distillation.foreground import PictureBoxes, box_masks
 
 RELEASED = BoxMask(sigma="centre", axes="swapped", grid="linspace")
 TOY = (10.0, 50.0, 20.0, 70.0)
@@ -17,11 +17,11 @@ TOY = (10.0, 50.0, 20.0, 70.0)
 WEIGHT = 1 / (11 * 21)
 
 
-def pictured(*frames: list[tuple[float, ...]], height: int = 100, width: int = 100) -> Pictured:
+def pictured(*frames: list[tuple[float, ...]], height: int = 100, width: int = 100) -> PictureBoxes:
     """Boxes of each frame, of class 0, padded to one more than the most that a frame has."""
     most = max(map(len, frames)) + 1
     rows = [[(*box, 0.0) for box in boxes] + [(3.0, 4.0, 9.0, 9.0, -1.0)] * (most - len(boxes)) for boxes in frames]
-    return Pictured(torch.tensor(rows, dtype=torch.float64), height, width)
+    return PictureBoxes(torch.tensor(rows, dtype=torch.float64), height, width)
 
 
 def foreground(config: BoxMask, box: tuple[float, ...] = TOY) -> torch.Tensor:
@@ -167,8 +167,8 @@ def test_padding_and_pictures_without_boxes_are_all_background():
     assert not alone[0].any()
     assert (alone[1] == 0.01).all()
     nonsense = torch.tensor([[[*TOY, 2.0], [math.nan, 5.0, -3.0, math.inf, -1.0]]], dtype=torch.float64)
-    assert torch.equal(box_masks(Pictured(nonsense, 100, 100), 10, 10, 10, BoxMask())[0], padded[0])
-    none_at_all = box_masks(Pictured(torch.zeros(2, 0, 5), 100, 100), 10, 10, 10, BoxMask())
+    assert torch.equal(box_masks(PictureBoxes(nonsense, 100, 100), 10, 10, 10, BoxMask())[0], padded[0])
+    none_at_all = box_masks(PictureBoxes(torch.zeros(2, 0, 5), 100, 100), 10, 10, 10, BoxMask())
     assert not none_at_all[0].any()
     assert none_at_all[0].shape == (2, 10, 10)
 

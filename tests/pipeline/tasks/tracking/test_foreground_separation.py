@@ -57,7 +57,14 @@ def training(teacher: Path, losses: list[dict]) -> TrainingConfig:
             },
             "losses": losses,
             "data": [{"kind": "composed", "clips": 3, "composition": {"frames": 3, **CLIP}}],
-            "train": {"steps": 30, "batch": 2, "log_every": 1, "workers": 0, "optimiser": {"rate": 0.02, "warm_up": 5}},
+            "train": {
+                "steps": 16,
+                "batch": 2,
+                "blocks": "plain",
+                "log_every": 1,
+                "workers": 0,
+                "optimiser": {"rate": 0.02, "warm_up": 2},
+            },
             "validation": {"sequences": 1, "composition": {"frames": 2, **CLIP}},
         },
         TrainingConfig,
@@ -65,17 +72,18 @@ def training(teacher: Path, losses: list[dict]) -> TrainingConfig:
     )
 
 
-@pytest.mark.parametrize("kind", ["fsd", "fgd"])
-def test_a_spiking_tracker_learns_its_teachers_foreground_and_background(teacher, tmp_path, kind):
-    config = training(teacher, [{**documented(), "kind": kind}])
-    run_training(find_task("tracking"), config, tmp_path, DistributedContext(torch.device("cpu")), Progress(quiet=True))
+def test_a_spiking_tracker_learns_its_teachers_foreground_and_background(teacher, tmp_path):
+    config = training(teacher, [documented(), {**documented(), "kind": "fgd"}])
+    context = DistributedContext(torch.device("cpu"))
+    run_training(find_task("tracking"), config, tmp_path, context, Progress(quiet=True))
     lines = [line for line in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines()) if "rate" in line]
-    assert {key for key in lines[0] if "/" in key} == {f"student/{kind}_{name}" for name in NAMES}
-    for name in ("foreground", "background"):
-        first, last = (sum(line[f"student/{kind}_{name}"] for line in part) for part in (lines[:8], lines[-8:]))
-        assert last < first, name
+    losses = {f"student/{kind}_{name}" for kind in ("fsd", "fgd") for name in NAMES}
+    assert {key for key in lines[0] if "/" in key} == losses
+    for name in ("student/fsd_foreground", "student/fsd_background", "student/fgd_background"):
+        first, last = (sum(line[name] for line in part) for part in (lines[:5], lines[-5:]))
+        assert last < 0.7 * first, name
     state = load_file(tmp_path / "state.safetensors")
-    assert state[f"model/losses.student/{kind}/adapters.to_teacher.0.weight"].shape == (12, 8, 1, 1)
+    assert state["model/losses.student/fsd/adapters.to_teacher.0.weight"].shape == (12, 8, 1, 1)
     assert not [name for name in load_file(tmp_path / "student.safetensors") if "adapter" in name or "pooling" in name]
 
 
