@@ -1,6 +1,7 @@
 """From a configuration's loss terms to functions, SiamFC++'s own term, and what students share.
 
-The other terms are those of ``pipeline.training.distillation``, for which ``truth`` says where the target is.
+The other terms are those of ``pipeline.training.distillation``, for which ``truth`` says where on a map the target is,
+and ``target`` what its box is.
 """
 
 from __future__ import annotations

@@ -129,13 +129,6 @@ class RegionTerm(TeacherTerm):
         """Whether any of its losses does."""
         return bool(self.parts)
 
-    @model_validator(mode="after")
-    def _levels_differ(self) -> RegionTerm:
-        names = [level.features for level in self.levels]
-        if len(set(names)) != len(names):
-            raise ValueError("levels: one of the student's tensors is named twice")
-        return self
-
 
 class SeparationTerm(RegionTerm):
     """Foreground-separation distillation: where channels are active. Weights are those that QuanZhe2000/SFC trains

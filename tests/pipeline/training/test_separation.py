@@ -287,8 +287,8 @@ def test_what_does_not_fit_is_said():
     crossed = [{"features": "features_8", "teacher_features": "features_16", "stride": 8}]
     with pytest.raises(TrainingError, match="student/features_8 has 8x6 positions and teacher/features_16 4x3"):
         Separation(term_of(levels=crossed), context.tensors, boxes_of)
-    with pytest.raises(ConfigError, match="levels: one of the student's tensors is named twice"):
-        term_of(levels=[LEVELS[0], LEVELS[0]])
+    with pytest.raises(TrainingError, match="a loss names the tensor 'student/features_64'; there are student/"):
+        Separation(term_of(levels=[{"features": "features_64", "stride": 64}]), context.tensors, boxes_of)
     with pytest.raises(ConfigError, match="levels"):
         term_of(levels=[])
 
