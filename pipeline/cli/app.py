@@ -18,6 +18,7 @@ from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
 from pipeline.cli.diff import diff_command
+from pipeline.cli.doctor import doctor
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
 from pipeline.cli.graph import graph
@@ -88,6 +89,7 @@ app.command("convert")(with_options(convert))
 app.command("package")(with_options(package))
 app.command("selfcheck")(with_options(selfcheck))
 app.command("bench")(with_options(bench))
+app.command("doctor")(with_options(doctor))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,16 @@ _WORTH_A_THREAD = 1 << 15
 def available() -> bool:
     """Whether numba is installed. It is imported when the first kernel is called, not before."""
     return find_spec("numba") is not None
+
+
+def cache_folder() -> Path:
+    """Where numba keeps the compiled kernels. Raises RuntimeError where it can nowhere."""
+    import numba
+
+    place = numba.njit(cache=True)(_say_once).stats.cache_path
+    if place is None:
+        raise RuntimeError("numba keeps nothing here")
+    return Path(place)
 
 
 class Kernel:
