@@ -36,7 +36,7 @@ class LabelledPicture:
     boxes: float64 (object, 4), x1, y1, x2, y2 in pixels, edges continuous: column i spans [i, i + 1), so the box of the
         first pixel alone is (0, 0, 1, 1); x1 < x2, y1 < y2. classes: int64 (object,), indices into the set's names.
     difficult: bool (object,), in VOC neither found nor missed. crowd: bool (object,), COCO's boxes of many objects.
-        Neither is trained on.
+        Crowds are not trained on.
     areas: float64 (object,), square pixels: of the outline where the file says it (COCO), else of the box.
     """
 
