@@ -1,8 +1,9 @@
-"""Samples of a detector's training, varied: mosaic, affine, mixup, mirror, colours. Sources by function.
+"""Samples of a detector's training, varied: mosaic, turned and scaled, mixup, mirror, colours.
 
-All is of Megvii-BaseDetection/YOLOX 6ddff48, yolox/data/datasets/mosaicdetection.py and yolox/data/data_augment.py, but for
-two things. Boxes follow pixels exactly, whose edges, and not centres, are counted from 0. And a sample whose objects have
-all been cut away stays as it is, a picture of background, where YOLOX takes the picture as it was.
+As in Megvii-BaseDetection/YOLOX 6ddff48 (yolox/data/datasets/mosaicdetection.py, yolox/data/data_augment.py), but for
+two things. Boxes follow their pixels exactly: their edges, and not their centres, are counted from 0, and both sides
+have ratios of their own where they are rounded. And a sample whose objects have all been cut away is a picture of
+background, where YOLOX takes the picture as it was.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Sample:
 def boxed(sample: Sample, side: int) -> Sample:
     """The sample as its letterbox of side x side."""
     picture, ratio = letterbox(sample.picture, side, side)
-    return visible(picture, moved(sample.boxes, ratio))
+    return visible(picture, sample.boxes * [ratio, ratio, ratio, ratio, 1])
 
 
 def mosaic(samples: Sequence[Sample], side: int, config: AugmentationConfig, random: Random) -> Sample:
@@ -51,10 +52,11 @@ def mosaic(samples: Sequence[Sample], side: int, config: AugmentationConfig, ran
     sheet, boxes = np.full((2 * side, 2 * side, 3), GREY, np.uint8), []
     for sample, (right, below) in zip(samples, ((0, 0), (1, 0), (0, 1), (1, 1)), strict=True):
         ratio = fitting_ratio(sample.picture, side, side)
-        small = scaled(sample.picture, ratio)
-        left, top = x - (1 - right) * small.shape[1], y - (1 - below) * small.shape[0]
-        _paste(small, sheet, left, top)
-        boxes.append(moved(sample.boxes, ratio, left, top))
+        small = _scaled(sample, ratio)
+        height, width = small.picture.shape[:2]
+        left, top = x - (1 - right) * width, y - (1 - below) * height
+        _paste(small.picture, sheet, left, top)
+        boxes.append(_moved(small.boxes, left, top))
     matrix = affine_matrix(side, config, random)
     return transformed(visible(sheet, np.concatenate(boxes)), matrix, side)
 
@@ -83,23 +85,23 @@ def mixup(sample: Sample, other: Sample, config: AugmentationConfig, random: Ran
     """Half of the sample and half of another, which is scaled, mirrored by chance and cut out, or laid upon grey, at
     random; the objects of both."""
     side = sample.picture.shape[0]
-    other = boxed(other, side)
-    ratio = random.uniform(*config.mixup_scale)
-    picture, boxes = scaled(other.picture, ratio), moved(other.boxes, ratio)
+    other = _scaled(boxed(other, side), random.uniform(*config.mixup_scale))
     if random.random() < 0.5:
-        picture, boxes = _mirror(picture, boxes)
-    room = picture.shape[0] - side
+        other = mirrored(other)
+    room = other.picture.shape[0] - side
     left, top = (int(random.integers(room + 1)) if room > 0 else 0 for _ in range(2))
     laid = np.full_like(sample.picture, GREY)
-    _paste(picture, laid, -left, -top)
-    second = visible(laid, moved(boxes, 1.0, -left, -top))
+    _paste(other.picture, laid, -left, -top)
+    second = visible(laid, _moved(other.boxes, -left, -top))
     half = cv2.addWeighted(sample.picture, 0.5, second.picture, 0.5, 0)
     return Sample(np.asarray(half, np.uint8), np.concatenate([sample.boxes, second.boxes]))
 
 
 def mirrored(sample: Sample) -> Sample:
     """Left is right."""
-    return Sample(*_mirror(sample.picture, sample.boxes))
+    boxes = sample.boxes.copy()
+    boxes[:, [0, 2]] = sample.picture.shape[1] - boxes[:, [2, 0]]
+    return Sample(np.ascontiguousarray(sample.picture[:, ::-1]), boxes)
 
 
 def recoloured(picture: RGB, config: AugmentationConfig, random: Random) -> RGB:
@@ -113,11 +115,6 @@ def recoloured(picture: RGB, config: AugmentationConfig, random: Random) -> RGB:
     return np.asarray(cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
 
 
-def moved(boxes: LabelledBoxes, ratio: float, right: float = 0.0, down: float = 0.0) -> LabelledBoxes:
-    """Boxes multiplied by ``ratio``, then moved."""
-    return np.asarray(boxes * [ratio, ratio, ratio, ratio, 1] + [right, down, right, down, 0])
-
-
 def visible(picture: RGB, boxes: LabelledBoxes) -> Sample:
     """The picture with what of the boxes lies in it, where that is larger than a pixel."""
     height, width = picture.shape[:2]
@@ -125,10 +122,14 @@ def visible(picture: RGB, boxes: LabelledBoxes) -> Sample:
     return Sample(picture, cut[((cut[:, 2:4] - cut[:, :2]) > SMALLEST_SIDE).all(axis=1)])
 
 
-def _mirror(picture: RGB, boxes: LabelledBoxes) -> tuple[RGB, LabelledBoxes]:
-    boxes = boxes.copy()
-    boxes[:, [0, 2]] = picture.shape[1] - boxes[:, [2, 0]]
-    return np.ascontiguousarray(picture[:, ::-1]), boxes
+def _scaled(sample: Sample, ratio: float) -> Sample:
+    picture = scaled(sample.picture, ratio)
+    x, y = (new / old for new, old in zip(picture.shape[1::-1], sample.picture.shape[1::-1], strict=True))
+    return Sample(picture, sample.boxes * [x, y, x, y, 1])
+
+
+def _moved(boxes: LabelledBoxes, right: float, down: float) -> LabelledBoxes:
+    return boxes + np.array([right, down, right, down, 0.0])
 
 
 def _paste(picture: RGB, onto: RGB, left: int, top: int) -> None:

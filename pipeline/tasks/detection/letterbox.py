@@ -1,8 +1,8 @@
 """Pictures of any size into the square that a detector sees, and its boxes back.
 
-A picture is scaled by the smaller of the two ratios, so that all of it fits, and lies in the upper left corner; right of
-it and below is grey. Source: Megvii-BaseDetection/YOLOX 6ddff48, yolox/data/data_augment.py, preproc: sides are rounded
-down, and boxes are scaled by the one ratio, although rounding makes the sides' own ratios a little smaller.
+A picture is scaled by the smaller of the two ratios, so that all of it fits, and lies in the upper left corner; right
+of it and below is grey. Source: Megvii-BaseDetection/YOLOX 6ddff48, yolox/data/data_augment.py, preproc: sides are
+rounded down, and boxes are scaled by the one ratio, although rounding makes the sides' own ratios a little smaller.
 """
 
 from __future__ import annotations

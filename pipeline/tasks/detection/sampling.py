@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -118,14 +119,14 @@ class _Reader:
     """Reads samples, and keeps the first ones decoded."""
 
     def __init__(self, difficult: bool) -> None:
-        self._difficult, self._kept, self._bytes = difficult, dict[int, RGB](), 0
+        self._difficult, self._kept, self._bytes = difficult, dict[Path, RGB](), 0
 
     def __call__(self, picture: LabelledPicture) -> Sample:
-        pixels = self._kept.get(picture.id)
+        pixels = self._kept.get(picture.file)
         if pixels is None:
             pixels = picture.read()
             if self._bytes + pixels.nbytes <= CACHED_BYTES:
-                self._kept[picture.id] = pixels
+                self._kept[picture.file] = pixels
                 self._bytes += pixels.nbytes
         trained = ~picture.crowd & (self._difficult | ~picture.difficult)
         boxes = np.concatenate([picture.boxes, picture.classes[:, None]], axis=1)
