@@ -251,7 +251,7 @@ def test_a_picture_of_coco_that_is_missing_or_there_twice_is_named_by_its_line(t
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("2 .5 .5 .1 .1", "there is no class 2; the 2 classes are counted from 0"),
+        ("2 .5 .5 .1 .1", "there is no class 2 of 2, counted from 0"),
         ("-1 .5 .5 .1 .1", "there is no class -1"),
         ("0 .5 .5 .1", "expected a class and its box's middle x, y, width, height, got '0 .5 .5 .1'"),
         ("0 .1 .1 .2 .1 .2 .2", "expected a class and its box's"),
