@@ -77,8 +77,8 @@ def voc_curve(pictures: DetectionSet, found: Mapping[int, Detections], index: in
     for picture in pictures.pictures:
         if picture.id not in found:
             continue
-        outcome, objects_here = _voc_outcome(picture, found[picture.id], index)
         answer = found[picture.id]
+        outcome, objects_here = _voc_outcome(picture, answer, index)
         scores.append(answer.scores[answer.classes == index])
         right.append(outcome)
         objects += objects_here
@@ -92,12 +92,13 @@ def voc_curve(pictures: DetectionSet, found: Mapping[int, Detections], index: in
 def _voc_outcome(picture: LabelledPicture, answer: Detections, index: int) -> tuple[Values, int]:
     """1 right, 0 wrong, NaN neither, for each detection of the class in the order of the answer; and how many objects
     count."""
-    own, ignored = picture.classes == index, picture.difficult | picture.crowd
-    chosen = np.flatnonzero(answer.classes == index)
-    outcome, ignored = np.zeros(len(chosen)), ignored[own]
+    own, chosen = picture.classes == index, np.flatnonzero(answer.classes == index)
+    outcome, ignored = np.zeros(len(chosen)), (picture.difficult | picture.crowd)[own]
+    if not len(chosen) or not len(ignored):
+        return outcome, int((~ignored).sum())
     shared = overlaps(answer.boxes[chosen], picture.boxes[own])
     taken = np.zeros(int(own.sum()), np.bool_)
-    for place in np.argsort(-answer.scores[chosen], kind="stable") if len(taken) else ():
+    for place in np.argsort(-answer.scores[chosen], kind="stable"):
         best = int(np.argmax(shared[place]))
         if shared[place, best] <= VOC_IOU:
             continue

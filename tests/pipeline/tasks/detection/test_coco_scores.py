@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_every_bit_is_as_pycocotools_has_it(seed: int, objects: Objects, answers
     for index, name in enumerate(pictures.classes):
         alone = expected.eval["precision"][:, :, index, 0, -1]
         assert got["per_class"][name]["map"] == np.mean(alone[alone > -1])
+
+
+@pytest.mark.parametrize(("zero", "expected"), [(0, 76 / 101 * 3 / 4), (3, 76 / 101)])
+def test_an_annotation_with_the_id_zero_is_lost_to_pycocotools_and_not_here(
+    objects: Objects, answers: Answers, zero: int, expected: float
+) -> None:
+    """Trap 1: it counts as missed, and what found it as a mistake; surest or least sure of four."""
+    boxes = [(1, 0, 200 * i, 0, 100, 100) for i in range(4)]
+    pictures, found = objects(*boxes), answers(*((*box, 0.9 - 0.1 * i) for i, box in enumerate(boxes)))
+    content = truth_of(pictures, found)
+    content["annotations"][zero]["id"] = 0
+    with mock.patch(f"{__name__}.truth_of", return_value=content):
+        assert oracle(pictures, found).stats[0] == pytest.approx(expected)
+    assert scores(pictures, found)["map"] == pytest.approx(1.0)
 
 
 def test_more_than_100_detections_of_a_class_in_a_picture_are_cut_as_pycocotools_cuts_them(
