@@ -92,7 +92,8 @@ def evaluate(
     COCO's results. Bad annotations and pictures are named, and cost the others nothing.
     """
     if benchmark == DETECTION:
-        if tracker != "demo" or starts != 1 or single_frame or absent or weights or config:
+        others = (absent, weights, config, jobs, address)
+        if tracker != "demo" or starts != 1 or single_frame or any(value is not None for value in others):
             raise MonospikeError("evaluate detection takes --root, --model, --engine, --out, --annotations and --split")
         evaluate_detection(DetectionOptions(root, model, engine, out, annotations, split))
         return

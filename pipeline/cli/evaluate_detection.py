@@ -19,6 +19,9 @@ from pipeline.cli.options import open_detector
 DETECTION = "detection"
 """What stands in a benchmark's place."""
 
+_MOST_ISSUES = 20
+"""That are shown; the file has all."""
+
 _COLUMNS = {"map": "mAP", "map50": "mAP50", "map75": "mAP75", "voc07": "VOC07", "voc": "VOC", "objects": "objects"}
 
 
@@ -55,8 +58,10 @@ def evaluate_detection(options: DetectionOptions) -> None:
     annotations = None if options.annotations is None else str(options.annotations)
     data = DetectionData(root=str(options.root), annotations=annotations, split=options.split)
     pictures = open_detection(data, detector.classes)
-    for issue in pictures.issues:
+    for issue in pictures.issues[:_MOST_ISSUES]:
         progress.say(f"  {issue}")
+    if len(pictures.issues) > _MOST_ISSUES:
+        progress.say(f"  ... and {len(pictures.issues) - _MOST_ISSUES} more; see 'issues' in {out}")
     kept = answers_beside(out, options.model, options.engine, file_digest(checkpoint))
     answers = answer_all(pictures, detector.step, kept, progress)
     asked = {"benchmark": DETECTION, "root": str(options.root), "model": options.model, "engine": options.engine}

@@ -18,6 +18,8 @@ from pipeline.datasets.yolo import NAME_FILES, read_names, read_yolo
 def layout_of(data: DetectionData) -> DetectionLayout:
     """Which layout lies in the root. Raises DataError where it is none, or several."""
     root = located(data.root)
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder of pictures with boxes")
     if data.annotations is not None:
         return "coco"
     found: list[DetectionLayout] = []

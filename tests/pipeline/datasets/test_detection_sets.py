@@ -281,6 +281,8 @@ def test_yolo_labels_without_a_picture_and_names_in_yaml(tmp_path: Path) -> None
 
 
 def test_where_nothing_is_left_it_is_an_error_that_says_why(tmp_path: Path) -> None:
+    with pytest.raises(MonospikeError, match=r"gone: there is no such folder of pictures with boxes"):
+        open_detection(DetectionData(root=str(tmp_path / "gone")))
     with pytest.raises(MonospikeError, match=r"holds no annotations. The layouts are voc .*coco .*yolo"):
         open_detection(DetectionData(root=str(tmp_path)))
     write_voc(tmp_path, {"a": [xml_object("dog", 1, 1, 9, 9)]})

@@ -85,20 +85,22 @@ def check(pictures: DetectionSet, found: Mapping[int, Detections]) -> None:
 def truth_of(pictures: DetectionSet, found: Mapping[int, Detections]) -> dict[str, Any]:
     """The objects of the pictures that were answered, as COCO's JSON has them.
 
-    Objects are counted from 1: an id of 0 would mean that there is no match. Classes are, too.
+    Objects are counted from 1: an id of 0 would mean that there is no match. Classes and pictures are, too, the latter
+    in order of their ids, which decides between equal scores; ids themselves may be longer than a double holds.
     """
+    numbers = _numbers(found)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for picture in pictures.pictures:
         if picture.id not in found:
             continue
-        images.append({"id": picture.id, "width": picture.size[0], "height": picture.size[1]})
+        images.append({"id": numbers[picture.id], "width": picture.size[0], "height": picture.size[1]})
         areas = np.where(picture.difficult, NOT_COUNTED, picture.areas)
         for index, box in enumerate(as_sides(picture.boxes).tolist()):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": picture.id,
+                    "image_id": numbers[picture.id],
                     "category_id": int(picture.classes[index]) + 1,
                     "bbox": box,
                     "area": float(areas[index]),
@@ -111,11 +113,16 @@ def truth_of(pictures: DetectionSet, found: Mapping[int, Detections]) -> dict[st
 
 def rows_of(found: Mapping[int, Detections]) -> npt.NDArray[np.float64]:
     """Detections as ``loadRes`` takes them, (detection, 7): picture, x, y, width, height, score, class from 1."""
+    numbers = _numbers(found)
     rows = [
-        np.column_stack([np.full(len(answer), key), as_sides(answer.boxes), answer.scores, answer.classes + 1])
+        np.column_stack([np.full(len(answer), numbers[key]), as_sides(answer.boxes), answer.scores, answer.classes + 1])
         for key, answer in found.items()
     ]
     return np.concatenate([np.empty((0, 7)), *rows])
+
+
+def _numbers(found: Mapping[int, Detections]) -> dict[int, int]:
+    return {key: number for number, key in enumerate(sorted(found), start=1)}
 
 
 def as_sides(boxes: Boxes) -> Boxes:

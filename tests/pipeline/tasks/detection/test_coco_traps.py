@@ -6,6 +6,7 @@ The figures are those measured with pycocotools 2.0.11, faster-coco-eval 1.8.0 a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,15 @@ def test_equal_scores_go_by_picture(objects: Objects, answers: Answers, picture:
     assert of_a(pictures, answers(*rows, pictures=2)) == pytest.approx(expected)
     back = dict(reversed(answers(*rows, pictures=2).items()))
     assert of_a(pictures, back) == pytest.approx(expected), "whatever the order of the answers"
+
+
+def test_ids_may_be_longer_than_a_double_holds(objects: Objects, answers: Answers) -> None:
+    """They are numbers of 64 bits in many files; in a table of doubles 2**60 and 2**60 + 1 are the same picture."""
+    pictures = objects((1, 0, *BOX), (2, 0, *FAR), pictures=2)
+    longer = {1: 2**60, 2: 2**60 + 1}
+    found = answers((1, 0, *BOX, 0.9), (2, 0, *FAR, 0.9), pictures=2)
+    renamed = replace(pictures, pictures=tuple(replace(p, id=longer[p.id]) for p in pictures.pictures))
+    assert of_a(renamed, {longer[key]: answer for key, answer in found.items()}) == of_a(pictures, found) == 1.0
 
 
 def test_equal_scores_in_a_picture_go_by_their_order(objects: Objects, answers: Answers) -> None:
