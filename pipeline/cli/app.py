@@ -17,6 +17,7 @@ from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
+from pipeline.cli.detect import detect
 from pipeline.cli.diff import diff_command
 from pipeline.cli.doctor import doctor
 from pipeline.cli.evaluate import evaluate
@@ -80,6 +81,7 @@ app.command("export")(with_options(export_command))
 app.command("graph")(with_options(graph))
 app.command("diff")(with_options(diff_command))
 app.command("track")(with_options(track))
+app.command("detect")(with_options(detect))
 app.command("evaluate")(with_options(evaluate))
 app.command("train")(with_options(train))
 app.command("study")(with_options(study))

@@ -12,8 +12,8 @@ column i spans [i, i + 1), so the box that covers exactly the first pixel is (0,
   datasets/uav123.py, lasot.py, vot.py). pysot and video_analyst put a box's middle at x + (width - 1) / 2 of pixels
   that are counted from 0, which is x + width / 2 here.
 - GOT-10k counts from 0: its toolkit cuts boxes to 0..width and 0..height (got10k 0.1.3, experiments/got10k.py).
-- Pascal VOC and ImageNet-VID give the first and last pixel, counted from 1; COCO gives x, y, width, height from 0
-  (``pipeline.datasets.voc``, ``coco``).
+- Pascal VOC and ImageNet-VID give the first and last pixel, counted from 1; COCO gives x, y, width, height from 0; YOLO
+  gives the middle and the sides in parts of the picture's (``pipeline.datasets.voc``, ``coco``, ``yolo``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy.typing as npt
 import yaml
 
 from netx.errors import FormatError
-from pipeline.core.boxes import Boxes
+from pipeline.core.boxes import Boxes, Values
 from pipeline.datasets.errors import DataError
 
 Flags = npt.NDArray[np.bool_]
@@ -54,7 +54,7 @@ def read_rows(path: Path, columns: tuple[int, ...] = (4,)) -> Boxes:
 
     Raises FormatError naming the file and line.
     """
-    lines = _text(path).rstrip().splitlines()
+    lines = read_text(path).rstrip().splitlines()
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
         words = re.split(r"[\s,;]+", line.strip(" \t,;"))
@@ -76,7 +76,7 @@ def read_rows(path: Path, columns: tuple[int, ...] = (4,)) -> Boxes:
 def read_flags(path: Path, frames: int) -> npt.NDArray[np.int64]:
     """Whole numbers, one a frame, on one line or many, shape (frame,). Raises FormatError."""
     try:
-        values = [int(word) for word in re.split(r"[\s,;]+", _text(path).strip(" \t\r\n,;"))]
+        values = [int(word) for word in re.split(r"[\s,;]+", read_text(path).strip(" \t\r\n,;"))]
     except ValueError as error:
         raise FormatError(f"{path}: expected whole numbers, one a frame ({error})") from None
     if len(values) != frames:
@@ -120,7 +120,10 @@ class AnnotatedPicture:
     size: width and height in pixels. boxes: (object, 4). labels: class of each object, as its data set names it.
     difficult: which are hard to recognise, and are not counted in Pascal VOC's evaluation, bool (object,). crowd: which
     boxes hold many objects of the class, and are no single one (COCO), bool (object,). tracks: the same in every frame
-    that shows the object (ImageNet-VID); empty texts elsewhere.
+    that shows the object (ImageNet-VID); empty texts elsewhere. areas: square pixels, float64 (object,): of the outline
+    where the file says it (COCO), else of the box. place: prints as the file, and the line, that annotates the picture,
+    and places: as those of each object. id: the picture's, and ids: the objects', where the layout has such (COCO),
+    else None.
 
     Raises DataError, naming the picture, when they are not as many.
     """
@@ -132,19 +135,34 @@ class AnnotatedPicture:
     difficult: Flags = field(default_factory=lambda: np.empty(0, np.bool_))
     crowd: Flags = field(default_factory=lambda: np.empty(0, np.bool_))
     tracks: tuple[str, ...] = ()
+    areas: Values = field(default_factory=lambda: np.empty(0))
+    place: object = ""
+    places: tuple[object, ...] = ()
+    id: int | None = None
+    ids: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.labels)
+        if not self.place:
+            object.__setattr__(self, "place", self.file)
         for name in ("difficult", "crowd"):
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.zeros(count, np.bool_))
-        if not self.tracks:
-            object.__setattr__(self, "tracks", ("",) * count)
-        if self.boxes.shape != (count, 4) or {len(self.difficult), len(self.crowd), len(self.tracks)} != {count}:
+        for name, usual in (("tracks", ""), ("places", self.place), ("ids", None)):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (usual,) * count)
+        if self.boxes.shape != (count, 4) or any(len(getattr(self, name)) != count for name in _OF_OBJECTS):
             raise DataError(f"{self.file}: has {count} labels for boxes of shape {self.boxes.shape} and their flags")
+        if len(self.areas) != count:
+            object.__setattr__(self, "areas", self.boxes[:, 2] * self.boxes[:, 3])
 
 
-def _text(path: Path) -> str:
+_OF_OBJECTS = ("difficult", "crowd", "tracks", "places", "ids")
+"""What an ``AnnotatedPicture`` says of each object, beside its box and label."""
+
+
+def read_text(path: Path) -> str:
+    """A file's text, in UTF-8. Raises FormatError when it is missing or none."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -94,3 +94,18 @@ class PhotoSource(_Source):
 SourceConfig = Annotated[
     ComposedSource | VideoSource | VocSource | CocoSource | VidSource | PhotoSource, Field(discriminator="kind")
 ]
+
+DetectionLayout = Literal["voc", "coco", "yolo"]
+"""How pictures with boxes may lie: see ``pipeline.datasets.voc``, ``coco`` and ``yolo``."""
+
+
+class DetectionData(Section):
+    """Pictures with all their objects, for detectors."""
+
+    root: str
+    layout: DetectionLayout | Literal["auto"] = Field("auto", description="auto: the one that lies in the root")
+    annotations: str | None = Field(None, description="COCO's JSON file, where there are several or it lies elsewhere")
+    split: str | None = Field(
+        None, description="ImageSets/Main/SPLIT.txt (voc), annotations/*_SPLIT.json (coco), images/SPLIT/ (yolo)"
+    )
+    classes: tuple[str, ...] | None = Field(None, min_length=1, description="names by index; None: the data set's own")

@@ -283,7 +283,7 @@ def test_each_parameter_is_folded_into_the_voltage_that_it_had(name: str, tmp_pa
 def test_a_reset_other_than_zero_and_thresholds_that_differ_leave_the_rates_as_they_were(tmp_path: Path) -> None:
     node = lif((5,), tau=6 * DT, r=6.0, v_reset=[-0.5, 0.25, 0, -1, 0.1], v_threshold=[1, 1.5, 0.75, 1, 2])
     graph = chain((20,), nir.Affine(RNG.normal(0.1, 0.3, (5, 20)), np.full(5, 0.1)), node)
-    result = imported(graph, spikes(4, 200, 20), tmp_path)
+    result = imported(graph, spikes(4, 2000, 20), tmp_path)
     [(expected, got)] = both(result).values()
     assert expected.mean() > 0.05
     assert np.abs(expected.mean(axis=(0, 1)) - got.mean(axis=(0, 1))).max() < 0.01

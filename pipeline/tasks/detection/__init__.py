@@ -1,0 +1,1 @@
+"""Object detection: YOLOX teachers and their spiking students."""

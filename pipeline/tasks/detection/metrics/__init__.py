@@ -1,0 +1,1 @@
+"""How well a detector finds the objects of a data set."""
