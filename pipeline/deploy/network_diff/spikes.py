@@ -1,22 +1,17 @@
-"""Two networks, from whatever files, held against each other: what they are, and what they do on the same frames."""
+"""What two networks or graphs do on the same frames, and where they part. Loads torch, which runs both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from netx import FormatError, Input, Layer, MonospikeError, Network, Range
-from netx.bundle import MANIFEST, load
-from netx.difference import differences, graph_differences
-from netx.fingerprint import fingerprint
-from netx.nir_graph import SPIKING, NirGraph, is_ours, read_graph
-from netx.stamp import read_stamp
-from netx.types import Shape
-from pipeline.model_zoo.networks import read_network
+from netx import FormatError, Input, MonospikeError, Network, Range
+from netx.nir_graph import SPIKING, NirGraph
+from pipeline.deploy.network_diff.found import Diff, Frames
+from pipeline.deploy.nir_import.run import read_frames
 from quantize.nir_import import run_float
 from quantize.nir_import.errors import CannotError
 from quantize.nir_import.forms import NEURONS
@@ -27,8 +22,8 @@ from sim.frame_files import read_input
 from sim.programming import programmed
 from sim.recording import unvaried
 
-_IN_RUNS = ("quantize/network", "network.nir", "network.net")
-"""Where the folder of a run has its network: of ``deploy``, and of ``import``."""
+_DRAWN = 4
+"""Frames, where nobody says how many."""
 
 _DEFAULT_DT = 1e-4
 """Seconds; the time step of a NIR graph that does not say it, as ``import`` takes it."""
@@ -36,115 +31,17 @@ _DEFAULT_DT = 1e-4
 _GRAPH_ERRORS = (CannotError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 """What running a graph raises whose nodes do not fit together: nobody has checked those of others."""
 
-_MOST_LINES = 40
 
-
-@dataclass(frozen=True)
-class Frames:
-    """What both run on. file: as ``monospike simulate`` reads it; None draws ``count`` frames from ``seed``."""
-
-    file: Path | None = None
-    count: int = 4
-    seed: int = 0
-
-
-@dataclass
-class Diff:
-    """same: no difference in integers, connections or what comes of them. lines: what was found, in words."""
-
-    same: bool = True
-    lines: list[str] = field(default_factory=list)
-
-    def say(self, line: str) -> None:
-        """Something worth knowing that is no difference."""
-        self.lines.append(line)
-
-    def differs(self, line: str) -> None:
-        """A difference."""
-        self.same = False
-        self.lines.append(line)
-
-
-def diff(one: Path, other: Path, frames: Frames, input_shape: Shape | None = None) -> Diff:
-    """Hold ``other`` against ``one``: ``.net`` or ``.nir`` files, folders of them, folders of runs, packaged models.
-
-    input_shape: of ``.net`` files that do not say it.
-
-    Raises MonospikeError for what cannot be read, and for a file of others against what is no NIR graph.
-    """
-    paths = [_network_in(path) for path in (one, other)]
-    foreign = [path.suffix == ".nir" and path.is_file() and not is_ours(path) for path in paths]
-    if not any(foreign):
-        return _networks(paths[0], paths[1], frames, input_shape)
-    for path, name in zip(paths, (one, other), strict=True):
-        if path.suffix != ".nir" or not path.is_file():
-            raise FormatError(
-                f"{name}: is held against the NIR graph of others, and is none: import that with monospike import first"
-            )
-    return _graphs(read_graph(paths[0]), read_graph(paths[1]), frames)
-
-
-def _network_in(path: Path) -> Path:
-    """The file or folder of a network that ``path`` names: itself, or what is in the folder of a run."""
-    if path.is_dir() and not (path / MANIFEST).is_file():
-        for name in _IN_RUNS:
-            if (path / name).exists():
-                return path / name
-        raise FormatError(f"{path}: has no network: neither {MANIFEST} nor {', '.join(_IN_RUNS)}")
-    return path
-
-
-def _networks(one: Path, other: Path, frames: Frames, input_shape: Shape | None) -> Diff:
-    found = Diff()
-    networks = []
-    for path in (one, other):
-        in_files = path.is_dir() or path.suffix in (".net", ".nir")
-        network = load(path, input_shape) if in_files else read_network(path)
-        said_of = read_stamp(path, network) if in_files else f"fingerprint {fingerprint(network)}"
-        found.say(f"{path}: {said_of}")
-        networks.append(network)
-    expected, got = networks[0], _named_alike(networks[0], networks[1])
-    if got is not networks[1]:
-        found.say("names differ, and layers are taken in their order")
-    said = differences(expected, got)
-    if fingerprint(networks[0]) == fingerprint(networks[1]):
-        said = {}  # what is left are names and an order that does nothing
-    for line in _listed(said):
-        found.differs(line)
-    if not said:
-        found.say("the same integers")
-    _spikes(found, expected, got, said, frames)
-    return found
-
-
-def _named_alike(expected: Network, got: Network) -> Network:
-    """``got`` with the names of ``expected`` where all shapes are the same in order, and the names are not."""
-    ones: list[Input | Layer] = [*expected.inputs, *expected.layers]
-    others: list[Input | Layer] = [*got.inputs, *got.layers]
-    alike = len(expected.inputs) == len(got.inputs) and len(ones) == len(others)
-    if not alike or {one.name for one in ones} == {one.name for one in others}:
-        return got
-    if any(expected.shape(one.name) != got.shape(two.name) for one, two in zip(ones, others, strict=True)):
-        return got
-    names = {two.name: one.name for one, two in zip(ones, others, strict=True)}
-    return Network(
-        tuple(replace(source, name=names[source.name]) for source in got.inputs),
-        tuple(
-            replace(layer, name=names[layer.name], inputs=tuple(names[name] for name in layer.inputs))
-            for layer in got.layers
-        ),
-        tuple(names[name] for name in got.outputs),
-    )
-
-
-def _spikes(found: Diff, expected: Network, got: Network, said: Mapping[str, list[str]], frames: Frames) -> None:
-    """What both do on the same frames, where they read the same."""
+def compare_networks(
+    found: Diff, expected: Network, got: Network, said: Mapping[str, list[str]], frames: Frames
+) -> None:
+    """Both in the exact engine, where they read the same. said: what differs in them, by layer."""
     if [(one.name, one.shape) for one in expected.inputs] != [(one.name, one.shape) for one in got.inputs]:
         found.say("their inputs differ: spikes cannot be compared")
         return
     narrow = _narrowed(expected, got)
     if frames.file is None:
-        values: Mapping[str, npt.NDArray] = draw_frames(narrow, frames.count, frames.seed)
+        values: Mapping[str, npt.NDArray] = draw_frames(narrow, frames.count or _DRAWN, frames.seed)
         if narrow.correlations():
             held = {source.name for source in narrow.template_network().inputs}
             values = {name: np.repeat(one[:1], len(one), 0) if name in held else one for name, one in values.items()}
@@ -203,24 +100,19 @@ def _compared(
     _say_still(found, still)
 
 
-def _graphs(expected: NirGraph, got: NirGraph, frames: Frames) -> Diff:
-    found = Diff()
-    said = graph_differences(expected, got)
-    for line in _listed(said):
-        found.differs(line)
-    if not said:
-        found.say("the same nodes, parameters and edges")
-    try:
-        _float_spikes(found, expected, got, said, frames)
-    except (MonospikeError, *_GRAPH_ERRORS) as error:
-        found.say(f"spikes cannot be compared: {error}")
-    return found
-
-
-def _float_spikes(
+def compare_graphs(
     found: Diff, expected: NirGraph, got: NirGraph, said: Mapping[str, list[str]], frames: Frames
 ) -> None:
-    """Both graphs node by node in double precision."""
+    """Both graphs node by node in double precision. said: what differs in them, by node."""
+    try:
+        _graphs_compared(found, expected, got, said, frames)
+    except (MonospikeError, *_GRAPH_ERRORS) as error:
+        found.say(f"spikes cannot be compared: {error}")
+
+
+def _graphs_compared(
+    found: Diff, expected: NirGraph, got: NirGraph, said: Mapping[str, list[str]], frames: Frames
+) -> None:
     values = _graph_frames(expected, frames)
     shared = tuple(
         name
@@ -269,9 +161,7 @@ def _graph_frames(graph: NirGraph, frames: Frames) -> dict[str, npt.NDArray]:
         raise FormatError("there is no input that says its shape")
     if frames.file is None:
         random = np.random.default_rng(frames.seed)
-        return {name: random.random((1, frames.count, *shape)) < 0.5 for name, shape in shapes.items()}
-    from pipeline.deploy.nir_import.run import read_frames
-
+        return {name: random.random((1, frames.count or _DRAWN, *shape)) < 0.5 for name, shape in shapes.items()}
     arrays = read_frames(frames.file)
     if len(shapes) == 1 and len(arrays) == 1:
         arrays = {next(iter(shapes)): next(iter(arrays.values()))}
@@ -293,9 +183,3 @@ def _downstream(graph: NirGraph) -> list[str]:
                 seen.add(target)
                 order.append(target)
     return order
-
-
-def _listed(said: Mapping[str, list[str]]) -> list[str]:
-    lines = [f"{name}: {text}" if name else text for name, texts in said.items() for text in texts]
-    rest = len(lines) - _MOST_LINES
-    return lines if rest <= 0 else [*lines[:_MOST_LINES], f"... and {rest} more"]
