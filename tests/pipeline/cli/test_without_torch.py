@@ -19,10 +19,8 @@ COMMANDS = {
     "lint": ("lint", "a.net", "a.nir"),
     "lint-json": ("lint", "a.nir", "--format", "json", "--for", "norse"),
     "map": ("map", "a.net", "--chip", "loihi2", "--out", "map.json"),
-    "map-model": ("map", "demo", "--chip", "loihi2", "--chips", "4"),
     "place": ("map", "a.nir", "--chip", "loihi2", "--place", "--svg", "map.svg"),
     "diff": ("diff", "a.net", "a.nir"),
-    "diff-model": ("diff", "demo", "demo"),
 }
 
 RUN = """

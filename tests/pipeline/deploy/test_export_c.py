@@ -31,20 +31,21 @@ from netx import (
     Sigma,
     SigmaDelta,
 )
-from netx.bundle import load, save
+from netx.bundle import save
 from netx.c_source import Golden, GoldenPart, write_c
 from netx.c_source.golden import MULTIPLIER, checksum
 from netx.fingerprint import fingerprint
 from pipeline.cli.app import app
 from pipeline.deploy.export_c import export_c, golden_of
-from pipeline.model_zoo.names import has_network, network_path, packaged
+from pipeline.model_zoo.names import card, packaged
+from pipeline.model_zoo.networks import read_network
 from sim import engine
 from sim.drawn_frames import draw_frames
 from sim.random_networks import seeded
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]
-STUDENTS = [name for name in packaged() if has_network(name)]
+STUDENTS = [name for name in packaged() if card(name)["fingerprint"]]
 
 
 @pytest.fixture(params=COMPILERS or [None])
@@ -141,7 +142,7 @@ def test_every_shipped_student_is_bit_equal(name: str, tmp_path: Path) -> None:
     if not COMPILERS:
         pytest.skip("neither gcc nor clang is on the PATH")
     folder = tmp_path / "student"
-    network = load(network_path(name))
+    network = read_network(Path(name))
     export_c(network, folder, None, 2, 7)
     code, text = said(build(COMPILERS[0], folder, "-O1", "-DSTUDENT_MEMBRANES"))
     assert (code, text) == (
