@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from netx.errors import MonospikeError
+from pipeline.cli.backbone import backbone
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
@@ -85,6 +86,7 @@ app.command()(study)
 app.command()(configs)
 app.command()(models)
 app.command()(convert)
+app.command()(backbone)
 app.command()(package)
 app.command()(selfcheck)
 app.command()(bench)
