@@ -40,8 +40,8 @@ class RateFactor(Section):
 class OptimiserConfig(Section):
     """SGD with momentum, or Adam. A warm-up from ``first_rate`` to ``rate``, then a cosine to ``last_rate``.
 
-    YOLOX has ``kind: sgd``, ``nesterov: true``, ``decayed: weights``, ``warm_up_power: 2``, a ``last_rate`` of .05 times
-    ``rate``, and as ``flat`` the part without mosaic (yolox/exp/yolox_base.py, yolox/utils/lr_scheduler.py).
+    YOLOX has ``kind: sgd``, ``nesterov: true``, ``decayed: weights``, ``warm_up_power: 2``, a ``last_rate`` of .05
+    times ``rate``, and as ``flat`` the part without mosaic (yolox/exp/yolox_base.py, yolox/utils/lr_scheduler.py).
     """
 
     kind: Literal["sgd", "adam"] = "adam"

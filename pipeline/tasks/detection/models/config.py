@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.core.config import Section
+from pipeline.models.graph import GraphConfig
 
 STRIDES = (8, 16, 32)
 """Picture pixels between neighbouring cells of the three maps in which objects are found."""
@@ -67,3 +68,59 @@ class YoloxConfig(DetectorConfig):
     kind: Literal["yolox"] = "yolox"
     size: Annotated[Size, BeforeValidator(_named_size)] = SIZES["micro"]
     backbone: Literal["csp_darknet", "mobilenet_v2"] = "csp_darknet"
+
+
+FIRST_STRIDES = (2, 4)
+"""Of the stages before the first map in which objects are found."""
+
+
+class Width(Section):
+    """Channels and depths of every part of a student."""
+
+    # Not strict: a list is what files have.
+    backbone: tuple[int, int, int, int, int] = Field(strict=False, description="channels at strides 2, 4, 8, 16 and 32")
+    depths: tuple[int, int, int, int, int] = Field(
+        (0, 0, 1, 1, 1), strict=False, description="convolutions of 3x3 after the strided one of each stage"
+    )
+    neck: int = Field(ge=1, le=512, description="channels of the maps that are handed to the heads")
+    head: int = Field(ge=1, le=512, description="channels of the towers")
+    tower: int = Field(1, ge=0, le=4, description="convolutions in each tower; 0: read-outs read the neck")
+
+    @model_validator(mode="after")
+    def _has_channels(self) -> Width:
+        if not all(1 <= channels <= 512 for channels in self.backbone):
+            raise ValueError(f"backbone: channels must be 1 to 512, got {self.backbone}")
+        if not all(0 <= depth <= 8 for depth in self.depths):
+            raise ValueError(f"depths: must be 0 to 8, got {self.depths}")
+        return self
+
+
+WIDTHS = {
+    # All are this project's own. At 160 pixels "chip" fits one Loihi 2 chip: docs/detection.md.
+    "small": Width(backbone=(16, 32, 64, 128, 192), neck=64, head=64, tower=2),
+    "chip": Width(backbone=(8, 16, 48, 96, 128), neck=48, head=48, tower=2),
+    "tiny": Width(backbone=(4, 6, 8, 10, 12), neck=8, head=8),
+}
+
+
+def _named_width(width: object) -> object:
+    if not isinstance(width, str):
+        return width
+    if width not in WIDTHS:
+        raise ValueError(f"is none of {', '.join(WIDTHS)}; or give backbone, depths, neck, head and tower")
+    return WIDTHS[width]
+
+
+class SpikingYoloxConfig(DetectorConfig, GraphConfig):
+    """A spiking student at one time step.
+
+    top_down: what finer maps learn from coarser ones. None: every map has what is finer alone.
+    """
+
+    kind: Literal["spiking_yolox"] = "spiking_yolox"
+    width: Annotated[Width, BeforeValidator(_named_width)] = WIDTHS["small"]
+    top_down: Literal["none"] = "none"
+    pixel_bits: int = Field(5, ge=1, le=8, description="bits of a signed pixel that enters the chip")
+
+
+ModelConfig = Annotated[YoloxConfig | SpikingYoloxConfig, Field(discriminator="kind")]
