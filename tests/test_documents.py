@@ -36,3 +36,17 @@ def test_every_row_of_the_table_of_frameworks_has_its_tests() -> None:
         framework = names[0].partition("_")[0]
         for name in names[1:]:
             assert {name, names[0] + name, framework + name} & set(cases), (row, name)
+
+
+def test_every_row_of_the_tables_of_detection_names_its_tests() -> None:
+    """Each table whose last column is called test: every row names some, and all of them are there."""
+    folders = (ROOT / "tests" / "pipeline").rglob("test_*.py")
+    there = {name for file in folders for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
+    lines = (ROOT / "docs" / "detection.md").read_text().splitlines()
+    starts = [number for number, line in enumerate(lines) if re.fullmatch(r"\|.*\| test \|", line)]
+    rows = [row for start in starts for row in takewhile(lambda line: line.startswith("|"), lines[start + 2 :])]
+    assert len(rows) >= 40
+    for row in rows:
+        names = NAMED.findall(row.strip(" |").rpartition("|")[2])
+        assert names, row
+        assert set(names) <= there, row

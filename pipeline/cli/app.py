@@ -18,6 +18,7 @@ from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
+from pipeline.cli.detect import detect
 from pipeline.cli.diff import diff_command
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
@@ -80,6 +81,7 @@ app.command("export")(with_options(export_command))
 app.command()(graph)
 app.command("diff")(diff_command)
 app.command()(track)
+app.command()(with_options(detect))
 app.command()(evaluate)
 app.command()(train)
 app.command()(study)

@@ -1,4 +1,4 @@
-"""``monospike evaluate``: a tracker on a benchmark."""
+"""``monospike evaluate``: a tracker on a benchmark, or a detector on a data set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
+from pipeline.cli.evaluate_detection import DETECTION, DetectionOptions, evaluate_detection
 from pipeline.cli.options import (
     AddressOption,
     ConfigOption,
@@ -32,7 +33,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="BENCHMARK",
-            help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout).",
+            help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout); "
+            "or detection: pictures with boxes in Pascal VOC's, COCO's or YOLO's layout.",
         ),
     ],
     out: Annotated[
@@ -58,13 +60,22 @@ def evaluate(
             help="Do not follow: from each start search N frames, each around a box near the true one.",
         ),
     ] = 0,
+    model: Annotated[
+        str | None, typer.Option("--model", help="A detector: a packaged model, or a .safetensors file.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option("--annotations", help="For detection: COCO's JSON file, where the root has several.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="For detection: which part of the data set, such as val.")
+    ] = None,
     looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None,
     weights: WeightsOption = None,
     config: ConfigOption = None,
     jobs: JobsOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Run a tracker on every sequence of a benchmark and write its scores.
+    """Run a tracker on every sequence of a benchmark, or a detector on every picture, and write its scores.
 
     With several starts each runs to the end of the sequence that is farther away, forwards or backwards, as VOT has it
     since 2020; the scores are means over the runs, and one loss of the object decides less.
@@ -76,7 +87,18 @@ def evaluate(
 
     Each finished sequence leaves its boxes beside the result file: the same command goes on where it was stopped. Ends
     with 1 when a sequence could not be evaluated; the others' scores are written all the same.
+
+    For a detector: monospike evaluate detection --root DIR --model NAME. It leaves its detections beside the scores, as
+    COCO's results. Bad annotations and pictures are named, and cost the others nothing.
     """
+    if benchmark == DETECTION:
+        others = (absent, weights, config, jobs, address)
+        if tracker != "demo" or starts != 1 or single_frame or any(value is not None for value in others):
+            raise MonospikeError("evaluate detection takes --root, --model, --engine, --out, --annotations and --split")
+        evaluate_detection(DetectionOptions(root, model, engine, out, annotations, split))
+        return
+    if model is not None or annotations is not None or split is not None:
+        raise MonospikeError(f"--model, --annotations and --split are for {DETECTION!r}; {benchmark!r} takes --tracker")
     from pipeline.core.config import say_deprecated
     from pipeline.core.progress import Progress
     from pipeline.core.workers import workers_asked

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from netx.errors import NetworkError
+from netx.errors import MonospikeError, NetworkError
 from netx.types import Shape, as_shape
 from pipeline.core.config import find_config
 
 if TYPE_CHECKING:
+    from pipeline.tasks.detection.predictions import OpenDetector
     from pipeline.tasks.tracking.config import TrackerConfig
 
 ConfigArgument = Annotated[
@@ -136,3 +137,19 @@ def tracker_settings(tracker: str, config: Path | None, benchmark: str | None = 
     if config is not None:
         read_tracking(config)
     return TrackerConfig()
+
+
+def open_detector(checkpoint: Path, engine: str) -> OpenDetector:
+    """The detector in a checkpoint. engine: ``float`` or ``integer``.
+
+    Raises FormatError where the file is no model's, MonospikeError where its task is not to find objects, or it lacks
+    that engine.
+    """
+    from pipeline.tasks import task_of
+    from pipeline.tasks.detection.predictions import OpenDetector
+
+    task = task_of(checkpoint)
+    detector = task.predictor(checkpoint, engine)
+    if not isinstance(detector, OpenDetector):
+        raise MonospikeError(f"{checkpoint}: holds a model for {task.name}, which is no detector")
+    return detector

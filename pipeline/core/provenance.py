@@ -14,7 +14,7 @@ from pathlib import Path
 
 _PACKAGES = (
     "monospike", "lava-nc", "lava-dl", "torch", "numpy", "nir", "nirtorch", "norse", "h5py", "safetensors",
-    "opencv-python-headless", "scikit-learn",
+    "opencv-python-headless", "scikit-learn", "hotcoco",
 )  # fmt: skip
 
 

@@ -6,8 +6,9 @@ boxes become corners, and what is wrong is collected, so that one bad annotation
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from netx.errors import MonospikeError
 from pipeline.core.boxes import Boxes, Values
 from pipeline.datasets.annotations import AnnotatedPicture, Flags
 from pipeline.datasets.config import DetectionData
-from pipeline.datasets.detection_layout import classes_in, layout_of, read_pictures
+from pipeline.datasets.detection_layout import category_ids, classes_in, layout_of, read_pictures
 from pipeline.datasets.errors import DataError, Report
 from pipeline.datasets.images import RGB, picture_size, read_frame
 
@@ -62,13 +63,19 @@ class LabelledPicture:
 class DetectionSet:
     """Pictures and the names of their classes.
 
-    classes: names by index. pictures: in the order of their files, those without objects too, since what is found in
-    them is wrong. issues: what was wrong and left out or mended, each with its file and, where there is one, its line.
+    classes: names by index. category_ids: COCO's numbers for them, by index; counted from 1 where the files have none.
+    pictures: in the order of their files, those without objects too, since what is found in them is wrong. issues: what
+    was wrong and left out or mended, each with its file and, where there is one, its line.
     """
 
     classes: tuple[str, ...]
     pictures: tuple[LabelledPicture, ...]
     issues: tuple[str, ...] = ()
+    category_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.category_ids:
+            object.__setattr__(self, "category_ids", tuple(range(1, len(self.classes) + 1)))
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -101,7 +108,7 @@ def open_detection(data: DetectionData, classes: Sequence[str] | None = None) ->
     if not labelled:
         why = f"; the first of {len(issues)} things that are wrong: {issues[0]}" if issues else ", the split is empty"
         raise DataError(f"{data.root}: no picture is left{why}")
-    return DetectionSet(known, labelled, tuple(issues))
+    return DetectionSet(known, labelled, tuple(issues), _category_ids(known, category_ids(data, layout)))
 
 
 def without_unreadable(pictures: DetectionSet) -> DetectionSet:
@@ -119,7 +126,13 @@ def without_unreadable(pictures: DetectionSet) -> DetectionSet:
             left.append(picture)
     if not left:
         raise DataError(f"no picture can be decoded; the first: {issues[len(pictures.issues)]}")
-    return DetectionSet(pictures.classes, tuple(left), tuple(issues))
+    return replace(pictures, pictures=tuple(left), issues=tuple(issues))
+
+
+def _category_ids(classes: Sequence[str], own: Mapping[str, int]) -> tuple[int, ...]:
+    """The data set's numbers for classes, and for those that it does not know numbers that are free."""
+    free = count(max(own.values(), default=0) + 1)
+    return tuple(own[name] if name in own else next(free) for name in classes)
 
 
 def _once(pictures: Iterable[AnnotatedPicture], report: Report) -> Iterator[AnnotatedPicture]:

@@ -18,6 +18,8 @@ from pipeline.datasets.yolo import NAME_FILES, read_names, read_yolo
 def layout_of(data: DetectionData) -> DetectionLayout:
     """Which layout lies in the root. Raises DataError where it is none, or several."""
     root = located(data.root)
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder of pictures with boxes")
     if data.annotations is not None:
         return "coco"
     found: list[DetectionLayout] = []
@@ -51,10 +53,18 @@ def read_pictures(data: DetectionData, layout: DetectionLayout, report: Report) 
 def classes_in(data: DetectionData, layout: DetectionLayout, pictures: Sequence[AnnotatedPicture]) -> tuple[str, ...]:
     """Names of the classes by index: as the data set lists them, and else, in VOC, those that occur, by name."""
     if layout == "coco":
-        return tuple(read_categories(_coco_file(data), lambda _: None).values())  # it has been told already
+        return tuple(category_ids(data, layout))
     if layout == "yolo":
         return read_names(data.root)
     return tuple(sorted({label for picture in pictures for label in picture.labels if label}))
+
+
+def category_ids(data: DetectionData, layout: DetectionLayout) -> dict[str, int]:
+    """COCO's number by name, in order of the numbers; empty for other layouts, which have none."""
+    if layout != "coco":
+        return {}
+    categories = read_categories(_coco_file(data), lambda _: None)  # of what is wrong read_pictures tells
+    return {name: number for number, name in categories.items()}
 
 
 def _json_files(root: Path) -> list[Path]:

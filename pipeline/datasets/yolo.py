@@ -118,7 +118,7 @@ def _object(line: str, size: tuple[int, int], names: tuple[str, ...], where: str
             f"{where}: expected a class and its box's middle x, y, width, height, got {line.strip()[:80]!r}"
         )
     if not 0 <= index < len(names):
-        raise DataError(f"{where}: there is no class {index}; the {len(names)} classes are counted from 0")
+        raise DataError(f"{where}: there is no class {index} of {len(names)}, counted from 0")
     return names[index], [
         (x - width / 2) * size[0],
         (y - height / 2) * size[1],

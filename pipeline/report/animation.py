@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,14 @@ class Animation:
 
     def add(self, frame: RGB, boxes: Mapping[str, npt.NDArray[np.float64]]) -> None:
         """One frame, (height, width, 3), and the boxes x, y, width, height on it by label; one of NaN is left out."""
+        self.add_drawn(lambda number: _annotated(frame, boxes, number))
+
+    def add_drawn(self, draw: Callable[[int], Image.Image]) -> None:
+        """One frame that ``draw`` makes of its number; it is not asked for frames that are left out."""
         number, self._seen = self._seen, self._seen + 1
         if number % self._step:
             return
-        self._pictures.append(_annotated(frame, boxes, number))
+        self._pictures.append(draw(number))
         if len(self._pictures) > MOST_FRAMES:
             self._pictures = self._pictures[::2]
             self._step *= 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -45,3 +45,15 @@ NOTHING = Detections(np.empty((0, 4)), np.empty(0), np.empty(0, np.int64))
 
 Detector: TypeAlias = Callable[[RGB], Detections]
 """A model at work: a picture, RGB uint8 (height, width, 3), to what is in it."""
+
+
+@runtime_checkable
+class OpenDetector(Protocol):
+    """What the task's ``predictor`` gives: a model at work, which says what its classes are."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names by index."""
+
+    def step(self, frame: RGB) -> Detections:
+        """See ``Detector``."""

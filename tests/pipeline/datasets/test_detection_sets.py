@@ -251,7 +251,7 @@ def test_a_picture_of_coco_that_is_missing_or_there_twice_is_named_by_its_line(t
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("2 .5 .5 .1 .1", "there is no class 2; the 2 classes are counted from 0"),
+        ("2 .5 .5 .1 .1", "there is no class 2 of 2, counted from 0"),
         ("-1 .5 .5 .1 .1", "there is no class -1"),
         ("0 .5 .5 .1", "expected a class and its box's middle x, y, width, height, got '0 .5 .5 .1'"),
         ("0 .1 .1 .2 .1 .2 .2", "expected a class and its box's"),
@@ -281,6 +281,8 @@ def test_yolo_labels_without_a_picture_and_names_in_yaml(tmp_path: Path) -> None
 
 
 def test_where_nothing_is_left_it_is_an_error_that_says_why(tmp_path: Path) -> None:
+    with pytest.raises(MonospikeError, match=r"gone: there is no such folder of pictures with boxes"):
+        open_detection(DetectionData(root=str(tmp_path / "gone")))
     with pytest.raises(MonospikeError, match=r"holds no annotations. The layouts are voc .*coco .*yolo"):
         open_detection(DetectionData(root=str(tmp_path)))
     write_voc(tmp_path, {"a": [xml_object("dog", 1, 1, 9, 9)]})

@@ -1,0 +1,94 @@
+"""``monospike evaluate detection``: a detector on pictures with boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netx.errors import MonospikeError
+from netx.files import check_places
+from pipeline.cli.options import open_detector
+
+DETECTION = "detection"
+"""What stands in a benchmark's place."""
+
+_MOST_ISSUES = 20
+"""That are shown; the file has all."""
+
+_COLUMNS = {"map": "mAP", "map50": "mAP50", "map75": "mAP75", "voc07": "VOC07", "voc": "VOC", "objects": "objects"}
+
+
+@dataclass(frozen=True)
+class DetectionOptions:
+    """As of ``monospike evaluate``."""
+
+    root: Path | None
+    model: str | None
+    engine: str
+    out: Path
+    annotations: Path | None
+    split: str | None
+
+
+def evaluate_detection(options: DetectionOptions) -> None:
+    """Write the scores and the detections; ends with 1 when a picture could not be answered."""
+    from pipeline.core.files import file_digest, write_json
+    from pipeline.core.progress import Progress
+    from pipeline.datasets.config import DetectionData
+    from pipeline.datasets.detection import open_detection
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.detection.coco_json import results
+    from pipeline.tasks.detection.metrics.answers import answers_beside
+    from pipeline.tasks.detection.metrics.evaluate import answer_all, summary
+
+    if options.root is None or options.model is None:
+        raise MonospikeError("evaluate detection needs --root DIR, the pictures with their boxes, and --model NAME")
+    out = options.out
+    listed = out.with_name(f"{out.stem}-detections.json")
+    check_places(out, listed)
+    checkpoint, progress = checkpoint_path(options.model), Progress()
+    detector = open_detector(checkpoint, options.engine)
+    annotations = None if options.annotations is None else str(options.annotations)
+    data = DetectionData(root=str(options.root), annotations=annotations, split=options.split)
+    pictures = open_detection(data, detector.classes)
+    for issue in pictures.issues[:_MOST_ISSUES]:
+        progress.say(f"  {issue}")
+    if len(pictures.issues) > _MOST_ISSUES:
+        progress.say(f"  ... and {len(pictures.issues) - _MOST_ISSUES} more; see 'issues' in {out}")
+    kept = answers_beside(out, options.model, options.engine, file_digest(checkpoint))
+    answers = answer_all(pictures, detector.step, kept, progress)
+    asked = {"benchmark": DETECTION, "root": str(options.root), "model": options.model, "engine": options.engine}
+    scored = {**asked, **summary(pictures, answers)}
+    write_json(listed, results(pictures, answers.found))
+    write_json(out, scored)
+    _show(scored)
+    progress.say(f"{out}; detections in {listed}")
+    if answers.failed:
+        progress.say(f"{len(answers.failed)} of {len(pictures)} pictures could not be answered; see 'failed' in {out}")
+        raise typer.Exit(1)
+
+
+def _show(scored: Mapping[str, Any]) -> None:
+    """A table of the classes, and what they come to."""
+    title = f"{scored['model']} ({scored['engine']}) on {scored['images']} pictures of {scored['root']}"
+    table = Table(title=escape(title), show_footer=True)
+    table.add_column("class", footer="all", no_wrap=True)
+    for key, label in _COLUMNS.items():
+        table.add_column(label, justify="right", footer=_shown(scored[key]))
+    for name, row in scored["per_class"].items():
+        table.add_row(escape(name), *(_shown(row[key]) for key in _COLUMNS))
+    console = Console()
+    console.print(table)
+    if scored["fps"] is not None:
+        console.print(f"{scored['fps']:.1f} pictures/s", highlight=False)
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,76 @@
+"""A detector's answers to a data set, kept as they come, so that a stopped evaluation goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netx.files import write_whole
+from pipeline.core.provenance import code_digest
+from pipeline.datasets.detection import LabelledPicture
+from pipeline.tasks.detection.predictions import Detections
+
+
+class AnswerFile:
+    """A line of JSON for each picture that was answered; what was being written when the program ended is left out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = {line["of"]: line for line in _whole_lines(path)}
+
+    def get(self, picture: LabelledPicture) -> tuple[Detections, float] | None:
+        """The answer to a picture, and the seconds that it took; None where there is none, or the file has changed."""
+        line = self._known.get(_stamp(picture))
+        if line is None:
+            return None
+        boxes, scores = np.array(line["boxes"], dtype=np.float64), np.array(line["scores"], dtype=np.float64)
+        classes = np.array(line["classes"], dtype=np.int64)
+        return Detections(boxes.reshape(-1, 4), scores, classes), float(line["seconds"])
+
+    def add(self, picture: LabelledPicture, answer: Detections, seconds: float) -> None:
+        """Write an answer down at once."""
+        line = {
+            "of": _stamp(picture),
+            "seconds": seconds,
+            "boxes": answer.boxes.tolist(),
+            "scores": answer.scores.tolist(),
+            "classes": answer.classes.tolist(),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def answers_beside(out: Path, model: str, engine: str, what: Any) -> AnswerFile:
+    """The answers beside the result file ``out`` of one model and engine. what: JSON values that tell the model from
+    another of its name; its file's name ends in a digest of all, and of the program."""
+    text = json.dumps([model, engine, what, code_digest()], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return AnswerFile(out.parent / f"{out.stem}-answers" / f"{Path(model).stem}-{engine}-{digest}.jsonl")
+
+
+def _stamp(picture: LabelledPicture) -> str:
+    about = picture.file.stat()
+    return json.dumps([str(picture.file.resolve()), about.st_size, about.st_mtime_ns])
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that are whole; where one is not, the file is written anew without it."""
+    if not path.is_file():
+        return []
+    lines, whole = path.read_text(encoding="utf-8", errors="replace").splitlines(), []
+    for line in lines:
+        try:
+            value = json.loads(line)
+            assert {"of", "seconds", "boxes", "scores", "classes"} <= set(value)
+        except (ValueError, TypeError, AssertionError):
+            continue
+        whole.append(value)
+    if len(whole) < len(lines):
+        with write_whole(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in whole), encoding="utf-8")
+    return whole
