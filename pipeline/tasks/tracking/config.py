@@ -21,6 +21,8 @@ from pipeline.training.distillation.config import (
     CentreTerm,
     ClassTerm,
     FeatureTerm,
+    FocalGlobalTerm,
+    SeparationTerm,
     SharingTerm,
     TargetResponseTerm,
 )
@@ -113,6 +115,8 @@ TermConfig = Annotated[
     | CentreTerm
     | AdaptiveHardTerm
     | TargetResponseTerm
+    | SeparationTerm
+    | FocalGlobalTerm
     | SharingTerm
     | AdversarialTerm,
     Field(discriminator="kind"),

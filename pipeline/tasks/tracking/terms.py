@@ -1,6 +1,7 @@
 """From a configuration's loss terms to functions, SiamFC++'s own term, and what students share.
 
-The other terms are those of ``pipeline.training.distillation``, for which ``truth`` says where the target is.
+The other terms are those of ``pipeline.training.distillation``, for which ``truth`` says where on a map the target is,
+and ``target`` what its box is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pipeline.training.distillation import config as kinds
 from pipeline.training.distillation import terms as distilling
 from pipeline.training.distillation.adversarial import Adversarial
 from pipeline.training.distillation.dense_boxes import common_centre
+from pipeline.training.distillation.foreground import PADDING, PictureBoxes
 from pipeline.training.distillation.mutual import disagreement, suppression
+from pipeline.training.distillation.separation import Separation
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
@@ -26,6 +29,15 @@ def truth(context: Context, side: int) -> tuple[Tensor, Tensor]:
     of them lie on the target, bool (frame, row, column)."""
     distances = true_distances(context.batch["box"], side, context.batch["search"].shape[-1])
     return distances, on_target(distances, context.batch["same"])
+
+
+def target(context: Context) -> PictureBoxes:
+    """The true box in the search crop, and none in that of a pair whose template shows another target."""
+    batch = context.batch
+    corner, size = batch["box"].split(2, dim=1)
+    classes = torch.where(batch["same"], 0.0, PADDING)[:, None]
+    boxes = torch.cat([corner, corner + size, classes], dim=1)[:, None]
+    return PictureBoxes(boxes, *batch["search"].shape[-2:])
 
 
 class Tracking(Term):
@@ -104,6 +116,8 @@ def _term(config: TermConfig, shapes: NamedTensors) -> Term:
             return Tracking(config)
         case kinds.FeatureTerm():
             return distilling.FeatureDistillation(config, shapes)
+        case kinds.SeparationTerm() | kinds.FocalGlobalTerm():
+            return Separation(config, shapes, target)
         case kinds.ClassTerm():
             return distilling.ClassDistillation(config)
         case kinds.BoxTerm():

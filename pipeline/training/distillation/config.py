@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.core.config import Section
 from pipeline.training.config import TermSection
 
 
@@ -56,6 +57,106 @@ class FeatureTerm(TeacherTerm):
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
         description="name of a trained 1x1 convolution from the student's channels to the teacher's; None for none",
     )
+
+
+class Level(Section):
+    """Maps of features of a student and its teacher that stand for the same positions of a picture."""
+
+    features: str = Field(description="the student's tensor, such as features_8")
+    teacher_features: str | None = Field(None, description="the teacher's; None for the same name")
+    stride: int = Field(ge=1, description="picture pixels between neighbouring positions")
+
+    @property
+    def of_teacher(self) -> str:
+        """Name of the teacher's tensor."""
+        return self.teacher_features or self.features
+
+
+class BoxMask(Section):
+    """Where a map's foreground is: ``pipeline.training.distillation.foreground``.
+
+    The defaults are this project's reading of FSD; the other value of each key is what its released code does.
+    """
+
+    gaussian: Literal["ring", "whole", "none"] = Field(
+        "ring",
+        description="around a box that is level (released), over box and surroundings (ours), or box alone (FGD)",
+    )
+    sigma: Literal["box", "centre"] = Field("box", description="half a box's side (ours), or its centre's coordinate")
+    axes: Literal["own", "swapped"] = Field("own", description="swapped: rows measure from the centre's column")
+    grid: Literal["positions", "linspace"] = Field(
+        "positions", description="linspace: steps of n / (n - 1), and a row and a column fewer at the far sides"
+    )
+
+
+class RegionTerm(TeacherTerm):
+    """Features, apart for foreground and background: ``pipeline.training.distillation.separation``.
+
+    Up to four losses, logged as STUDENT/NAME_foreground, _background, _attention and _relation, each the sum over the
+    levels times its weight times ``weight``; weight 0 leaves one out.
+    """
+
+    levels: tuple[Level, ...] = Field(min_length=1)
+    adapter: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        description="name of trained 1x1 convolutions, one a level, from the student's channels to the teacher's",
+    )
+    foreground: float = Field(ge=0)
+    background: float = Field(ge=0)
+    attention: float = Field(ge=0)
+    relation: float = Field(ge=0)
+    temperature: float = Field(0.5, gt=0, description="of the attention; released")
+    attended_by: Literal["own", "teacher"] = Field(description="whose attention weights the student's features")
+    pooled_by: Literal["own", "teacher"] = Field(
+        "own", description="whose convolution says where the student's context is; the teacher's in FSD's released code"
+    )
+    mask: BoxMask
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The weights of the losses that act, by name."""
+        weights = {
+            "foreground": self.foreground,
+            "background": self.background,
+            "attention": self.attention,
+            "relation": self.relation,
+        }
+        return {name: self.weight * weight for name, weight in weights.items() if self.weight * weight > 0}
+
+    @property
+    def acts(self) -> bool:
+        """Whether any of its losses does."""
+        return bool(self.parts)
+
+
+class SeparationTerm(RegionTerm):
+    """Foreground-separation distillation: where channels are active. Weights are those that QuanZhe2000/SFC trains
+    with (configs/distillers)."""
+
+    kind: Literal["fsd"]
+    foreground: float = Field(1.0, ge=0)
+    background: float = Field(1.0, ge=0)
+    attention: float = Field(1e-3, ge=0)
+    relation: float = Field(1e-5, ge=0)
+    floor: float = Field(
+        0.0, ge=0, le=0.01, description="added to probabilities whose logarithm is taken; 1e-5 in the released code"
+    )
+    attended_by: Literal["own", "teacher"] = Field("own", description="the teacher's in the released code")
+    mask: BoxMask = BoxMask()
+
+
+class FocalGlobalTerm(RegionTerm):
+    """Focal and global distillation, FSD's ancestor: how features differ. Weights are the defaults of yzd-v/FGD
+    (mmdet/distillation/losses/fgd.py)."""
+
+    kind: Literal["fgd"]
+    foreground: float = Field(1e-3, ge=0)
+    background: float = Field(5e-4, ge=0)
+    attention: float = Field(1e-3, ge=0)
+    relation: float = Field(5e-6, ge=0)
+    attended_by: Literal["own", "teacher"] = Field("teacher", description="as published")
+    mask: BoxMask = BoxMask(gaussian="none")
 
 
 class ClassTerm(TeacherTerm):

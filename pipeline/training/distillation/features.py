@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -36,5 +37,5 @@ def standardised(maps: Tensor) -> Tensor:
 
     A channel that never changes becomes zeros: a silent one has a finite gradient.
     """
-    centred = maps - maps.mean(dim=(0, 2, 3), keepdim=True)
-    return centred * (centred.square().mean(dim=(0, 2, 3), keepdim=True) + 1e-6).rsqrt()
+    # Batch normalisation that keeps nothing. (That of torch.nn.functional refuses a single value a channel.)
+    return torch.batch_norm(maps, None, None, None, None, True, 0.0, 1e-6, False)

@@ -69,7 +69,7 @@ class FeatureDistillation(Distillation):
         channels = {(map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]) for ours, theirs in named}
         for ours, theirs in named:
             check_positions(shapes, ours, theirs)
-            self._check_channels(shapes, ours, theirs)
+            check_channels(shapes, ours, theirs, config.adapter)
         self.adapters = nn.ModuleDict()
         if config.adapter is not None:
             if len(channels) > 1:
@@ -93,13 +93,15 @@ class FeatureDistillation(Distillation):
             return features.squared_difference(ours, theirs)
         return features.channel_divergence(ours, theirs, self._config.temperature)
 
-    def _check_channels(self, shapes: NamedTensors, ours: str, theirs: str) -> None:
-        student, teacher = (map_of(shapes[name]).shape[1] for name in (ours, theirs))
-        if student != teacher and self._config.adapter is None:
-            raise TrainingError(
-                f"{ours} has {student} channels and {theirs} {teacher}: give the term an adapter, such as "
-                "'adapter: to_teacher', a 1x1 convolution that is trained with it"
-            )
+
+def check_channels(shapes: NamedTensors, ours: str, theirs: str, adapter: str | None) -> None:
+    """Raise TrainingError where two features have different channels and no adapter."""
+    student, teacher = (map_of(shapes[name]).shape[1] for name in (ours, theirs))
+    if student != teacher and adapter is None:
+        raise TrainingError(
+            f"{ours} has {student} channels and {theirs} {teacher}: give the term an adapter, such as "
+            "'adapter: to_teacher', a 1x1 convolution that is trained with it"
+        )
 
 
 def check_positions(shapes: NamedTensors, ours: str, theirs: str) -> None:

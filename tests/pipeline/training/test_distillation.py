@@ -68,6 +68,7 @@ def test_standardised_channels_have_mean_0_and_deviation_1_and_a_silent_one_a_fi
         assert values.mean() == pytest.approx(0, abs=1e-5)
         assert values.std() == pytest.approx(1, abs=1e-3)
     assert not result[:, 1].any()
+    assert standardised(torch.full((1, 2, 1, 1), 3.0)).flatten().tolist() == [0, 0]  # a single frame and position
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
