@@ -120,10 +120,6 @@ class SpikingGraph(QuantisedModule):
         prove_headroom(network)
         return network
 
-    def spiking(self) -> dict[str, nn.Module]:
-        """The layers of neurons whose thresholds may be set, by name."""
-        return dict(self.neurons.items())
-
     def rates(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of ``signals``: the share of each layer's neurons that spike."""
         return {name: tensors[f"spikes/{name}"].mean() for name in self.roles if f"spikes/{name}" in tensors}
