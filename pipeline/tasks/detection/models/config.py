@@ -112,14 +112,15 @@ def _named_width(width: object) -> object:
 
 
 class SpikingYoloxConfig(DetectorConfig, GraphConfig):
-    """A spiking student at one time step.
-
-    top_down: what finer maps learn from coarser ones. None: every map has what is finer alone.
-    """
+    """A spiking student at one time step."""
 
     kind: Literal["spiking_yolox"] = "spiking_yolox"
     width: Annotated[Width, BeforeValidator(_named_width)] = WIDTHS["small"]
-    top_down: Literal["none"] = "none"
+    skips: bool = Field(
+        True,
+        description="layers side by side: the two ways through a stage, and in the neck what a finer map has found; "
+        "without, every layer reads one other, which stock Lava can run as it is",
+    )
     pixel_bits: int = Field(5, ge=1, le=8, description="bits of a signed pixel that enters the chip")
 
 

@@ -1,9 +1,10 @@
 """The spiking student: a single-step YOLOX whose backbone, neck and heads spike, all of it on the chip.
 
-A stage is a strided convolution and further ones, and what leaves it is the first and the last of them side by side, as
-the two ways through a layer of the teacher's darknet. Each map of the neck has the finer one's spikes, pooled, beside
-those of its stage. A cell's classes, its object and its box are membranes of three read-outs; the host multiplies each
-by a scale that is learned, and all that follows is in real numbers (``pipeline.tasks.detection.decoding``).
+A stage is a strided convolution and further ones, and what leaves it is, with ``skips``, the first and the last of them
+side by side, as the two ways through a layer of the teacher's darknet. Each map of the neck then has the finer one's
+spikes, pooled, beside those of its stage; nothing comes down from coarser maps. A cell's classes, its object and its
+box are membranes of three read-outs; the host multiplies each by a scale that is learned, and all that follows is in
+real numbers (``pipeline.tasks.detection.decoding``).
 
 A student answers what ``pipeline.tasks.detection.models.yolox`` names, where ``features_S`` are spikes, and the signals
 of its layers as ``pipeline.models.graph`` names them.
@@ -89,7 +90,7 @@ class _Builder:
             first = last = self._conv(f"conv_{stride}", source, channels, "backbone", kernel=3, stride=2)
             for index in range(1, depth + 1):
                 last = self._conv(f"conv_{stride}_{index}", last, channels, "backbone", kernel=3)
-            source = self._beside(f"stage_{stride}", first, last) if depth else first
+            source = self._beside(f"stage_{stride}", first, last) if depth and self.config.skips else last
             maps[stride] = source
         return maps
 
@@ -98,7 +99,7 @@ class _Builder:
         found: dict[int, str] = {}
         for stride in STRIDES:
             source = maps[stride]
-            if found:
+            if found and self.config.skips:
                 finer = self._pool(f"pool_{stride // 2}", found[stride // 2])
                 source = self._beside(f"join_{stride}", source, finer)
             found[stride] = self._conv(f"neck_{stride}", source, self.width.neck, "neck", kernel=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def draw_pictures(root: Path, count: int) -> None:
 def training(root: Path, **changes: object) -> dict:
     """The shipped configuration, made small and given a teacher that learns beside the student."""
     values = read_values(CONFIG)
-    student = {"architecture": {"kind": "spiking_yolox", "width": "tiny", "side": 64, "classes": 2}}
+    student = {"architecture": {"kind": "spiking_yolox", "width": "tiny", "side": 64, "classes": 2, "skips": False}}
     teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}}
     levels = [{"features": f"features_{stride}", "stride": stride} for stride in (8, 16, 32)]
     fsd = {"kind": "fsd", "student": "student", "teacher": "teacher", "adapter": "align", "levels": levels}
@@ -117,21 +118,24 @@ def test_both_forms_of_a_student_find_what_its_network_says(place):
     checkpoint = place / "runs/shapes/student.safetensors"
     assert task_of(checkpoint).name == "detection"
     picture = np.asarray(Image.open(place / "pictures/images/000.png"))
-    by_integers = find_task("detection").predictor(checkpoint, "integer")
     deployable = find_task("detection").deployable(checkpoint)
+    everything = deployable.processing.model_copy(update={"score": 0.0})
+    by_integers, by_float = (
+        replace(find_task("detection").predictor(checkpoint, form), processing=everything)
+        for form in ("integer", "float")
+    )
     quantised = ModelDetector(
-        lambda pictures: deployable.model(torch.from_numpy(pictures).permute(0, 3, 1, 2)), deployable.processing, 64
+        lambda pictures: deployable.model(torch.from_numpy(pictures).permute(0, 3, 1, 2)), everything, 64
     )
     with torch.inference_mode():
         expected, found = quantised.step(picture), by_integers.step(picture)
-    assert len(found) == 100, "untrained, and with a least score of .01"
+    assert len(found) > 20, "boxes of a cell or so, which overlap little"
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-4)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
     assert (found.boxes >= 0).all()
     assert (found.boxes <= np.tile((96, 64), 2)).all()
-    real = find_task("detection").predictor(checkpoint, "float").step(picture)
-    assert len(real) == 100
-    assert not np.allclose(np.sort(real.scores), np.sort(found.scores), atol=1e-9)
+    real = by_float.step(picture)
+    assert len(real) != len(found) or not np.allclose(real.scores, found.scores, atol=1e-9)
 
 
 def test_a_teacher_has_no_integers(place):
@@ -159,7 +163,7 @@ def test_the_student_goes_through_all_stages(place, monkeypatch, capsys):
     (place / "run.yaml").write_text(yaml.safe_dump(values))
     assert monospike("deploy", "run.yaml") == 0, capsys.readouterr()
     printed = capsys.readouterr().out
-    assert "identical in slayer, engine, lava-proven, norse: 28 layers, 5 frames" in printed
+    assert "identical in slayer, engine, lava-proven, norse: 26 layers, 5 frames" in printed
     report = json.loads((place / "runs/deployed/report.json").read_text())
     assert report["accuracy"]["images"] == 4
     assert set(report["accuracy"]["integer"]) == {"map", "map50", "map75", "voc07"}
