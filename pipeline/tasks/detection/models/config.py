@@ -96,7 +96,7 @@ class Width(Section):
 
 
 WIDTHS = {
-    # All are this project's own. At 160 pixels "chip" fits one Loihi 2 chip: docs/detection.md.
+    # All are this project's own. At 160 pixels "chip" takes 105 cores of a Loihi 2 (docs/detection.md).
     "small": Width(backbone=(16, 32, 64, 128, 192), neck=64, head=64, tower=2),
     "chip": Width(backbone=(8, 16, 48, 96, 128), neck=48, head=48, tower=2),
     "tiny": Width(backbone=(4, 6, 8, 10, 12), neck=8, head=8),
