@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from netx import LIF, Concat, Input, Layer, Network, Pool, prove_headroom
+from netx import LIF, Concat, Input, Layer, Network, Pool, Upsample, prove_headroom
 from netx.types import SPIKES
 from pipeline.core.config import Section
 from pipeline.models.blocks import Blocks
@@ -27,7 +27,10 @@ from pipeline.models.to_network import readout_layer, spiking_layer
 READOUT_DEVIATION = 0.1
 """Standard deviation of the read-outs' initial weights, SLAYER units. Ours."""
 
-Kind = Literal["conv", "readout", "pool", "concat"]
+Kind = Literal["conv", "readout", "pool", "concat", "upsample"]
+
+WIRES = ("concat", "upsample")
+"""Kinds that have no neurons."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Node:
     """One layer.
 
     kind: ``conv``, a convolution whose neurons spike; ``readout``, one whose membranes are read; ``pool``, the OR of
-    the spikes of a ``conv`` in windows of ``kernel`` times ``kernel``, as far apart; ``concat``, layers side by side.
+    the spikes of a ``conv`` in windows of ``kernel`` times ``kernel``, as far apart; ``concat``, layers side by side;
+    ``upsample``, every spike repeated in a square of ``kernel`` times ``kernel``.
     inputs: names of nodes, or of the model's input. channels: of its own. bias: of a read-out at first, SLAYER units.
     role: where it belongs; for what has no weights of its own it says ``pooling``.
     """
@@ -70,7 +74,7 @@ class SpikingGraph(QuantisedModule):
         """blocks: plain ones where not given; SLAYER's make a model of the same bits with the same state."""
         super().__init__()
         self.config, self.entry, self.nodes, self.time_steps = config, entry, tuple(nodes), 1
-        self.roles = {node.name: node.role for node in nodes if node.kind != "concat"}
+        self.roles = {node.name: node.role for node in nodes if node.kind not in WIRES}
         self.synapses, self.neurons, self.biases = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.blocks: Blocks = blocks or PlainBlocks(config.neurons, config.surrogate)
         channels = {entry.name: entry.shape.channel, **{node.name: node.channels for node in nodes}}
@@ -90,6 +94,9 @@ class SpikingGraph(QuantisedModule):
             sources = [values[name] for name in node.inputs]
             if node.kind == "concat":
                 values[node.name] = torch.cat(sources, dim=2)
+                continue
+            if node.kind == "upsample":
+                values[node.name] = sources[0].repeat_interleave(node.kernel, -2).repeat_interleave(node.kernel, -1)
                 continue
             if node.kind == "readout":
                 current = self.synapses[node.name](sources[0])
@@ -150,6 +157,8 @@ class SpikingGraph(QuantisedModule):
         name, source = node.name, node.inputs[0]
         if node.kind == "concat":
             return Layer(name, node.inputs, Concat())
+        if node.kind == "upsample":
+            return Layer(name, (source,), Upsample((node.kernel, node.kernel)))
         if node.kind == "pool":
             window = (node.kernel, node.kernel)
             return Layer(name, (source,), Pool(window, window, weight=2), LIF(1))

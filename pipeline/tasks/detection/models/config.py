@@ -121,7 +121,16 @@ class SpikingYoloxConfig(DetectorConfig, GraphConfig):
         description="layers side by side: the two ways through a stage, and in the neck what a finer map has found; "
         "without, every layer reads one other, which stock Lava can run as it is",
     )
+    top_down: Literal["none", "upsample"] = Field(
+        "none", description="what fine maps learn from coarse ones: nothing, or their spikes, repeated (PAFPN)"
+    )
     pixel_bits: int = Field(5, ge=1, le=8, description="bits of a signed pixel that enters the chip")
+
+    @model_validator(mode="after")
+    def _joins(self) -> SpikingYoloxConfig:
+        if self.top_down != "none" and not self.skips:
+            raise ValueError("top_down: puts maps side by side, which 'skips: false' rules out")
+        return self
 
 
 ModelConfig = Annotated[YoloxConfig | SpikingYoloxConfig, Field(discriminator="kind")]

@@ -2,9 +2,9 @@
 
 A stage is a strided convolution and further ones, and what leaves it is, with ``skips``, the first and the last of them
 side by side, as the two ways through a layer of the teacher's darknet. Each map of the neck then has the finer one's
-spikes, pooled, beside those of its stage; nothing comes down from coarser maps. A cell's classes, its object and its
-box are membranes of three read-outs; the host multiplies each by a scale that is learned, and all that follows is in
-real numbers (``pipeline.tasks.detection.decoding``).
+spikes, pooled, beside those of its stage, which with ``top_down`` have been joined by those of the coarser maps before.
+A cell's classes, its object and its box are membranes of three read-outs; the host multiplies each by a scale that is
+learned, and all that follows is in real numbers (``pipeline.tasks.detection.decoding``).
 
 A student answers what ``pipeline.tasks.detection.models.yolox`` names, where ``features_S`` are spikes, and the signals
 of its layers as ``pipeline.models.graph`` names them.
@@ -95,7 +95,9 @@ class _Builder:
         return maps
 
     def neck(self, maps: dict[int, str]) -> dict[int, str]:
-        """From fine to coarse; returns what its maps by stride are called."""
+        """From coarse to fine where wanted, then from fine to coarse; returns what its maps by stride are called."""
+        if self.config.top_down == "upsample":
+            maps = self._down(maps)
         found: dict[int, str] = {}
         for stride in STRIDES:
             source = maps[stride]
@@ -104,6 +106,19 @@ class _Builder:
                 source = self._beside(f"join_{stride}", source, finer)
             found[stride] = self._conv(f"neck_{stride}", source, self.width.neck, "neck", kernel=3)
         return found
+
+    def _down(self, maps: dict[int, str]) -> dict[int, str]:
+        """Each map of the backbone with what came down to it."""
+        fine, middle, coarse = STRIDES
+        joined = {coarse: self._conv(f"top_{coarse}", maps[coarse], self.width.neck, "neck", kernel=1)}
+        for stride in (middle, fine):
+            coarser = joined[2 * stride]
+            role = LayerRole("neck", f"up_{2 * stride}", pooling=True)
+            up = self._add(Node(role.module, "upsample", (coarser,), self._channels(coarser), role, kernel=2))
+            joined[stride] = self._beside(f"merge_{stride}", maps[stride], up)
+            if stride == middle:
+                joined[stride] = self._conv(f"top_{stride}", joined[stride], self.width.neck, "neck", kernel=3)
+        return joined
 
     def head(self, stride: int, features: str) -> None:
         """Towers and read-outs of one map."""

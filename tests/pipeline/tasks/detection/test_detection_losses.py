@@ -7,22 +7,30 @@ import math
 import pytest
 import torch
 
-from pipeline.tasks.detection.assignment import Assignment
+from pipeline.core.task import Batch
+from pipeline.tasks.detection.assignment import Assignment, assign
+from pipeline.tasks.detection.config import DetectionTerm
 from pipeline.tasks.detection.decoding import Answers, answers_of
 from pipeline.tasks.detection.losses import detection_losses
 from pipeline.tasks.detection.postprocessing import detections
+from pipeline.tasks.detection.terms import Detection
+from pipeline.training.term import Context, NamedTensors
 
 
 def softplus(x: float) -> float:
     return math.log1p(math.exp(x))
 
 
+def still_tensors() -> dict[str, torch.Tensor]:
+    """Zeros for a picture of 64 pixels and three classes."""
+    sizes = ((8, 8), (16, 4), (32, 2))
+    channels = {"class": 3, "object": 1, "box": 4}
+    return {f"{name}_{stride}": torch.zeros(1, n, side, side) for stride, side in sizes for name, n in channels.items()}
+
+
 def test_a_cell_says_the_centre_and_the_logarithm_of_the_size():
     """Stride 16, column 2, row 1: the centre is (2 + .5) 16, (1 + .25) 16, the size 2 x 16, 1 x 16."""
-    tensors = {}
-    for stride, side in ((8, 8), (16, 4), (32, 2)):
-        tensors |= {f"{name}_{stride}": torch.zeros(1, n, side, side) for name, n in (("class", 3), ("object", 1))}
-        tensors[f"box_{stride}"] = torch.zeros(1, 4, side, side)
+    tensors = still_tensors()
     tensors["box_16"][0, :, 1, 2] = torch.tensor([0.5, 0.25, math.log(2), 0])
     tensors["class_16"][0, :, 1, 2] = torch.tensor([1.0, 2, 3])
     answers = answers_of(tensors)
@@ -71,6 +79,33 @@ def test_pictures_without_objects_teach_that_there_are_none():
     assert losses["object"].item() == pytest.approx(softplus(1.0))
     sum(losses.values()).backward()
     assert answers.boxes.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("when", "steps"), [("plain", {0: False, 89: False, 90: True}), ("always", {0: True}), ("never", {99: False})]
+)
+def test_l1_is_learned_in_the_part_without_mosaic(when, steps):
+    term = Detection(DetectionTerm(kind="detection", model="net", l1=when), plain_from=90)
+    batch = Batch({"boxes": torch.tensor([[[4.0, 4, 20, 20, 1]]])}, ())
+    for step, there in steps.items():
+        losses = term(
+            Context(NamedTensors({f"net/{name}": value for name, value in still_tensors().items()}), batch, step)
+        )
+        assert ("net/l1" in losses) == there
+        assert {"net/box", "net/object", "net/class"} <= set(losses)
+
+
+def test_the_loss_of_boxes_weighs_five_times():
+    tensors = still_tensors()
+    batch = Batch({"boxes": torch.tensor([[[4.0, 4, 20, 20, 1]]])}, ())
+    context = Context(NamedTensors({f"net/{name}": value for name, value in tensors.items()}), batch, 0)
+    weighted = Detection(DetectionTerm(kind="detection", model="net"), 10)(context)
+    answers = answers_of(tensors)
+    assignment = assign(answers, batch["boxes"], "centre", 1.5)
+    plain = detection_losses(answers, batch["boxes"], assignment, with_l1=False)
+    assert weighted["net/box"] == 5 * plain["box"]
+    assert weighted["net/class"] == plain["class"]
+    assert weighted["net/object"] == plain["object"]
 
 
 def test_of_boxes_that_overlap_the_best_of_each_class_is_kept():

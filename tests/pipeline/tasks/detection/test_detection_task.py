@@ -14,14 +14,16 @@ import yaml
 from PIL import Image
 
 from netx.bundle import load
-from netx.errors import MonospikeError
+from netx.errors import FormatError, MonospikeError
 from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError, read_values
+from pipeline.core.progress import Progress
 from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks import find_task, task_of
 from pipeline.tasks.config import parse_training
 from pipeline.tasks.detection.detector import ModelDetector
 from pipeline.tasks.detection.models.yolox import Yolox
+from pipeline.tasks.detection.samples import as_set
 from pipeline.tasks.detection.validation import split
 from sim import engine
 
@@ -212,6 +214,19 @@ def test_a_teacher_starts_from_a_backbone_of_imagenet(tmp_path):
     assert isinstance(model, Yolox)
     for name, tensor in source.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[name], tensor), name
+
+
+def test_damaged_samples_and_classes_that_a_model_does_not_know_are_named(place, tmp_path):
+    task = find_task("detection")
+    config = task.data_config(root=str(place / "pictures"), pictures=3)
+    assert task.write_samples(config, 5, tmp_path, Progress(quiet=True)) == "3 pictures, 3 objects"
+    samples = task.read_samples(tmp_path)
+    assert as_set(samples, ("square", "disc")).pictures[0].classes[0] != samples[0].picture.classes[0]
+    with pytest.raises(MonospikeError, match=r"shows a 'disc', and the model knows square"):
+        as_set(samples, ("square",))
+    np.savez(tmp_path / "labels.npz", names=np.array(SHAPES))
+    with pytest.raises(FormatError, match=r"labels\.npz: is no list of pictures .* run again with --from data"):
+        task.read_samples(tmp_path)
 
 
 def test_the_network_in_files_is_the_one_that_was_evaluated(place):

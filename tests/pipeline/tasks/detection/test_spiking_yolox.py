@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from netx import Concat, Conv2d, Network, Pool
+from netx import Concat, Conv2d, Network, Pool, Upsample
 from pipeline.core.config import ConfigError, parse_config
 from pipeline.models.pixels import to_pixels
 from pipeline.models.recorder import recording, slayer_twin
@@ -18,7 +18,7 @@ from sim.compare import compare
 from sim.hardware import load_chip
 from sim.mapping import map_network
 
-UNSET = SpikingYoloxConfig(width="tiny", side=64, classes=2)
+UNSET = SpikingYoloxConfig(width="tiny", side=64, classes=2, top_down="upsample")
 CONFIG = UNSET.model_copy(update={"thresholds": {node.name: 31 for node in nodes(UNSET) if node.kind == "conv"}})
 """Thresholds so low that all layers spike without training."""
 
@@ -80,11 +80,11 @@ def test_slayers_blocks_do_the_same(student, network):
     slayer = recording("slayer", network, frames, twin)
     compared = compare(network, {INPUT: frames}, engine.run(network, {INPUT: frames}), [slayer])
     assert compared.identical
-    assert len(compared.layers) == 8 + 3 + 2 + 6 + 9, "backbone, neck, pooling, towers, read-outs"
+    assert len(compared.layers) == 8 + 2 + 3 + 2 + 6 + 9, "backbone, ways down, neck, pooling, towers, read-outs"
 
 
 def test_it_is_a_plain_feed_forward_network_of_even_weights_and_odd_thresholds(network):
-    assert {type(layer.synapse) for layer in network.layers} == {Conv2d, Pool, Concat}
+    assert {type(layer.synapse) for layer in network.layers} == {Conv2d, Pool, Concat, Upsample}
     for layer in network.layers:
         if isinstance(layer.synapse, Conv2d):
             assert not (layer.synapse.weight % 2).any()
@@ -93,7 +93,17 @@ def test_it_is_a_plain_feed_forward_network_of_even_weights_and_odd_thresholds(n
     for stride in STRIDES:
         side = CONFIG.side // stride
         assert network.shape(f"read_box_{stride}") == (4, side, side)
-    assert network.layer("join_16").inputs == ("stage_16", "pool_8"), "a coarse map has the finer one's spikes"
+    assert network.layer("merge_8").inputs == ("stage_8", "up_16"), "a fine map has the coarser one's spikes"
+    assert network.layer("join_16").inputs == ("top_16", "pool_8"), "a coarse map has the finer one's"
+
+
+def test_without_a_way_down_and_without_skips_there_are_fewer_wires():
+    def wires(**changes) -> set[type]:
+        config = UNSET.model_copy(update=changes)
+        return {type(layer.synapse) for layer in SpikingYolox(config).network().layers if layer.neuron is None}
+
+    assert wires(top_down="none") == {Concat}
+    assert wires(top_down="none", skips=False) == set()
 
 
 def test_every_layer_learns():
@@ -106,9 +116,9 @@ def test_every_layer_learns():
     assert still == []
 
 
-@pytest.mark.parametrize("classes", [2, 20])
-def test_the_size_called_chip_fits_one_loihi_2(classes):
-    config = SpikingYoloxConfig(width="chip", side=160, classes=classes)
+@pytest.mark.parametrize("changes", [{"classes": 20}, {"classes": 2, "top_down": "upsample"}, {"skips": False}])
+def test_the_size_called_chip_fits_one_loihi_2(changes):
+    config = SpikingYoloxConfig(width="chip", side=160, **changes)
     mapping = map_network(SpikingYolox(config).network(), load_chip("loihi2"), "loihi2")
     assert not mapping.violations
     assert len(mapping.cores) <= 120
@@ -117,5 +127,7 @@ def test_the_size_called_chip_fits_one_loihi_2(classes):
 def test_an_unknown_width_and_an_even_threshold_are_refused():
     with pytest.raises(ConfigError, match=r"width: .*is none of small, chip, tiny"):
         parse_config({"width": "huge"}, SpikingYoloxConfig, "here")
+    with pytest.raises(ConfigError, match="top_down: puts maps side by side"):
+        parse_config({"top_down": "upsample", "skips": False}, SpikingYoloxConfig, "here")
     with pytest.raises(ConfigError, match=r"thresholds\.conv_2: .*is even"):
         parse_config({"thresholds": {"conv_2": 2}}, SpikingYoloxConfig, "here")
