@@ -177,6 +177,11 @@ def test_the_student_goes_through_all_stages(place, monkeypatch, capsys):
     assert [sample.names[sample.picture.classes[0]] for sample in samples] == [
         SHAPES[int(sample.picture.id - 1) % 2] for sample in samples
     ]
+    deployable = find_task("detection").deployable(place / "runs/shapes/student.safetensors")
+    frames = np.random.default_rng(0).integers(-16, 16, (1, 3, 64, 64))
+    theirs = engine.run(load(place / "runs/deployed/export/image-nir"), {"image": frames}).membranes
+    ours = engine.run(deployable.network(), {"image": frames}).membranes
+    assert all(np.array_equal(theirs[name], ours[name]) for name in deployable.model.readouts)
 
 
 def test_classes_and_sides_have_to_fit(place):
@@ -227,16 +232,3 @@ def test_damaged_samples_and_classes_that_a_model_does_not_know_are_named(place,
     np.savez(tmp_path / "labels.npz", names=np.array(SHAPES))
     with pytest.raises(FormatError, match=r"labels\.npz: is no list of pictures .* run again with --from data"):
         task.read_samples(tmp_path)
-
-
-def test_the_network_in_files_is_the_one_that_was_evaluated(place):
-    """Runs behind the deployment, whose files it reads."""
-    run = place / "runs/deployed/export/image-nir"
-    if not run.exists():
-        pytest.skip("Lava is not installed, and nothing was deployed")
-    deployable = find_task("detection").deployable(place / "runs/shapes/student.safetensors")
-    network = load(run)
-    frames = np.random.default_rng(0).integers(-16, 16, (1, 3, 64, 64))
-    ours = engine.run(deployable.network(), {"image": frames}).membranes
-    theirs = engine.run(network, {"image": frames}).membranes
-    assert all(np.array_equal(theirs[name], ours[name]) for name in deployable.model.readouts)
