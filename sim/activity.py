@@ -64,7 +64,8 @@ class LayerActivity:
     """What one layer did in each frame; every count is int64 of shape (frame,).
 
     spikes: sent by the layer's neurons; a read-out sends none.
-    messages: spikes that arrive at the layer and reach at least one of its neurons; each copy of one that a wire repeats.
+    messages: spikes that arrive at the layer and reach at least one of its neurons; of one
+        that a wire repeats, each copy.
     synops: synaptic operations, one for every connection that a spike travels, whatever its weight.
     effective_synops: those whose weight is not zero.
     neuron_updates: neurons, each of which is updated once a time step.

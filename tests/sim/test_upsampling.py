@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from netx import LIF, Accumulator, Concat, Conv2d, Input, Layer, Network, Range, Upsample, added, transposed
-from sim import engine
+from sim import engine, lava
 from sim.compiled import compile
 
 CASES = [
@@ -100,3 +100,15 @@ def test_currents_of_a_pyramid_add_up() -> None:
     currents = F.conv2d(F.interpolate(coarse, scale_factor=2), above) + F.conv2d(fine, lateral, padding=1)
     assert np.array_equal(seen.membranes["meet"], currents.numpy())
     assert 0 < seen.spikes["meet"].mean() < 1
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("traces")
+def test_a_pyramid_gives_the_same_bits_in_lavas_stock_processes() -> None:
+    """Its ways are one to three layers long where they meet."""
+    network, frames = pyramid(), frames_of(pyramid(), 4)
+    ours, theirs = engine.run(network, frames), lava.run(network, frames)
+    for name, spikes in ours.spikes.items():
+        assert np.array_equal(theirs.spikes[name], spikes), name
+    for name, membranes in ours.membranes.items():
+        assert np.array_equal(theirs.membranes[name], membranes), name
