@@ -119,7 +119,7 @@ class SpikingYoloxConfig(DetectorConfig, GraphConfig):
     skips: bool = Field(
         True,
         description="layers side by side: the two ways through a stage, and in the neck what a finer map has found; "
-        "without, every layer reads one other, which stock Lava can run as it is",
+        "without, every layer reads one other, which lava-dl's loader knows as well",
     )
     top_down: Literal["none", "upsample"] = Field(
         "none", description="what fine maps learn from coarse ones: nothing, or their spikes, repeated (PAFPN)"
