@@ -25,7 +25,7 @@ from netx.hdf5 import Group
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron, channel_bias
 from netx.record import Record
-from netx.synapses import Concat, Conv2d, Dense, Direct, Flatten, Pool, Recurrent
+from netx.synapses import WIRES, Concat, Conv2d, Dense, Direct, Flatten, Pool, Recurrent, Upsample
 from netx.types import Range, Shape
 
 TIME_STEP = 1e-4
