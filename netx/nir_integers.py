@@ -56,8 +56,7 @@ def write_nir_integers(network: Network, path: Path) -> None:
     """Write a network as a ``.nir`` file, whole or not at all.
 
     Raises FormatError at what has no NIR node: correlations, up-sampling, sigma-delta neurons, reset intervals,
-    refractory periods,
-    a delay for each synapse; or when the file cannot be written.
+    refractory periods, a delay for each synapse; or when the file cannot be written.
     """
     path = Path(path)
     try:

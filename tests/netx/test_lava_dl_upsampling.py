@@ -21,7 +21,8 @@ torch.manual_seed(3)
 neuron = {"threshold": 20.3 / 64, "current_decay": 1.0, "voltage_decay": 1.0}
 block = slayer.block.cuba
 def no_delay(kind, *arguments, **options):
-    return kind(neuron, *arguments, weight_scale=1, delay=False, delay_shift=False, **options)
+    scale = 1 if kind is block.Unpool else 8
+    return kind(neuron, *arguments, weight_scale=scale, delay=False, delay_shift=False, **options)
 blocks = torch.nn.ModuleList([
     no_delay(block.Conv, 2, 4, 3, padding=1),
     no_delay(block.ConvT, 4, 6, (3, 2), stride=(2, 3), padding=(1, 0), groups=2),
