@@ -279,7 +279,7 @@ class _Draft:
             found.append((name, flattened))
             return
         if isinstance(layer.synapse, Upsample):
-            raise NetworkError(f"reads the up-sampling {name!r}, and NIR has no node for it: save it as a folder")
+            raise NetworkError(f"reads the up-sampling {name!r}, which no NIR node is: save it as a folder")
         flattened = flattened or isinstance(layer.synapse, Flatten)
         for source in layer.inputs:
             self._add_sources(found, source, flattened, wires + 1)

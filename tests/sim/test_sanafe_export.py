@@ -34,6 +34,7 @@ from netx import (
     Recurrent,
     Shape,
     Sigma,
+    Upsample,
 )
 from sim import engine
 from sim.costs import count_operations
