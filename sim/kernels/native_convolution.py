@@ -19,11 +19,13 @@ from numba.extending import intrinsic, overload
 
 from sim.kernels.native import INLINE, kernel
 
+_ALWAYS = INLINE | {"forceinline": True}
+"""Of functions so short that their call, of arrays in many registers, takes as long as they do."""
 _PIECE = 4
 _GATHER = np.uint64(0x0102040810204080)
 
 
-@njit(**INLINE)
+@njit(**_ALWAYS)
 def _ones(words, first, active, count):
     """Append ``first`` + the places of bytes of 1 among bytes of 0, given by eights; how many there are by now."""
     for word in range(0, len(words), 8):
@@ -101,7 +103,7 @@ def _tile(columns):
 _add_64, _add_16 = _tile(64), _tile(16)
 
 
-@njit(**INLINE)
+@njit(**_ALWAYS)
 def _add_spikes(sums, weight, active, pieces, count):
     """``sums = sum of weight[active[begin:end] + shift]`` over the pieces; see ``_band``."""
     column, size = 0, len(sums)

@@ -28,10 +28,9 @@ _HALF, _SPAN, _MOST = np.int32(1 << 23), np.int32(1 << 24), np.int32((1 << 23) -
 
 @njit(**INLINE)
 def _left(state, keep):
-    """``sgn(s) * ((|s| * keep) >> 12)`` for a keep in 4096ths, in 32 bits: the state but for its lower 12 bits
-    leaves no rest, and theirs is dropped towards zero."""
-    rest = np.int32(np.int32(np.int32(state & 4095) * keep) + np.int32(np.int32(state >> 31) & 4095))
-    return np.int32(np.int32(np.int32(state >> 12) * keep) + np.int32(rest >> 12))
+    """``sgn(s) * ((|s| * keep) >> 12)`` for a keep in 4096ths: float64 holds the product, and drops what is left of it
+    towards zero on its way to an integer."""
+    return np.int32(np.float64(state) * keep)
 
 
 @njit(**INLINE)
@@ -42,22 +41,22 @@ def _wrapped(current):
 
 
 @njit(**INLINE)
-def _driven(u, activation, keep):
-    """``u <- left(u) + (a << 6)``, wrapped. What keeps nothing of its current does not read it."""
-    if keep == 0:
-        for n in range(len(u)):
-            u[n] = _wrapped(np.int32(np.int32(activation[n]) << 6))
-    else:
-        for n in range(len(u)):
-            u[n] = _wrapped(np.int32(_left(u[n], keep) + np.int32(np.int32(activation[n]) << 6)))
+def _moved(v, u, bias, keep):
+    """``left(v) + u + bias``, saturated."""
+    return min(max(np.int32(np.int32(_left(v, keep) + u) + bias), -_MOST), _MOST)
 
 
 @njit(**INLINE)
-def _integrate(v, u, bias, keep):
-    """``v <- left(v) + u + bias``, saturated."""
-    for n in range(len(v)):
-        moved = np.int32(np.int32(_left(v[n], keep) + u[n]) + bias[n])
-        v[n] = min(max(moved, -_MOST), _MOST)
+def _integrate(u, v, activation, bias, keep_u, keep_v):
+    """``u <- left(u) + (a << 6)``, wrapped; v as moved by it. Of a current of which nothing is left none is read."""
+    if keep_u == 0:
+        for n in range(len(u)):
+            u[n] = _wrapped(np.int32(np.int32(activation[n]) << 6))
+            v[n] = _moved(v[n], u[n], bias[n], keep_v)
+    else:
+        for n in range(len(u)):
+            u[n] = _wrapped(np.int32(_left(u[n], keep_u) + np.int32(np.int32(activation[n]) << 6)))
+            v[n] = _moved(v[n], u[n], bias[n], keep_v)
 
 
 @njit(**INLINE)
@@ -105,8 +104,7 @@ def _lif_step(activation, bias, u, v, wait, membrane, spikes, numbers, step):
     if interval > 0 and (step - offset) % interval == 0:
         _clear(u)
         _clear(v)
-    _driven(u, activation, np.int32(numbers[1]))
-    _integrate(v, u, bias, np.int32(numbers[2]))
+    _integrate(u, v, activation, bias, numbers[1] / 4096.0, numbers[2] / 4096.0)
     if refractory > 0:
         _hold(v, wait)
     _fire(v, membrane, spikes, threshold)
