@@ -23,6 +23,9 @@ import torch
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
 """A kernel lets other threads run, and does not look for divisions by zero, of which it has none."""
 
+INLINE: Any = _OPTIONS | {"no_cpython_wrapper": True, "_nrt": False}
+"""Of the functions that only kernels call: without the entry from Python and without counting references."""
+
 _WORTH_A_THREAD = 1 << 15
 """Elementary steps; fewer take less time than to hand them over."""
 
