@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from netx.errors import MonospikeError
+from pipeline.cli.backbone import backbone
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
@@ -88,6 +89,7 @@ app.command("study")(with_options(study))
 app.command("configs")(with_options(configs))
 app.command()(models)
 app.command("convert")(with_options(convert))
+app.command("backbone")(with_options(backbone))
 app.command("package")(with_options(package))
 app.command("selfcheck")(with_options(selfcheck))
 app.command("bench")(with_options(bench))
