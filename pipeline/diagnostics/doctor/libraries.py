@@ -23,7 +23,7 @@ def own_version() -> str | None:
 
 
 def installed() -> Finding:
-    """Every library that monospike's own metadata asks for on this Python: the core's, and those of extras for users."""
+    """Every library that the installed package asks for on this Python: the core's, and those of extras for users."""
     try:
         asked = metadata.requires(NAME) or []
     except metadata.PackageNotFoundError:
