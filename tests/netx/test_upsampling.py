@@ -1,6 +1,7 @@
 """Up-sampling, transposed convolutions and currents that add up: shapes, values and ranges worked out by hand."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from netx import (
     Accumulator,
     Concat,
     Conv2d,
+    FormatError,
     Input,
     Layer,
     Network,
@@ -22,6 +24,10 @@ from netx import (
     headroom,
     transposed,
 )
+from netx.bundle import load, save
+from netx.difference import first_difference
+from netx.fingerprint import fingerprint
+from netx.nir_integers import write_nir_integers
 
 MAP = np.array([[[1, 2], [3, 4]]])
 
@@ -193,3 +199,37 @@ def test_currents_that_do_not_fit_are_not_added(second: Conv2d, message: str) ->
 def test_a_sum_whose_weights_leave_the_mantissas_is_refused() -> None:
     with pytest.raises(NetworkError, match="weight"):
         added(Conv2d(np.full((1, 1, 1, 1), 255), weight_exponent=1), Conv2d(np.ones((1, 1, 1, 1), int)))
+
+
+@pytest.mark.parametrize("name", ["one.nir", "one.net"])
+def test_a_single_file_refuses_up_sampling_by_name_and_a_folder_holds_it(name: str, tmp_path: Path) -> None:
+    wire, conv = transposed(np.full((1, 1, 2, 2), 2), 2)
+    layers = (Layer("wider", ("x",), wire), Layer("out", ("wider",), conv, LIF(1)))
+    network = Network((Input("x", Shape(1, 3, 3)),), layers, ("out",))
+    with pytest.raises(FormatError, match=r"one\..*'wider'"):
+        save(network, tmp_path / name)
+    if name == "one.nir":
+        with pytest.raises(FormatError, match="'out': reads the up-sampling 'wider', which no NIR node is"):
+            write_nir_integers(network, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    save(network, tmp_path / "folder", format=name[-3:])  # type: ignore[arg-type]
+    assert load(tmp_path / "folder") == network
+    manifest = tmp_path / "folder" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"zeros": true', '"zeros": "yes"'))
+    with pytest.raises(FormatError, match=r"manifest\.json: glue\[0\]: zeros: expected True or False, got 'yes'"):
+        load(tmp_path / "folder")
+
+
+def test_fingerprints_and_differences_tell_up_samplings_apart() -> None:
+    def network(wire: Upsample) -> Network:
+        layers = (Layer("up", ("x",), wire), Layer("out", ("up",), Conv2d([[[[2]]]]), LIF(1)))
+        return Network((Input("x", Shape(1, 3, 3)),), layers, ("out",))
+
+    plain = network(Upsample(2))
+    others = [network(Upsample((2, 3))), network(Upsample(2, zeros=True)), network(Upsample(2, True, 1))]  # type: ignore[arg-type]
+    assert len({fingerprint(one) for one in (plain, *others)}) == 4
+    assert first_difference(plain, plain) is None
+    said = first_difference(others[1], others[2])
+    assert said is not None
+    assert "up" in said
+    assert "trailing" in said

@@ -81,12 +81,15 @@ class Detection(Task):
         return model
 
     def validator(self, config: TrainingConfig) -> DetectionValidator:
-        return DetectionValidator(split(config)[1], config.detector)
+        training, held_out = split(config)
+        return DetectionValidator(held_out, config.detector, list(dict.fromkeys([*training.issues, *held_out.issues])))
 
     def headline(self, scores: Mapping[str, Any]) -> str:
         spikes = f", spike rate {scores['spike_rate']:.3f}" if "spike_rate" in scores else ""
         values = ", ".join(f"{text} {scores[key] or 0:.3f}" for key, text in (("map", "mAP"), ("map50", "at .5")))
-        return f"{values}{spikes}"
+        wrong = len(scores.get("issues", ()))
+        issues = f"; {wrong} things are wrong in the pictures: 'issues' in metrics.json names them" if wrong else ""
+        return f"{values}{spikes}{issues}"
 
     # Deployment.
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline.core.seeds import derived_seed
-from pipeline.datasets.detection import DetectionSet, LabelledPicture, open_detection
+from pipeline.datasets.detection import DetectionSet, LabelledPicture, open_detection, without_unreadable
 from pipeline.datasets.errors import DataError
 from pipeline.tasks.detection.config import DetectorProcessing, TrainingConfig
 from pipeline.tasks.detection.detector import Answer, ModelDetector, in_torch, squares
@@ -25,7 +25,7 @@ TOGETHER = 8
 
 
 def split(config: TrainingConfig) -> tuple[DetectionSet, DetectionSet]:
-    """The pictures to train on, and those to validate on.
+    """The pictures to train on, and those to validate on, of which all can be read.
 
     Raises DataError or FormatError where they are missing or bad, or none is left for one of the two.
     """
@@ -40,7 +40,8 @@ def split(config: TrainingConfig) -> tuple[DetectionSet, DetectionSet]:
         held_out = _only(training, sorted(order[:count]))
         training = _only(training, sorted(order[count:]))
     most = settings.pictures
-    return training, held_out if most is None else _only(held_out, range(min(most, len(held_out))))
+    held_out = held_out if most is None else _only(held_out, range(min(most, len(held_out))))
+    return training, without_unreadable(held_out)
 
 
 class DetectionValidator:
@@ -48,17 +49,18 @@ class DetectionValidator:
 
     logged = ("map", "map50", "spike_rate")
 
-    def __init__(self, pictures: DetectionSet, processing: DetectorProcessing) -> None:
-        self._pictures, self._processing = pictures, processing
+    def __init__(self, pictures: DetectionSet, processing: DetectorProcessing, issues: Sequence[str] = ()) -> None:
+        """issues: what was wrong with the pictures of the training, those held out among them."""
+        self._pictures, self._processing, self._issues = pictures, processing, list(issues)
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
         """The scores of ``metrics.scores.scores``; of a model that spikes also ``spike_rate``, its spikes over its
-        neurons, and the same by layer in ``layers``."""
+        neurons, and the same by layer in ``layers``. ``issues``: as they were given."""
         was_training = model.training
         watched = _Watched(in_torch(model.eval(), real_valued=False, device=device))
         found = self._found(watched, model)
         model.train(was_training)
-        return {**scores(self._pictures, found), **watched.rates()}
+        return {**scores(self._pictures, found), **watched.rates(), "issues": self._issues}
 
     def rounding(self, model: nn.Module, device: torch.device) -> dict[str, Any]:
         """``map``: on real-valued weights (float) and on integers; ``spikes_differ``: the share of neurons whose

@@ -30,6 +30,7 @@ from netx import (
     Shape,
     Sigma,
     SigmaDelta,
+    Upsample,
 )
 from netx.bundle import save
 from netx.c_source import Golden, GoldenPart, write_c
@@ -162,6 +163,10 @@ def branched() -> Network:
         Layer("NULL", ("while",), Pool(2, 1, weight=3), LIF(3, voltage_decay=300, reset_interval=3, reset_offset=2)),
         Layer("step", ("int", "NULL"), Concat()),
         Layer("_x", ("step",), Conv2d(random.integers(-9, 12, (2, 5, 1, 1))), LIF(4, [7, -3], 5)),
+        Layer("near", ("_x",), Upsample((2, 3))),
+        Layer("apart", ("near",), Upsample((3, 2), zeros=True, trailing=(1, 0))),
+        Layer("up", ("apart",), Conv2d(random.integers(-9, 12, (2, 2, 3, 3))), LIF(3)),
+        Layer("large", ("wide",), Upsample(2)),
         Layer("main", ("wide",), Direct(), SigmaDelta(30, [5])),
         Layer("sum", ("main",), Direct(), Sigma()),
         Layer("both", ("wide", "sum"), Concat()),
@@ -174,7 +179,7 @@ def branched() -> Network:
         Input("wide", Shape(1, 1, 3), wide),
         Input("pixel", Shape(1, 1, 1), Range(-5, 300)),
     )
-    return Network(inputs, layers, ("_x", "both", layers[-1].name, layers[-2].name, "sum"))
+    return Network(inputs, layers, ("_x", "up", "large", "both", layers[-1].name, layers[-2].name, "sum"))
 
 
 def test_branches_and_names_that_c_has_taken(compiler: str, tmp_path: Path) -> None:

@@ -117,6 +117,24 @@ def test_no_picture_is_trained_on_that_is_validated_on(place):
     assert images.shape == (2, 3, 64, 64)
 
 
+def test_what_is_wrong_in_the_pictures_is_named_and_costs_the_others_nothing(tmp_path):
+    draw_pictures(tmp_path / "pictures", 8)
+    task, config = parse_training(training(tmp_path / "pictures"), "here")
+    held_out = split(config)[1].pictures[0].file
+    held_out.write_bytes(held_out.read_bytes()[:200])  # its header is whole
+    labels = tmp_path / "pictures" / "labels" / "004.txt"
+    labels.write_text(labels.read_text() + "9 0.5 0.5 0.1 0.1\n")
+    assert len(split(config)[1]) == 1
+    model = task.build_model(config.models["student"].architecture).train()
+    scores = task.validator(config).validate(model, torch.device("cpu"))
+    assert scores["images"] == 1
+    assert model.training
+    assert len(scores["issues"]) == 2
+    assert "004.txt" in scores["issues"][0]
+    assert held_out.name in scores["issues"][1]
+    assert "2 things are wrong in the pictures" in task.headline(scores)
+
+
 def test_both_forms_of_a_student_find_what_its_network_says(place):
     checkpoint = place / "runs/shapes/student.safetensors"
     assert task_of(checkpoint).name == "detection"
