@@ -12,6 +12,8 @@ from pipeline.diagnostics.doctor.finding import Finding, Status, one_line
 
 NAME = "monospike"
 _TESTED_LAVA = {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}
+_DEVELOPERS = ("dev", "test")
+"""Extras that no command needs."""
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 
 
@@ -21,7 +23,7 @@ def own_version() -> str | None:
 
 
 def installed() -> Finding:
-    """Every library that monospike's own metadata asks for on this Python: those of the core, and those of extras."""
+    """Every library that the installed package asks for on this Python: the core's, and those of extras for users."""
     try:
         asked = metadata.requires(NAME) or []
     except metadata.PackageNotFoundError:
@@ -33,7 +35,7 @@ def installed() -> Finding:
         wrong = _wrong(text, extra[1] if extra else "")
         if wrong and extra is None:
             core.append(wrong)
-        elif wrong and extra is not None:
+        elif wrong and extra is not None and extra[1] not in _DEVELOPERS:
             extras.setdefault(extra[1], []).append(wrong)
     facts = {"core": "; ".join(core), **{f"extra_{name}": "; ".join(wrong) for name, wrong in extras.items()}}
     rest = "; ".join(f"extra {name!r}: {', '.join(wrong)}" for name, wrong in extras.items())
@@ -43,9 +45,7 @@ def installed() -> Finding:
     if extras:
         do = f"`pip install '{NAME}[{','.join(extras)}]'` adds what they are for"
         return Finding("requirements", Status.LIMITED, one_line(f"the core is complete; {rest}"), do, True, facts)
-    return Finding(
-        "requirements", Status.WORKS, "all are installed, those of every extra too", needed=True, facts=facts
-    )
+    return Finding("requirements", Status.WORKS, "all are installed, those of the extras too", needed=True, facts=facts)
 
 
 def _wrong(text: str, extra: str) -> str:
