@@ -38,7 +38,7 @@ from pipeline.cli.track import track
 from pipeline.cli.train import train
 
 app = typer.Typer(
-    help="Train a single-step spiking tracker or detector, turn it into Loihi integers, prove every spike in Lava, and price it.",
+    help="Train a single-step spiking tracker or detector, turn it into Loihi integers, prove it in Lava, price it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
