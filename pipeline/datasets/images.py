@@ -106,7 +106,7 @@ def _read(path: Path, upright: bool, longest: int | None) -> RGB:
         picture.load()
         shown = _eight_bit_rgb(picture, path)
         if upright:
-            shown = ImageOps.exif_transpose(shown)
+            shown = ImageOps.exif_transpose(shown) or shown
         if longest is not None and max(shown.size) > longest:
             shown.thumbnail((longest, longest), Image.Resampling.BOX)
         return np.array(shown)
