@@ -15,17 +15,8 @@ from netx.files import check_places
 from pipeline.cli.evaluation_options import EvaluateOptions
 from pipeline.cli.options import open_segmenter, segmenter_identity
 
-_COLUMNS = {
-    "j_and_f": "J&F",
-    "j": "J",
-    "f": "F",
-    "recall": "J recall",
-    "decay": "J decay",
-    "f_recall": "F recall",
-    "f_decay": "F decay",
-    "frames": "frames",
-    "fps": "fps",
-}
+_COLUMNS = ("j_and_f", "j", "f", "recall", "decay", "frames", "fps")
+"""That fit on a screen; the file has more."""
 
 
 def mask_benchmarks() -> tuple[str, ...]:
@@ -70,12 +61,15 @@ def _show(scored: Mapping[str, Any]) -> None:
     title = f"{scored['model']} ({scored['engine']}) on {scored['benchmark']}"
     table = Table(title=escape(title), show_footer=True)
     table.add_column("sequence", footer="all", no_wrap=True)
-    for key, label in _COLUMNS.items():
-        table.add_column(label, justify="right", footer=_shown(scored[key]))
+    for key in _COLUMNS:
+        label = {"j_and_f": "J&F", "j": "J", "f": "F"}.get(key, key)
+        table.add_column(label, justify="right", footer=_shown(key, scored[key]))
     for name, row in scored["sequences"].items():
-        table.add_row(escape(name), *(_shown(row[key]) for key in _COLUMNS))
+        table.add_row(escape(name), *(_shown(key, row[key]) for key in _COLUMNS))
     Console().print(table)
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+def _shown(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if key == "frames" else f"{value:.{1 if key == 'fps' else 3}f}"

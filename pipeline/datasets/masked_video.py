@@ -138,15 +138,19 @@ class MaskedVideo:
     def all_masks(self) -> list[LabelMask | None]:
         """Every frame's mask, so that what is wrong with one of them is known before the work on the sequence begins.
 
-        Raises DataError as ``MaskFiles`` does, also where frames differ in size, and FormatError for what is no
-        picture.
+        Raises DataError as ``MaskFiles`` does, also where a frame is no picture, or of another size than the first.
         """
-        first = picture_size(self.frames.files[0])
+        first: tuple[int, int] | None = None
         for number, picture in enumerate(self.frames.files):
-            size = picture_size(picture)
+            where = f"sequence {self.name!r}, frame {number}"
+            try:
+                size = picture_size(picture)
+            except FormatError as error:
+                raise DataError(f"{where}: {error}") from None
+            first = first or size
             if size != first:
                 change = f"is {size[0]}x{size[1]} but {first[0]}x{first[1]} in frame 0; give frames of one size"
-                raise DataError(f"sequence {self.name!r}, frame {number}: {picture} {change}")
+                raise DataError(f"{where}: {picture} {change}")
         return [self.masks.read(number) for number in range(len(self.masks))]
 
 

@@ -46,7 +46,8 @@ def affine_matrix(
     """Shape (2, 3): what brings x, y, 1 of edges of the clip's pixels to those of height x width.
 
     The frame is scaled to cover that, and by ``config.scale`` more, turned and sheared. The middle of what is seen is
-    drawn from where a window fits into the frame, or is an object's pixel of the first frame.
+    drawn from where a window fits into the frame, or is the one of these that is nearest to an object's pixel of the
+    first frame.
     """
     rows, columns = clip.masks.shape[1:]
     scale = max(height / rows, width / columns) * random.uniform(*config.scale)
@@ -80,11 +81,10 @@ def _recoloured(frames: RGB, config: AugmentationConfig, random: Random) -> RGB:
 def _middle(clip: MaskedClip, window: npt.NDArray[np.float64], focus: bool, random: Random) -> npt.NDArray[np.float64]:
     """x, y of what is to be the middle, in edges of pixels. window: width and height, before they are turned."""
     first = clip.masks[0]
-    if focus:
-        pixels = np.flatnonzero((first > 0) & (first < VOID))
-        if len(pixels):
-            y, x = divmod(int(pixels[random.integers(len(pixels))]), first.shape[1])
-            return np.array([x + 0.5, y + 0.5])
     size = np.array(first.shape[::-1])
     room = np.maximum(size - window, 0) / 2
+    pixels = np.flatnonzero((first > 0) & (first < VOID)) if focus else np.empty(0)
+    if len(pixels):
+        y, x = divmod(int(pixels[random.integers(len(pixels))]), first.shape[1])
+        return np.clip([x + 0.5, y + 0.5], size / 2 - room, size / 2 + room)
     return np.asarray(size / 2 + random.uniform(-1, 1, 2) * room)

@@ -42,8 +42,10 @@ def segment(source: Path, mask: Path, segmenter: OpenSegmenter, out: Path, progr
 
     Returns the number of frames, and whether they are all: interrupted (Ctrl-C), it writes what it has come to; before
     the first frame there is nothing to write, and KeyboardInterrupt passes. Raises MonospikeError where the source or
-    the mask is missing or none, or they don't fit; nothing is written then.
+    the mask is missing or none, or they don't fit, or a folder of masks is there that holds something else; nothing is
+    written then.
     """
+    _check_replaceable(out / MASKS)
     video, given, animation = open_video(source), first_mask(mask), Animation()
     done, whole = 0, False
     with write_whole(out / MASKS) as folder:
@@ -60,6 +62,13 @@ def segment(source: Path, mask: Path, segmenter: OpenSegmenter, out: Path, progr
     with write_whole(out / f"{video.name}.gif") as temporary:
         temporary.write_bytes(animation.gif())
     return done, whole
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Masks of an earlier run are replaced, and nothing else is."""
+    others = [file.name for file in folder.iterdir() if file.suffix != ".png"] if folder.is_dir() else []
+    if others:
+        raise DataError(f"{folder}: holds {others[0]}, which is no mask, and would be replaced; take another --out")
 
 
 def _stem(video: Video, number: int) -> str:

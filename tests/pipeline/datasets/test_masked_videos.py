@@ -176,6 +176,8 @@ def spoil(what: str) -> Callable[[Path], None]:
             mask.unlink()
         elif what == "frame size":
             frame(folder / "img" / "0003.jpg", (WIDTH + 1, HEIGHT))
+        elif what == "no frame":
+            (folder / "img" / "0003.jpg").write_bytes(b"no picture")
         elif what == "empty":
             for file in (folder / "mask").iterdir():
                 Image.fromarray(labels()).save(file)
@@ -198,6 +200,7 @@ def spoil(what: str) -> Callable[[Path], None]:
         ("no picture", r"frame 0003: .*0003.png has no picture"),
         ("hole", r"frame 2: is missing in .*img, where 0001.jpg is followed by 0003.jpg"),
         ("frame size", r"frame 2: .*0003.jpg is 17x12 but 16x12 in frame 0"),
+        ("no frame", r"frame 2: .*0003.jpg: cannot be read as a picture"),
         ("empty", r"no mask has an object"),
         ("no mask", r"holds no mask"),
     ],

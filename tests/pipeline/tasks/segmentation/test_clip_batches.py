@@ -91,6 +91,17 @@ def test_the_matrix_is_of_edges_of_pixels() -> None:
     assert (got == expected).mean() > 0.995
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_window_around_an_object_shows_its_pixel_and_stays_in_the_frame(seed: int) -> None:
+    clip = clip_of_colours()
+    clip.masks[0][:] = 0
+    clip.masks[0, 70, 110] = 1  # near the lower right corner
+    config = STILL.model_copy(update={"focus": 1.0, "scale": (2.0, 2.0)})
+    matrix = affine_matrix(clip, 40, 60, config, np.random.default_rng(seed))
+    # By hand: scale is 2 x 1/2, so 60 x 40 of 120 x 80 pixels are seen, and no farther than to the corner.
+    np.testing.assert_allclose(matrix, [[1, 0, -60], [0, 1, -40]], atol=1e-12)
+
+
 def test_a_clip_as_it_is_stays_as_it_is() -> None:
     clip = clip_of_colours(64, 96)
     got = varied(clip, 64, 96, STILL, np.random.default_rng(0))
@@ -215,3 +226,12 @@ def test_an_empty_batch_is_as_a_drawn_one() -> None:
         name: (t.dtype, t.shape) for name, t in empty.tensors.items()
     }
     assert empty["objects"].tolist() == [1]
+
+
+def test_real_videos_give_clips(shared_data: Path) -> None:
+    """DAVIS's training sequences, reduced; every clip has its object in its first frame."""
+    source = MaskedVideos(kind="masked", root=str(shared_data / "vos"), split="train")
+    batch = ClipBatches(config_of(source, batch=6), steps=1, seed=3)[0]
+    assert batch["objects"].tolist() == [1] * 6
+    assert all((mask == 1).sum() >= 16 for mask in batch["masks"][:, 0])
+    assert batch["frames"].std() > 20

@@ -190,6 +190,18 @@ def test_a_black_and_white_mask_marks_one_object_and_one_frame_is_a_sequence(roo
     assert np.array_equal(read_labels(tmp_path / "out" / "masks" / "0001.png"), scene(0)[1] == 1)
 
 
+def test_masks_of_an_earlier_run_are_replaced_and_nothing_else_is(root: Path, tmp_path: Path) -> None:
+    folder, mask = root / "both", root / "both" / "mask" / "0001.png"
+    (tmp_path / "out" / "masks").mkdir(parents=True)
+    (tmp_path / "out" / "masks" / "0099.png").touch()
+    segment(folder, mask, Colours(), tmp_path / "out", QUIET)
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 6
+    (tmp_path / "out" / "masks" / "notes.txt").touch()
+    with pytest.raises(MonospikeError, match=r"out/masks: holds notes.txt, which is no mask"):
+        segment(folder, mask, Colours(), tmp_path / "out", QUIET)
+    assert (tmp_path / "out" / "masks" / "notes.txt").exists()
+
+
 def test_interrupted_it_writes_what_it_has_come_to(root: Path, tmp_path: Path) -> None:
     segmenter, folder = Colours(), root / "both"
     step = segmenter.step
