@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# A second Python, without Lava, for the parts that do not need it; constraints.txt fits up to 3.12.
+# A second Python, without Lava, for the parts that do not need it: the newest that there is, of those that
+# constraints.txt fits.
 CORE := .venv-core
-CORE_PYTHONS := 3.12 3.11
+CORE_PYTHONS := 3.13 3.12 3.11
 CORE_TESTS := tests/netx tests/quantize tests/sim tests/pipeline/cli/test_simulate.py tests/pipeline/test_without_lava.py \
+	tests/pipeline/model_zoo/test_packaged_integers.py tests/pipeline/cli/test_without_torch.py \
 	tests/pipeline/report/test_report_format.py tests/pipeline/report/test_report_page.py
 
 # Readers of NIR, and NeuroBench, that want other versions of what we use: only their tests run there.
 PEERS := .venv-peers
 # And those of them that want a newer Python: spikingjelly, spyx and mlx-snn.
 PEERS_NEW := .venv-peers-new
+PEERS_PYTHONS := 3.12 3.11
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
@@ -32,7 +35,7 @@ test: $(READY)
 # The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
 core:
 	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
-		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && \
+		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && $(CORE)/bin/python -m pip check && \
 		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder -m "not lava" $(CORE_TESTS); \
 	else echo "skipped: the core is tested on a second Python where there is one"; fi
 
@@ -44,7 +47,7 @@ $(CORE)/.ready: pyproject.toml constraints.txt
 # What other frameworks make of our .nir files, and we of theirs. sinabs and rockpool ask for an old nir, which stands
 # apart, and for a chip's driver that they do not need here.
 peers: $(READY) $(PEERS)/.ready
-	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then $(MAKE) $(PEERS_NEW)/.ready NEW_PYTHON="$$python"; \
+	@if python=$$(sh scripts/find-python $(PEERS_PYTHONS)); then $(MAKE) $(PEERS_NEW)/.ready NEW_PYTHON="$$python"; \
 	else echo "skipped: spikingjelly, spyx and mlx-snn want Python 3.11 or 3.12"; fi
 	$(BIN)/python -m pytest tests/peers
 

@@ -23,7 +23,7 @@ from netx.net_file import read_net, write_net
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron
 from netx.nir_file import NeuronKind, read_nir, write_nir
-from netx.synapses import Concat, Correlation, Flatten, Synapse
+from netx.synapses import Concat, Correlation, Flatten, Synapse, Upsample
 from netx.types import Range, Shape
 
 FileFormat: TypeAlias = Literal["net", "nir"]
@@ -203,6 +203,9 @@ def _glue_entry(layer: Layer) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": layer.name, "inputs": list(layer.inputs), "synapse": type(layer.synapse).__name__}
     if isinstance(layer.synapse, Correlation):
         entry |= {"gain": int(layer.synapse.gain), "copies": int(layer.synapse.copies)}
+    if isinstance(layer.synapse, Upsample):
+        wire = layer.synapse
+        entry |= {"factor": list(wire.factor), "zeros": wire.zeros, "trailing": list(wire.trailing)}
     neuron = layer.neuron
     if neuron is not None:
         entry["neuron"] = {"type": type(neuron).__name__, "bias": neuron.bias.tolist()}
@@ -295,7 +298,10 @@ class _Manifest:
             return Correlation(self._integer(entry, "gain", place), self._integer(entry, "copies", place))
         if kind in ("Concat", "Flatten"):
             return Concat() if kind == "Concat" else Flatten()
-        raise self.error(f"{place}.synapse: {kind!r} is not known: expected Correlation, Concat or Flatten")
+        if kind == "Upsample":
+            factor, trailing = (self._integers(entry, key, place) for key in ("factor", "trailing"))
+            return Upsample(factor, entry.get("zeros"), trailing)  # type: ignore[arg-type]
+        raise self.error(f"{place}.synapse: {kind!r} is not known: expected Correlation, Concat, Flatten or Upsample")
 
     def _neuron(self, entry: dict[str, Any], place: str) -> Neuron | None:
         if "neuron" not in entry:

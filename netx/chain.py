@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from netx.errors import NetworkError
 from netx.network import Input, Layer, Network
 from netx.neurons import GRADED, LIF, Accumulator
-from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
+from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent, Upsample
 from netx.types import Shape
 
 
@@ -35,12 +35,12 @@ def chains(network: Network) -> list[Chain]:
     """The longest chains of ``network``, in its order; every layer with neurons but a Correlation is in exactly one.
 
     A chain goes on as long as its last layer is read by one layer only, is not an output and spikes. Correlation,
-    Concat and a Flatten that no layer of the chain follows are in none: they are the glue between chains.
+    Concat, Upsample and a Flatten that no layer of the chain follows are in none: they are the glue between chains.
     """
     open_chains: dict[str, list[Layer]] = {}
     found: list[list[Layer]] = []
     for layer in network.layers:
-        if isinstance(layer.synapse, (Concat, Correlation)):
+        if isinstance(layer.synapse, (Concat, Correlation, Upsample)):
             continue
         members = open_chains.pop(layer.inputs[0], None)
         if members is None:
@@ -75,7 +75,7 @@ def links(network: Network) -> list[Link]:
     """The layers with neurons of a network that is one chain, in order.
 
     Raises NetworkError, saying what breaks the chain, when it is not: several inputs or outputs, a branch, a
-    correlation or concatenation, an accumulator before the end, or a Flatten at the end.
+    correlation, concatenation or up-sampling, an accumulator before the end, or a Flatten at the end.
     """
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise NetworkError(f"has {len(network.inputs)} inputs and {len(network.outputs)} outputs, one file holds one")
@@ -101,7 +101,7 @@ def links(network: Network) -> list[Link]:
 
 
 def _check_follows(layer: Layer, previous: str) -> None:
-    if isinstance(layer.synapse, (Concat, Correlation)):
+    if isinstance(layer.synapse, (Concat, Correlation, Upsample)):
         raise NetworkError(f"layer {layer.name!r} is a {type(layer.synapse).__name__}, which neither format holds")
     check_plain(layer)
     if layer.inputs != (previous,):

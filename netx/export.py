@@ -16,7 +16,7 @@ from netx.network import Layer, Network
 from netx.neurons import GRADED, LIF
 from netx.nir_card import earlier_card, write_card
 from netx.nir_file import NeuronKind
-from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent
+from netx.synapses import WIRES, Concat, Correlation, Dense, Direct, Recurrent, Upsample
 
 Reader: TypeAlias = Literal["lava", "norse", "snntorch", "sinabs", "spikingjelly"]
 
@@ -100,8 +100,9 @@ def _problems(network: Network, reader: Reader, one_file: bool) -> Iterator[str]
     between = {layer.name for layer in glue(network)}
     for layer in network.layers:
         yield from (f"layer {layer.name!r} {text}" for text in _layer_problems(network, layer, reader))
-        if one_file and layer.name in between and isinstance(layer.synapse, Concat):
-            yield f"layer {layer.name!r} is a Concat, and a file is one chain: name a folder"
+        if one_file and layer.name in between and isinstance(layer.synapse, (Concat, Upsample)):
+            kind = type(layer.synapse).__name__
+            yield f"layer {layer.name!r} is a {kind}, and a file is one chain: name a folder"
 
 
 def _layer_problems(network: Network, layer: Layer, reader: Reader) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _layer_problems(network: Network, layer: Layer, reader: Reader) -> Iterator[
     if isinstance(synapse, (Recurrent, Direct)) or isinstance(neuron, GRADED):
         yield f"is a {type(neuron if isinstance(neuron, GRADED) else synapse).__name__}, which is not written for it"
         return
-    if isinstance(synapse, (Flatten, Concat)) or neuron is None:
+    if isinstance(synapse, WIRES) or neuron is None:
         return
     if isinstance(synapse, Dense) and synapse.delay.any():
         yield "has delays"

@@ -17,7 +17,7 @@ from netx.layered import Edge, Layout, Place, layered
 from netx.network import Layer, Network
 from netx.neurons import LIF, Accumulator, Delta, SigmaDelta
 from netx.nir_graph import NirGraph, is_ours, read_graph
-from netx.synapses import Conv2d, Correlation, Dense, Pool, Recurrent
+from netx.synapses import Conv2d, Correlation, Dense, Pool, Recurrent, Upsample
 
 _FONT, _CHARACTER, _LINE = 12, 7.3, 16
 _PADDING, _GAP, _SPACE, _MARGIN, _LOOP, _ASIDE = 8, 24, 40, 24, 28, 14
@@ -108,6 +108,8 @@ def _layer_lines(layer: Layer, shape: str) -> tuple[str, ...]:
         kind += f" {synapse.kernel[0]}x{synapse.kernel[1]} / {synapse.stride[0]}x{synapse.stride[1]}"
     elif isinstance(synapse, Dense) and synapse.delay.any():
         kind += f", delays up to {int(synapse.delay.max())}"
+    elif isinstance(synapse, Upsample):
+        kind += f" {synapse.factor[0]}x{synapse.factor[1]}{' with zeros' if synapse.zeros else ''}"
     elif isinstance(synapse, Correlation):
         kind += f", gain {synapse.gain}"
     said = [kind]

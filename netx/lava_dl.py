@@ -14,12 +14,13 @@ import numpy as np
 
 from netx import limits
 from netx.arrays import IntArray
+from netx.composed import transposed
 from netx.errors import NetworkError
 from netx.hdf5 import Group
 from netx.network import Input, Layer
 from netx.neurons import LIF, Accumulator, Delta, Neuron, Sigma, SigmaDelta
 from netx.stored import checked_shape, positive, stored_conv, stored_dense, stored_lif, stored_pair
-from netx.synapses import Conv2d, Dense, Direct, Flatten, Pool, Recurrent, Synapse
+from netx.synapses import Conv2d, Dense, Direct, Flatten, Pool, Recurrent, Synapse, Upsample
 from netx.types import Range, Shape
 
 DIRECT_RANGE = Range(limits.BIAS_MIN, limits.BIAS_MAX)
@@ -32,9 +33,9 @@ _NO_NEURON = LIF(limits.THRESHOLD_MAX + 1, current_decay=0)
 _MOST_AVERAGED = 1 << 24
 """Our bound on the values of an ``average``, whose weights of one stand in no file."""
 
+_READABLE = ("input", "conv", "dense", "dense_rec", "flatten", "pool", "average", "convT", "unpool")
+
 _UNREADABLE = {
-    "convT": "neither Lava nor lava-dl's loader has transposed convolutions; export a convolution of a larger input",
-    "unpool": "neither Lava nor lava-dl's loader has it; export a convolution of a larger input",
     "concat": "lava-dl's loader refuses it; export each branch to a file of its own",
     "dense_comp": "complex weights need resonate-and-fire neurons, which are not supported",
 }
@@ -60,12 +61,12 @@ def lava_dl_layers(layers: Group, count: int, source: Input) -> list[Layer]:
             continue
         name = f"{kind}{index}"
         try:
-            layer, shape = _layer(group, kind, name, before, shape)
+            wire, layer, shape = _layer(group, kind, name, before, shape)
         except NetworkError as error:
             raise group.error(str(error)) from None
         if kind not in ("flatten", "average"):
             heard = len(found)
-        found.append(layer)
+        found += [*wire, layer]
         before = name
     return [*(_silent(one) for one in found[:heard]), *found[heard:]]
 
@@ -91,8 +92,8 @@ def _reason(group: Group) -> str | None:
     kind = group.text("type")
     if kind in _UNREADABLE:
         return f"type {kind!r} is not supported: {_UNREADABLE[kind]}"
-    if kind not in ("input", "conv", "dense", "dense_rec", "flatten", "pool", "average"):
-        return f"type {kind!r} is not supported: expected input, conv, dense, dense_rec, flatten, pool or average"
+    if kind not in _READABLE:
+        return f"type {kind!r} is not supported: expected {', '.join(_READABLE[:-1])} or {_READABLE[-1]}"
     if "weight" in group and group.is_group("weight"):
         return f"the {kind} has complex weights, which need resonate-and-fire neurons"
     neurons = group.group("neuron").text("type") if "neuron" in group else "CUBA"
@@ -120,6 +121,36 @@ def _pool(group: Group, source: Shape) -> Pool:
     if weight.size != kernel[0] * kernel[1] or np.unique(weight).size != 1:
         raise group.error(f"expected {kernel[0] * kernel[1]} equal weights", "weight")
     return Pool(kernel, stride, weight=int(weight.flat[0]))
+
+
+def _upsampled(group: Group, kind: str, source: Shape) -> tuple[Upsample, Conv2d]:
+    """What lava-dl exports (0.6.0 ``slayer/block/base.py``, ``AbstractConvT``, ``AbstractUnpool``) and its loader does
+    not load: a ``convT`` as it trains it, and an ``unpool`` of windows that tile the image.
+
+    SLAYER up-samples all channels as one tall image, so that only such windows stay within a channel.
+    """
+    if "delay" in group and group.numbers("delay").any():
+        raise group.error(f"axonal delays of a {kind} are not supported: export with delay=False", "delay")
+    kernel, stride = stored_pair(group, "kernelSize", 1), stored_pair(group, "stride", 1)
+    padding, dilation = stored_pair(group, "padding", 0), stored_pair(group, "dilation", 1)
+    if kind == "convT":
+        outs, groups, ins = (positive(group, name) for name in ("outChannels", "groups", "inChannels"))
+        if ins != source.channel or ins % groups or outs % groups:
+            raise group.error(
+                f"is {ins} to {outs} in {groups} groups, but its input has {source.channel} channels", "inChannels"
+            )
+        size = (ins, outs // groups, *kernel)
+        weight = group.integers("weight", size, (*size, 1)).reshape(size)
+        return transposed(weight, stride, padding, dilation=dilation, groups=groups)
+    if stride != kernel or padding != (0, 0) or dilation != (1, 1):
+        raise group.error(
+            f"unpools to windows of {kernel} at stride {stride}, padding {padding} and dilation {dilation}: in SLAYER "
+            "they reach into other channels; only windows that tile the image have a meaning"
+        )
+    window = group.integers("weight", (1, 1, *kernel), (1, 1, *kernel, 1)).reshape(kernel)
+    if np.unique(window).size > 1:
+        return transposed(np.tile(window, (source.channel, 1, 1, 1)), stride, groups=source.channel)
+    return Upsample(kernel), Conv2d(np.full((source.channel, 1, 1, 1), window[0, 0]), groups=source.channel)
 
 
 def _average(group: Group, source: Shape) -> Conv2d:
@@ -175,24 +206,32 @@ def _scale_bits(low: int, high: int, mixed: bool) -> int:
     return int(np.floor(np.log2(min(scales)))) + mixed
 
 
-def _layer(group: Group, kind: str, name: str, before: str, shape: Shape) -> tuple[Layer, Shape]:
-    """One layer that reads ``before``, of ``shape``, and the shape of what the next reads, before any flattening."""
+def _layer(group: Group, kind: str, name: str, before: str, shape: Shape) -> tuple[list[Layer], Layer, Shape]:
+    """One layer that reads ``before``, of ``shape``, and the shape of what the next reads, before any flattening.
+
+    Before the layer the wire through which it reads, where there is one.
+    """
     if kind == "flatten":
-        return Layer(name, (before,), Flatten()), shape
+        return [], Layer(name, (before,), Flatten()), shape
     if kind == "input":
-        return Layer(name, (before,), Direct(), _neuron(group, _bias(group, 0), is_input=True)), shape
+        return [], Layer(name, (before,), Direct(), _neuron(group, _bias(group, 0), is_input=True)), shape
     if kind == "pool":
         pool = _pool(group, shape)
-        return Layer(name, (before,), pool, _neuron(group, _bias(group, 0), is_input=False)), pool.output_shape(
-            (shape,)
-        )
+        layer = Layer(name, (before,), pool, _neuron(group, _bias(group, 0), is_input=False))
+        return [], layer, pool.output_shape((shape,))
     if kind == "average":
         sums = _average(group, shape)
-        return Layer(name, (before,), sums, Accumulator()), sums.output_shape((shape,))
+        return [], Layer(name, (before,), sums, Accumulator()), sums.output_shape((shape,))
+    if kind in ("convT", "unpool"):
+        wire, conv = _upsampled(group, kind, shape)
+        neuron = _neuron(group, _bias(group, len(conv.weight) if kind == "convT" else 0), is_input=False)
+        larger = wire.output_shape((shape,))
+        layers = Layer(f"{name}_input", (before,), wire), Layer(name, (f"{name}_input",), conv, neuron)
+        return [layers[0]], layers[1], checked_shape(group, conv, larger)
     conv = stored_conv(group, shape) if kind == "conv" else stored_dense(group, shape)
     neuron = _neuron(group, _bias(group, len(conv.weight)), is_input=False)
     synapse = _synapse(group, kind, conv)
-    return Layer(name, (before,), synapse, neuron), checked_shape(group, conv, shape)
+    return [], Layer(name, (before,), synapse, neuron), checked_shape(group, conv, shape)
 
 
 def _synapse(group: Group, kind: str, conv: Conv2d) -> Synapse:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from netx import limits
 from netx.errors import NetworkError
 from netx.neurons import GRADED, LIF, Accumulator, Neuron, check_bias_fits
-from netx.synapses import Concat, Correlation, Dense, Direct, Flatten, Recurrent, Synapse
-from netx.types import SPIKES, Range, Shape, as_shape
+from netx.synapses import WIRES, Conv2d, Correlation, Dense, Direct, Recurrent, Synapse, Upsample
+from netx.types import SPIKES, Pair, Range, Shape, as_shape
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -39,7 +39,7 @@ class Input:
 class Layer:
     """One layer: a synapse from the named inputs, and the neurons it feeds.
 
-    ``neuron`` is None for the wires (Flatten, Concat) and for nothing else.
+    ``neuron`` is None for the wires (Flatten, Concat, Upsample) and for nothing else.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", tuple(self.inputs))
-        if (self.neuron is None) != isinstance(self.synapse, (Flatten, Concat)):
+        if (self.neuron is None) != isinstance(self.synapse, WIRES):
             has, kind = ("no" if self.neuron is None else "a"), type(self.synapse).__name__
             raise NetworkError(f"layer {self.name!r}: {kind} cannot have {has} neuron")
         if isinstance(self.synapse, Recurrent) and not isinstance(self.neuron, LIF):
@@ -69,6 +69,7 @@ class Network:
     outputs: tuple[str, ...]
     _shapes: Mapping[str, Shape] = field(init=False, repr=False, compare=False)
     _ranges: Mapping[str, Range] = field(init=False, repr=False, compare=False)
+    _apart: Mapping[str, Pair] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("inputs", "layers", "outputs"):
@@ -77,6 +78,11 @@ class Network:
             raise NetworkError("a network needs at least one input, one layer and one output")
         shapes: dict[str, Shape] = {}
         ranges: dict[str, Range] = {}
+        apart = {
+            layer.name: layer.synapse.factor
+            for layer in self.layers
+            if isinstance(layer.synapse, Upsample) and layer.synapse.zeros
+        }
         for source in self.inputs:
             _check_name(source.name, shapes)
             shapes[source.name], ranges[source.name] = source.shape, source.range
@@ -84,7 +90,7 @@ class Network:
             _check_name(layer.name, shapes)
             try:
                 shapes[layer.name] = _layer_shape(layer, shapes)
-                ranges[layer.name] = _layer_range(layer, shapes, ranges)
+                ranges[layer.name] = _layer_range(layer, shapes, ranges, apart)
             except NetworkError as error:
                 raise NetworkError(f"layer {layer.name!r}: {error}") from None
         layer_names = {layer.name for layer in self.layers}
@@ -95,6 +101,7 @@ class Network:
             raise NetworkError(f"an output is named twice: {', '.join(self.outputs)}")
         object.__setattr__(self, "_shapes", shapes)
         object.__setattr__(self, "_ranges", ranges)
+        object.__setattr__(self, "_apart", apart)
 
     def layer(self, name: str) -> Layer:
         """The layer called ``name``. Raises NetworkError when there is none."""
@@ -120,9 +127,9 @@ class Network:
         Two int64 arrays of shape (channel,). Raises NetworkError for a layer without neurons.
         """
         layer = self.layer(name)
-        if isinstance(layer.synapse, (Flatten, Concat)):
+        if isinstance(layer.synapse, WIRES):
             raise NetworkError(f"layer {name!r} has no neurons")
-        return _activation_range(layer, self._shapes, self._ranges)
+        return _activation_range(layer, self._shapes, self._ranges, self._apart)
 
     def consumers(self, name: str) -> tuple[Layer, ...]:
         """The layers that read the layer or input called ``name``."""
@@ -254,25 +261,31 @@ def _layer_shape(layer: Layer, shapes: Mapping[str, Shape]) -> Shape:
 
 
 def _activation_range(
-    layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str, Range]
+    layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str, Range], apart: Mapping[str, Pair]
 ) -> tuple[npt.NDArray, npt.NDArray]:
     sources = tuple(ranges[source] for source in layer.inputs)
-    assert not isinstance(layer.synapse, (Flatten, Concat))
+    assert not isinstance(layer.synapse, WIRES)
     if isinstance(layer.synapse, Correlation):
         return layer.synapse.activation_range(sources, shapes[layer.inputs[1]])
+    if isinstance(layer.synapse, Conv2d):
+        return layer.synapse.activation_range(sources, apart.get(layer.inputs[0], (1, 1)))
     return layer.synapse.activation_range(sources)
 
 
-def _layer_range(layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str, Range]) -> Range:
+def _layer_range(
+    layer: Layer, shapes: Mapping[str, Shape], ranges: Mapping[str, Range], apart: Mapping[str, Pair]
+) -> Range:
+    """apart: of the layers that put zeros between values, by how far they lie apart."""
     sources = [ranges[source] for source in layer.inputs]
     if layer.neuron is None:
-        return Range(min(r.low for r in sources), max(r.high for r in sources))
+        between = [0] if isinstance(layer.synapse, Upsample) and layer.synapse.zeros else []
+        return Range(min(between + [r.low for r in sources]), max(between + [r.high for r in sources]))
     if isinstance(layer.synapse, Correlation) and not sources[1].binary:
         raise NetworkError(f"the template must be spikes, but {layer.inputs[1]!r} sends {sources[1]}")
     if isinstance(layer.neuron, GRADED):
         return Range(limits.GRADED_MIN, limits.GRADED_MAX)
     if isinstance(layer.neuron, Accumulator):
-        low, high = _activation_range(layer, shapes, ranges)
+        low, high = _activation_range(layer, shapes, ranges, apart)
         bias = layer.neuron.bias if layer.neuron.bias.size else 0
         # Lava's voltage saturates long before, and messages have 32 bits, which the next layer's bound counts on.
         lowest, highest = int((low + bias).min()), int((high + bias).max())

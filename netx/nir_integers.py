@@ -25,7 +25,7 @@ from netx.hdf5 import Group
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron, channel_bias
 from netx.record import Record
-from netx.synapses import Concat, Conv2d, Dense, Direct, Flatten, Pool, Recurrent
+from netx.synapses import Concat, Conv2d, Dense, Direct, Flatten, Pool, Recurrent, Upsample
 from netx.types import Range, Shape
 
 TIME_STEP = 1e-4
@@ -55,8 +55,8 @@ _NARROW = ((np.int8, 127), (np.int16, 32767), (np.int32, limits.GRADED_MAX))
 def write_nir_integers(network: Network, path: Path) -> None:
     """Write a network as a ``.nir`` file, whole or not at all.
 
-    Raises FormatError at what has no NIR node: correlations, sigma-delta neurons, reset intervals, refractory periods,
-    a delay for each synapse; or when the file cannot be written.
+    Raises FormatError at what has no NIR node: correlations, up-sampling, sigma-delta neurons, reset intervals,
+    refractory periods, a delay for each synapse; or when the file cannot be written.
     """
     path = Path(path)
     try:
@@ -278,6 +278,8 @@ class _Draft:
         if layer is None or layer.neuron is not None:
             found.append((name, flattened))
             return
+        if isinstance(layer.synapse, Upsample):
+            raise NetworkError(f"reads the up-sampling {name!r}, which no NIR node is: save it as a folder")
         flattened = flattened or isinstance(layer.synapse, Flatten)
         for source in layer.inputs:
             self._add_sources(found, source, flattened, wires + 1)

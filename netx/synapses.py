@@ -72,8 +72,23 @@ class Conv2d(ArrayEquality):
         height, width = _window_output(shape, self.kernel, self.stride, self.padding, self.dilation)
         return Shape(self.weight.shape[0], height, width)
 
-    def activation_range(self, ranges: tuple[Range, ...]) -> ChannelRange:
-        return _weighted_range(self.weight, ranges[0], self.weight_exponent)
+    def activation_range(self, ranges: tuple[Range, ...], apart: Pair = (1, 1)) -> ChannelRange:
+        """As for every synapse. apart: rows and columns from one value to the next, where zeros lie between them."""
+        bounds = [
+            _weighted_range(self._meeting((row, column), apart), ranges[0], self.weight_exponent)
+            for row, column in np.ndindex(*apart)
+        ]
+        low, high = zip(*bounds, strict=True)
+        return np.minimum.reduce(low), np.maximum.reduce(high)
+
+    def _meeting(self, phases: Pair, apart: Pair) -> IntArray:
+        """The weights that can meet in one output: taps that lie ``apart``, from where its window begins."""
+        taps = (
+            (phase + step * np.arange(size)) % far == 0
+            for phase, step, size, far in zip(phases, self.dilation, self.kernel, apart, strict=True)
+        )
+        rows, columns = taps
+        return np.where(rows[:, None] & columns, self.weight, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,8 +283,60 @@ class Concat:
         return Shape(sum(shape.channel for shape in inputs), inputs[0].height, inputs[0].width)
 
 
-Wire: TypeAlias = Flatten | Concat
+@dataclass(frozen=True)
+class Upsample:
+    """A map made larger by a whole factor. Has no neurons.
+
+    factor: (height, width), or one integer for both. zeros: False repeats every value, which is nearest up-sampling;
+        True leaves zeros between the values, and a convolution behind it is a transposed one (``transposed``).
+    trailing: rows and columns of zeros after the last value, fewer than the factor; none where values are repeated.
+    """
+
+    factor: Pair
+    zeros: bool = False
+    trailing: Pair = (0, 0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", as_pair(self.factor, "factor", 1))
+        object.__setattr__(self, "trailing", as_pair(self.trailing, "trailing zeros", 0))
+        if self.zeros not in (False, True):
+            raise NetworkError(f"zeros: expected True or False, got {self.zeros!r}")
+        object.__setattr__(self, "zeros", bool(self.zeros))
+        most = self.factor if self.zeros else (1, 1)
+        if self.trailing[0] >= most[0] or self.trailing[1] >= most[1]:
+            fewer = f"fewer than the factor {self.factor}" if self.zeros else "none where values are repeated"
+            raise NetworkError(f"trailing zeros: expected {fewer}, got {self.trailing}")
+
+    def output_shape(self, inputs: tuple[Shape, ...]) -> Shape:
+        shape = _single(inputs, "up-sampling")
+        height, width = (
+            (size - 1) * factor + 1 + rest if self.zeros else size * factor
+            for size, factor, rest in zip(shape[1:], self.factor, self.trailing, strict=True)
+        )
+        return Shape(shape.channel, height, width)
+
+    def behind(self, source: Shape) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """For each row and each column of the output the one of ``source`` that it shows; -1 where there are zeros."""
+        sizes = self.output_shape((source,))[1:]
+        rows, columns = (
+            np.where((places % factor == 0) | (not self.zeros), places // factor, -1)
+            for places, factor in zip(map(np.arange, sizes), self.factor, strict=True)
+        )
+        return rows, columns
+
+    def upsampled(self, values: npt.NDArray) -> npt.NDArray:
+        """What it makes of arrays of shape (..., channel, height, width)."""
+        rows, columns = self.behind(Shape(*values.shape[-3:]))
+        return np.where((rows < 0)[:, None] | (columns < 0), 0, values[..., rows[:, None], columns]).astype(
+            values.dtype
+        )
+
+
+Wire: TypeAlias = Flatten | Concat | Upsample
 """Re-arranges values; the layer has no neurons and costs nothing."""
+
+WIRES = (Flatten, Concat, Upsample)
+"""The same for ``isinstance``."""
 
 Synapse: TypeAlias = Conv2d | Dense | Recurrent | Direct | Pool | Correlation | Wire
 

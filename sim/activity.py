@@ -12,7 +12,21 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from netx import LIF, Concat, Conv2d, Dense, Direct, Flatten, Layer, Network, NetworkError, Recurrent, Shape
+from netx import (
+    LIF,
+    WIRES,
+    Concat,
+    Conv2d,
+    Dense,
+    Direct,
+    Flatten,
+    Layer,
+    Network,
+    NetworkError,
+    Recurrent,
+    Shape,
+    Upsample,
+)
 from sim.geometry import Counts, connections, fan_out, reached, weighted
 from sim.recording import Recording
 
@@ -50,7 +64,8 @@ class LayerActivity:
     """What one layer did in each frame; every count is int64 of shape (frame,).
 
     spikes: sent by the layer's neurons; a read-out sends none.
-    messages: spikes that arrive at the layer and reach at least one of its neurons.
+    messages: spikes that arrive at the layer and reach at least one of its neurons; of one
+        that a wire repeats, each copy.
     synops: synaptic operations, one for every connection that a spike travels, whatever its weight.
     effective_synops: those whose weight is not zero.
     neuron_updates: neurons, each of which is updated once a time step.
@@ -135,6 +150,8 @@ def layers_with_inputs(
             values[layer.name] = inputs[0].reshape(recording.frames, -1, 1, 1)
         elif isinstance(layer.synapse, Concat):
             values[layer.name] = np.concatenate(inputs, axis=1)
+        elif isinstance(layer.synapse, Upsample):
+            values[layer.name] = layer.synapse.upsampled(inputs[0])
         else:
             recorded: Mapping[str, npt.NDArray] = (
                 recording.spikes if isinstance(layer.neuron, LIF) else recording.membranes
@@ -199,7 +216,7 @@ def _parameters(layers: Iterable[Layer]) -> int:
 
 
 def _connections(network: Network, layer: Layer) -> int:
-    assert not isinstance(layer.synapse, (Flatten, Concat))
+    assert not isinstance(layer.synapse, WIRES)
     if isinstance(layer.synapse, (Direct, Recurrent)):
         kind = type(layer.synapse).__name__
         raise NetworkError(f"layer {layer.name!r}: the activity of a {kind} cannot be counted: leave the layer out")

@@ -24,7 +24,7 @@ from sim.neurons import Room, state_names
 from sim.recording import Recording
 from sim.synapses import Setting
 
-_NEURONS_TOGETHER = 1 << 20
+_NEURONS_TOGETHER = 1 << 21
 """Neurons of a layer that are computed at a time, so that what travels between layers stays in the cache."""
 
 

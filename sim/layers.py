@@ -17,16 +17,16 @@ from torch import Tensor
 
 from netx import (
     LIF,
-    Concat,
+    WIRES,
     Correlation,
     Dense,
     Direct,
-    Flatten,
     Layer,
     Network,
     NetworkError,
     Pool,
     Recurrent,
+    Wire,
     channel_bias,
     limits,
 )
@@ -36,6 +36,7 @@ from sim.kernels import ByRate, Choice, Convolution, ExactType, Kernel, as_convo
 from sim.kernels.events import with_silence
 from sim.neurons import NativeLIF, Neurons, Room, channels_last, neurons
 from sim.synapses import Setting, Synapses, weight_exponent
+from sim.wires import wired
 
 _FED_BACK = "fed back: the rows of its own spikes of the step before are added, step by step"
 
@@ -78,7 +79,7 @@ def compile_layer(
     synapse, neuron, source = layer.synapse, layer.neuron, layer.inputs[0]
     if isinstance(synapse, Correlation):
         raise NetworkError(f"layer {layer.name!r} is a correlation without its template: call Network.programmed first")
-    if isinstance(synapse, (Flatten, Concat)):
+    if isinstance(synapse, WIRES):
         return _Wire(synapse)
     assert neuron is not None
     shape, arrives = network.shape(source), network.range(source)
@@ -105,7 +106,7 @@ def compile_layer(
 
 @dataclass(frozen=True)
 class _Wire:
-    synapse: Flatten | Concat
+    synapse: Wire
     recorded: bool = False
 
     @property
@@ -116,11 +117,7 @@ class _Wire:
         return Memory()
 
     def __call__(self, inputs: Sequence[Tensor], memory: Memory, sequences: int, first: int, room: Room) -> Tensor:  # noqa: ARG002
-        if isinstance(self.synapse, Flatten):
-            return inputs[0].reshape(len(inputs[0]), -1, 1, 1)
-        kinds = {values.dtype for values in inputs}
-        same = inputs if len(kinds) == 1 else [values.to(torch.int32) for values in inputs]
-        return torch.cat(list(same), dim=1)
+        return wired(self.synapse, inputs)
 
 
 @dataclass(frozen=True)

@@ -97,19 +97,14 @@ class NativeLIF:
         u, v, wait, bias = (states[name].numpy() for name in ("u", "v", "refractory", "bias"))
         drive = channels_last(activation).reshape(-1, len(u))
         steps = len(drive)
-        real, whole = (
-            (drive, drive[:0].view(np.int32)) if drive.dtype == np.float32 else (drive[:0].view(np.float32), drive)
-        )
         keep = room.membrane is not None or not self._sends
         membrane = room.membrane if room.membrane is not None else np.empty((steps if keep else 1, len(u)), np.int32)
         spikes = room.output if room.output is not None and self._sends else np.empty((steps, len(u)), np.uint8)
         seen = np.empty((2 if room.states else 0, steps, len(u)), np.int32)
         membrane, flat = membrane.reshape(-1, len(u)), spikes.reshape(steps, -1)
-        numbers = self.numbers(first)
+        numbers, lif = self.numbers(first), native_kernels.lif_by_type[drive.dtype.name]
         native.spread(
-            lambda low, high: native_kernels.lif(
-                whole, real, bias, u, v, wait, membrane, flat, seen, numbers, low, high
-            ),
+            lambda low, high: lif(drive, bias, u, v, wait, membrane, flat, seen, numbers, low, high),
             len(u),
             steps * 4,
         )

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from netx import LIF, Concat, Flatten, FormatError, Layer, MonospikeError, Network, NetworkError
+from netx import LIF, WIRES, FormatError, Layer, MonospikeError, Network, NetworkError
 from netx.bundle import Part, load, parts
 from netx.headroom import largest_sum
 from netx.nir_file import TIME_STEP, neuron_node, synapse_node
 from sim.frames import checked_frames
 from sim.recording import Recording
+from sim.wires import wired
 
 _FLOAT32_EXACT = 1 << 24
 """norse computes in float32: integers are exact below."""
@@ -47,8 +48,8 @@ def run(path: Path, frames: Mapping[str, npt.ArrayLike]) -> Recording:
     chains = {part.layers[0]: part for part in parts(path)}
     outputs: dict[str, npt.NDArray] = {}
     for layer in network.layers:
-        if isinstance(layer.synapse, Flatten | Concat) and all(name in values for name in layer.inputs):
-            values[layer.name] = _wired(layer, values)
+        if isinstance(layer.synapse, WIRES) and all(name in values for name in layer.inputs):
+            values[layer.name] = wired(layer.synapse, [values[name] for name in layer.inputs])
         elif layer.name in chains:
             part = chains[layer.name]
             cache = _run_part(norse, part, values[part.source])
@@ -72,13 +73,6 @@ def _check_exact(network: Network) -> None:
         worst = largest_sum(network, layer.name)
         if worst >= _FLOAT32_EXACT:
             raise NorseError(f"layer {layer.name!r}: sums may reach {worst}, and norse's float32 is exact below 2^24")
-
-
-def _wired(layer: Layer, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    inputs = [values[name] for name in layer.inputs]
-    if isinstance(layer.synapse, Concat):
-        return torch.cat(inputs, dim=1)
-    return inputs[0].reshape(len(inputs[0]), -1, 1, 1)
 
 
 def _run_part(norse: ModuleType, part: Part, values: torch.Tensor) -> dict[str, torch.Tensor]:

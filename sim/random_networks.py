@@ -12,6 +12,7 @@ from netx import (
     LIF,
     SPIKES,
     Accumulator,
+    Concat,
     Conv2d,
     Delta,
     Dense,
@@ -20,6 +21,7 @@ from netx import (
     Input,
     Layer,
     Network,
+    NetworkError,
     Neuron,
     Pool,
     Range,
@@ -28,16 +30,21 @@ from netx import (
     Sigma,
     SigmaDelta,
     Synapse,
+    Upsample,
     limits,
 )
 from netx.arrays import IntArray
 from netx.types import Pair
+from sim.lava.branches import branches
+from sim.lava.plan import MAX_INT8
 
 Choose: TypeAlias = Callable[[int, int], int]
 """An integer between two, both included. Low numbers stand for simple networks, should it prefer any."""
 
 _RANGES = (SPIKES, SPIKES, Range(-3, 3), Range(0, 255), Range(-600, 600), Range(-(1 << 18), 1 << 18))
 _MOST_STEPS, _MOST_LAYERS = 20, 3
+_TRIALS = 4
+"""Of convolutions behind wires: not each has a form in Lava."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,9 @@ class _Draft:
     def graded(self, name: str) -> bool:
         return not (self.network.range(name) if self.layers else self.source.range).binary
 
-    def add(self, source: str, synapse: Synapse, neuron: Neuron | None) -> str:
+    def add(self, sources: str | tuple[str, str], synapse: Synapse, neuron: Neuron | None) -> str:
         name = f"{'xabcdefghijk'[len(self.layers) + 1]}{type(synapse).__name__.lower()}"
-        self.layers.append(Layer(name, (source,), synapse, neuron))
+        self.layers.append(Layer(name, (sources,) if isinstance(sources, str) else sources, synapse, neuron))
         return name
 
 
@@ -112,8 +119,9 @@ def _add_layer(draft: _Draft, source: str) -> str:
     choose = draft.choose
     kind = choose(0, 5)
     graded = draft.graded(source)
+    synapse: Synapse
     if kind <= 1:
-        synapse: Synapse = _conv(draft, source)
+        source, synapse = _conv_through_wires(draft, source)
     elif kind == 2:
         synapse = _pool(draft, source)
     elif kind == 3 and not draft.layers:
@@ -126,6 +134,45 @@ def _add_layer(draft: _Draft, source: str) -> str:
             synapse = Recurrent(synapse, _dense(draft, len(synapse.weight), len(synapse.weight)))
     channels = synapse.output_shape((draft.shape(source),)).channel
     return draft.add(source, synapse, _neuron(draft, synapse, channels))
+
+
+def _conv_through_wires(draft: _Draft, source: str) -> tuple[str, Conv2d]:
+    """A convolution and what it reads: ``source`` itself, up-sampled, or beside another layer of its size."""
+    choose, before = draft.choose, len(draft.layers)
+    kind = choose(0, 3)
+    if kind <= 1:
+        return source, _conv(draft, source)
+    read = source
+    if kind == 3:
+        beside = _of_the_size_of(draft, source)
+        read = draft.add((source, beside[choose(0, len(beside) - 1)]), Concat(), None)
+    if kind == 2 or choose(0, 1):
+        factor, zeros = (choose(1, 3), choose(1, 3)), bool(choose(0, 1))
+        trailing = (choose(0, factor[0] - 1), choose(0, factor[1] - 1)) if zeros else (0, 0)
+        read = draft.add(read, Upsample(factor, zeros, trailing), None)
+    for _ in range(_TRIALS):
+        conv = _conv(draft, read)
+        if _lava_has(draft, read, conv):
+            return read, conv
+    del draft.layers[before:]
+    return source, _conv(draft, source)
+
+
+def _of_the_size_of(draft: _Draft, source: str) -> list[str]:
+    """The input and the layers that ``source`` may lie beside, itself among them."""
+    silent = {layer.name for layer in draft.layers if isinstance(layer.neuron, Accumulator)}
+    names = [draft.source.name, *(layer.name for layer in draft.layers if layer.name not in silent)]
+    return [name for name in names if draft.shape(name)[1:] == draft.shape(source)[1:]]
+
+
+def _lava_has(draft: _Draft, read: str, conv: Conv2d) -> bool:
+    """Whether a convolution behind wires has a form in Lava's stock processes with the same bits."""
+    layer = Layer("tried", (read,), conv, LIF(1))
+    try:
+        branches(Network((draft.source,), (*draft.layers, layer), (layer.name,)), layer, MAX_INT8)
+    except NetworkError:
+        return False
+    return True
 
 
 def _conv(draft: _Draft, source: str) -> Conv2d:

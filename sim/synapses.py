@@ -38,7 +38,7 @@ class Setting:
 
 
 class Synapses:
-    """The activation of a layer from the values of its input, int32, or integers in float32.
+    """The activation of a layer from the values of its input, int16, int32, or integers in float32.
 
     choices: what its sums are computed in; one for each delay. longest: by how many steps the latest is late.
     """
@@ -128,7 +128,7 @@ def _settled(synapse: Conv2d | Dense | Pool, sums: Convolution, kernel: Kernel, 
 
 def _plain(sums: Tensor) -> Tensor:
     """Sums in a type that neurons read."""
-    return sums if sums.dtype in (torch.int32, torch.float32) else sums.to(torch.int32)
+    return sums if sums.dtype in (torch.int16, torch.int32, torch.float32) else sums.to(torch.int32)
 
 
 def _as_int32(values: Tensor) -> Tensor:

@@ -9,7 +9,10 @@ import pytest
 import netx
 
 ROOT = Path(netx.__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 QUOTED = re.compile(r"`((?:configs|docs|netx|pipeline|quantize|scripts|sim|tests)/[\w/.-]+\.(?:json|md|py|yaml))`")
 LINKED = re.compile(r"\]\((?!\w+:)([^)#]+)")
 NAMED = re.compile(r"`(\w+)`")

@@ -13,7 +13,7 @@ from netx.c_source.memory import Constants, Member, narrowest
 from netx.errors import NetworkError
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Delta, Neuron, Sigma, SigmaDelta, channel_bias
-from netx.synapses import Concat, Conv2d, Correlation, Dense, Direct, Flatten, Pool, Recurrent
+from netx.synapses import Concat, Conv2d, Correlation, Dense, Direct, Flatten, Pool, Recurrent, Upsample
 from netx.types import Shape
 
 _MACROS = {
@@ -95,6 +95,11 @@ class CLayer:
         return tuple(member.name for member in self.members if member.name in names)
 
     @property
+    def upsamples(self) -> bool:
+        """Whether it is a wire that makes a map larger."""
+        return isinstance(self.layer.synapse, Upsample)
+
+    @property
     def resets(self) -> bool:
         """Whether a LIF has a reset interval that matters."""
         return any(member.name == f"until_{self.number}" for member in self.members)
@@ -143,7 +148,7 @@ class Plan:
             same = Value(inputs[0].expression, inputs[0].type, shape)
             return CLayer(number, layer, shape, comment, same, inputs)
         sends = "uint8_t" if isinstance(layer.neuron, LIF) else "int32_t"
-        if isinstance(layer.synapse, Concat):
+        if isinstance(layer.synapse, (Concat, Upsample)):
             kinds = {value.type for value in inputs}
             sends = kinds.pop() if len(kinds) == 1 else "int32_t"
         output = Member(f"out_{number}_{layer.name}", sends, shape.size, f"what {layer.name} sends, {shape}")

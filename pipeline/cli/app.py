@@ -13,12 +13,14 @@ import typer
 from rich.console import Console
 
 from netx.errors import MonospikeError
+from pipeline.cli.backbone import backbone
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
 from pipeline.cli.convert import convert
 from pipeline.cli.deploy import deploy, verify
 from pipeline.cli.detect import detect
 from pipeline.cli.diff import diff_command
+from pipeline.cli.doctor import doctor
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.export import export_command
 from pipeline.cli.graph import graph
@@ -89,9 +91,11 @@ app.command("study")(with_options(study))
 app.command("configs")(with_options(configs))
 app.command()(models)
 app.command("convert")(with_options(convert))
+app.command("backbone")(with_options(backbone))
 app.command("package")(with_options(package))
 app.command("selfcheck")(with_options(selfcheck))
 app.command("bench")(with_options(bench))
+app.command("doctor")(with_options(doctor))
 
 
 def main() -> None:

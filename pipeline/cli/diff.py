@@ -20,7 +20,10 @@ class DiffOptions:
     frames: Annotated[Path | None, typer.Option("--frames", help="Frames for both, .npy or .npz; drawn otherwise.")] = (
         None
     )
-    count: Annotated[int, typer.Option("--count", min=1, help="Frames to draw.")] = 4
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, help="Frames to draw.", show_default="4 where something differs, else none"),
+    ] = None
     seed: Annotated[int, typer.Option(help="Of the frames that are drawn.")] = 0
     input_shape: InputShapeOption = None
 
@@ -28,9 +31,10 @@ class DiffOptions:
 def diff_command(options: DiffOptions) -> None:
     """Say where two networks differ: layers, shapes, weights, thresholds, and the first spike on the same frames.
 
-    Ends with 0 when they hold the same integers, whatever their names, and with 1 when not.
+    Ends with 0 when they hold the same integers, whatever their names, and with 1 when not. Both run where something
+    differs, or where --frames or --count asks for it.
     """
-    # Imported here because it loads torch, for which --help should not wait.
+    # Imported here for --help, which should not wait.
     from pipeline.deploy.network_diff import Frames, diff
 
     found = diff(

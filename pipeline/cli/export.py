@@ -9,19 +9,23 @@ from typing import Annotated
 
 import typer
 
-from netx.bundle import load
+from netx.bundle import FileFormat, save
 from netx.errors import MonospikeError
 from netx.export import READERS, export, usage
 from pipeline.cli.options import InputShapeOption, parsed_shape
+from pipeline.model_zoo.networks import read_network
 
-Reader = Enum("Reader", {name: name for name in (*READERS, "c", "sanafe")}, type=str)  # type: ignore[misc]
+OWN: tuple[FileFormat, ...] = ("net", "nir")
+"""Formats in which a network is written for monospike itself."""
+
+Reader = Enum("Reader", {name: name for name in (*READERS, *OWN, "c", "sanafe")}, type=str)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
 class ExportOptions:
     """Of ``monospike export``."""
 
-    source: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, or a folder of them.")]
+    source: Annotated[Path, typer.Argument(metavar="NET", help="A .net or .nir file, a folder of them, or a model.")]
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .net or .nir file, or a folder for several chains.")]
     reader: Annotated[Reader, typer.Option("--for", help="Who is to read it.")]
     frames: Annotated[
@@ -41,6 +45,7 @@ class ExportOptions:
 def export_command(options: ExportOptions) -> None:
     """Write a network for lava-dl (.net), norse, snnTorch, sinabs or spikingjelly (.nir), with the same spikes there.
 
+    --for net and nir write it for monospike itself, also what nobody else runs as it is, such as a tracker.
     --for c writes a folder of C11 that needs no library and checks itself on golden frames, --for sanafe a folder with
     architecture, network, mapping and placement for SANA-FE, and a check.
     What the reader cannot run is refused, all at once and in its name; nothing is written then.
@@ -49,14 +54,12 @@ def export_command(options: ExportOptions) -> None:
     if options.reader.value == "c":
         # Imported here because it loads torch, for which --help should not wait.
         from pipeline.deploy.export_c import export_c
-        from pipeline.model_zoo.networks import read_network
 
         export_c(
             read_network(options.source, input_shape=shape), options.target, options.frames, options.count, options.seed
         )
     elif options.reader.value == "sanafe":
         from pipeline.deploy.export_sanafe import export_sanafe
-        from pipeline.model_zoo.networks import read_network
 
         written = export_sanafe(
             read_network(options.source, input_shape=shape),
@@ -72,8 +75,12 @@ def export_command(options: ExportOptions) -> None:
         typer.echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
     elif options.frames is not None:
         raise MonospikeError("--frames: what is run is for --for c and sanafe")
+    elif options.reader.value in OWN:
+        save(
+            read_network(options.source, input_shape=shape), options.target, format=OWN[OWN.index(options.reader.value)]
+        )
     else:
-        network = load(options.source, shape)
+        network = read_network(options.source, input_shape=shape)
         export(network, options.target, options.reader.value)
         reading = usage(network, options.reader.value)
         typer.echo(f"{options.target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")

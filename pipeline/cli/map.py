@@ -95,14 +95,17 @@ def _lines(mapping: Mapping) -> list[str]:
 def _placed(
     network: Network, mapping: Mapping, chip: Chip, source: Path | None, seed: int, progress: Progress
 ) -> tuple[Mapping, str]:
-    from sim import engine
-    from sim.frame_files import read_input
     from sim.mapping.placement import TRIED, place, place_greedily
     from sim.mapping.traffic import hops, messages, rates
 
     assert chip.mesh is not None
     assert chip.packing is not None
-    recording = None if source is None else engine.run(network, read_input(source, network, None, False))
+    recording = None
+    if source is not None:
+        from sim import engine  # which loads torch
+        from sim.frame_files import read_input
+
+        recording = engine.run(network, read_input(source, network, None, False))
     traffic = messages(network, mapping, rates(network, recording), chip.packing)
     with progress.task("placements tried", TRIED) as task:
         better = place(mapping, traffic, chip.mesh, seed, task.reach)

@@ -24,7 +24,7 @@ class PackageOptions:
 
 
 def package(options: PackageOptions) -> None:
-    """Put a trained model into the package: weights, networks of integers as .net and .nir, and its card."""
+    """Put a trained model into the package: its weights and its card."""
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.core.progress import Progress
     from pipeline.model_zoo.names import FOLDER
@@ -32,7 +32,7 @@ def package(options: PackageOptions) -> None:
 
     folder = write(options.run, options.name, options.model, options.results, options.into or FOLDER)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    Progress().say(f"{options.name} is in {folder}: {size / 1e6:.1f} MB with its networks")
+    Progress().say(f"{options.name} is in {folder}: {size / 1e6:.1f} MB")
 
 
 def models() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import sim.lava
 import sim.norse
 from netx.bundle import load, parts
+from netx.chain import glue
 from netx.difference import first_difference
 from pipeline.core.task import Target
 from pipeline.deploy.config import SimulateConfig
@@ -39,25 +41,26 @@ def run_lava(
 ) -> dict[str, Recording]:
     """Lava's processes, made from the exported ``.net`` files by lava-dl's own loader, by target.
 
+    That loader has no layers side by side and none up-sampled: a target with such wires between its chains is read back
+    from the same files, and its processes are made from that.
+
     tick: called with the frames done, of all targets together. Raises LavaError and LavaTimeout as ``sim.lava.run``.
     """
     result, before = {}, 0
     for name, target in targets.items():
-        chain = [
-            NetPart(part.file, part.layers, part.source, message_bits(target.network.range(part.source)))
-            for part in parts(files[name])
-        ]
 
         def done(frames: int, _: int, before: int = before) -> None:
             tick(before + frames)
 
-        result[name] = sim.lava.run_net_files(
-            chain,
-            target.frames,
-            conv=settings.lava_convolution,
-            timeout=settings.lava_seconds,
-            progress=done,
-        )
+        how: Any = {"conv": settings.lava_convolution, "timeout": settings.lava_seconds, "progress": done}
+        if glue(target.network):
+            result[name] = sim.lava.run(load(files[name]), target.frames, **how)
+        else:
+            chain = [
+                NetPart(part.file, part.layers, part.source, message_bits(target.network.range(part.source)))
+                for part in parts(files[name])
+            ]
+            result[name] = sim.lava.run_net_files(chain, target.frames, **how)
         before += result[name].frames
     return result
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netx.errors import MonospikeError
+from netx.fingerprint import fingerprint
 from pipeline.core.files import file_digest
 from pipeline.model_zoo.data_terms import data_terms
 from pipeline.models.parameters import parameter_count
@@ -15,6 +16,7 @@ from pipeline.models.safetensors_file import read_metadata
 from pipeline.report.markdown import in_words, table
 from pipeline.tasks.tracking.checkpoint import Model
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
+from pipeline.tasks.tracking.models.to_network import to_network
 
 _LIMITS = (
     "It has seen little data: it follows one object over short sequences, and loses it where better trackers don't.",
@@ -26,7 +28,8 @@ _LIMITS = (
 def make_card(name: str, checkpoint: Path, model: Model, results: Mapping[str, Any] | None) -> dict[str, Any]:
     """The card as JSON values. results: of a study (results.json) that has judged this very checkpoint.
 
-    Raises MonospikeError when the checkpoint is none of ``monospike train``, or the study has not judged it.
+    Raises MonospikeError when the checkpoint is none of ``monospike train``, or the study has not judged it;
+    QuantizeError or HeadroomError where it has no integers and should.
     """
     metadata = read_metadata(checkpoint)
     if "training" not in metadata:
@@ -39,6 +42,7 @@ def make_card(name: str, checkpoint: Path, model: Model, results: Mapping[str, A
         "parameters": parameter_count(model),
         "time_steps": model.time_steps if isinstance(model, SpikingSiamFCpp) else None,
         "sha256": digest,
+        "fingerprint": _fingerprint(model),
         "seed": training["seed"],
         "steps": training["train"]["steps"],
         "batch": training["train"]["batch"],
@@ -50,6 +54,13 @@ def make_card(name: str, checkpoint: Path, model: Model, results: Mapping[str, A
         "study": None if results is None else _judged(checkpoint, digest, results),
         "limits": list(_LIMITS),
     }
+
+
+def _fingerprint(model: Model) -> str | None:
+    """That of the model's integers, which are made of its weights wherever they are wanted; None where it has none."""
+    if not isinstance(model, SpikingSiamFCpp) or model.time_steps != 1:
+        return None
+    return fingerprint(to_network(model))
 
 
 def _judged(checkpoint: Path, digest: str, results: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +104,7 @@ def in_markdown(card: Mapping[str, Any]) -> str:
         f"{kind}, {card['parameters']:,} parameters. Trained for {card['steps']} steps of {card['batch']} pairs from "
         f"seed {card['seed']}; losses: {', '.join(card['losses'])}."
         + "".join(f" `{name}` started from `{path}`." for name, path in card["starts_from"].items()),
+        *([f"The fingerprint of its integers is `{card['fingerprint']}`."] if card["fingerprint"] else []),
         "## Scores",
         *_scores(card),
         "## Made by",

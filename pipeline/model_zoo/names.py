@@ -1,18 +1,16 @@
 """Trained models that come with the package, by name.
 
-Each is a folder that ``monospike package`` made: ``NAME.safetensors``, its card as README.md and card.json, and where
-it has integers ``net`` and ``nir``, its network in both formats.
+Each is a folder that ``monospike package`` made: ``NAME.safetensors``, and its card as README.md and card.json. Its
+integers are made of the weights when they are asked for (``pipeline.model_zoo.networks``).
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from netx.errors import FormatError, MonospikeError
-
-Format: TypeAlias = Literal["net", "nir"]
 
 FOLDER = Path(__file__).with_name("weights")
 CARD, README = "card.json", "README.md"
@@ -42,25 +40,6 @@ def checkpoint_path(name: str) -> Path:
     return models[name]
 
 
-def network_path(name: str, format_: Format = "net") -> Path:
-    """The network of integers of the packaged model called ``name``.
-
-    Raises MonospikeError when no packaged model is called so, or it has none.
-    """
-    if not has_network(name, format_):
-        raise MonospikeError(f"the packaged model {name!r} comes without a network of integers")
-    return _network_folder(name, format_)
-
-
-def has_network(name: str, format_: Format = "net") -> bool:
-    """Whether the packaged model called ``name`` comes with its network of integers in files."""
-    return _network_folder(name, format_).is_dir()
-
-
-def _network_folder(name: str, format_: Format) -> Path:
-    return checkpoint_path(name).parent / format_
-
-
 def card(name: str) -> dict[str, Any]:
-    """What the card of a packaged model says."""
-    return dict(json.loads((packaged()[name].parent / CARD).read_text(encoding="utf-8")))
+    """What the card of the packaged model called ``name`` says. Raises MonospikeError when there is no such model."""
+    return dict(json.loads((checkpoint_path(name).parent / CARD).read_text(encoding="utf-8")))

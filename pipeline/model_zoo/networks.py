@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netx import Network
+from netx import FormatError, Network
 from netx.bundle import load
+from netx.fingerprint import fingerprint
 from netx.net_file import read_net
 from netx.types import Shape
-from pipeline.model_zoo.names import CHECKPOINT, checkpoint_path, has_network, network_path
+from pipeline.model_zoo.names import CHECKPOINT, card, checkpoint_path
 
 
 def read_network(
@@ -18,6 +19,7 @@ def read_network(
 
     layers: only as many of the groups of a lava-dl ``.net`` file. reset: frames after which LIF neurons forget.
     input_shape: of a ``.net`` file that does not say it.
+    A model's integers are made of its weights, those of a packaged one held against the fingerprint on its card.
     Raises FormatError, with the file and the place in it, NetworkError for an impossible ``reset``, MonospikeError for
     a model that has no network of integers.
     """
@@ -30,9 +32,13 @@ def read_network(
 
 
 def _of_model(name: str) -> Network:
-    if Path(name).suffix != CHECKPOINT and has_network(name):
-        return load(network_path(name))
-    # Imported here because it loads what trains models, which networks from files do without.
+    # Imported here because it loads torch, which networks from files do without.
     from pipeline.tasks.tracking.subject import open_subject
 
-    return open_subject(checkpoint_path(name)).network()
+    network = open_subject(checkpoint_path(name)).network()
+    if Path(name).suffix != CHECKPOINT and (written := card(name).get("fingerprint")) != fingerprint(network):
+        raise FormatError(
+            f"{name}: its weights become other integers here than its card tells of, whose scores then say nothing; "
+            f"expected fingerprint {written}, got {fingerprint(network)}: monospike doctor says what is installed"
+        )
+    return network

@@ -6,22 +6,16 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from netx.bundle import load, save
-from netx.difference import first_difference
 from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
 from pipeline.model_zoo.card import in_markdown, make_card
 from pipeline.model_zoo.names import CARD, README
-from pipeline.tasks.tracking.checkpoint import Model, load_model
-from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
-from pipeline.tasks.tracking.models.to_network import to_network
+from pipeline.tasks.tracking.checkpoint import load_model
 
 MOST_BYTES = 12_000_000
 """Of one checkpoint: the package stays small enough to be installed anywhere."""
-
-FORMATS: tuple[Literal["net"], Literal["nir"]] = ("net", "nir")
 
 
 def package(run: Path, name: str, model: str | None, results: Path | None, into: Path) -> Path:
@@ -42,7 +36,6 @@ def package(run: Path, name: str, model: str | None, results: Path | None, into:
     with write_whole(into / name) as folder:
         folder.mkdir()
         shutil.copyfile(checkpoint, folder / f"{name}.safetensors")
-        _save_networks(trained, folder)
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         (folder / README).write_text(in_markdown(card), encoding="utf-8")
     return into / name
@@ -71,14 +64,3 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not {"models", "commands", "fixed"} <= content.keys():
         raise FormatError(f"{path}: is not the results.json of a study")
     return content
-
-
-def _save_networks(model: Model, folder: Path) -> None:
-    """The network of integers in both formats, read back; nothing for a model that has none."""
-    if not isinstance(model, SpikingSiamFCpp) or model.time_steps != 1:
-        return
-    network = to_network(model)
-    for format_ in FORMATS:
-        save(network, folder / format_, format=format_)
-        if found := first_difference(network, load(folder / format_)):
-            raise FormatError(f"{folder / format_}: read back, it is another network: {found}")

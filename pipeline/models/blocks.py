@@ -20,7 +20,9 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 class Blocks(Protocol):
     """Makes a model's layers: ``PlainBlocks``, or ``pipeline.models.slayer_layers.SlayerBlocks``."""
 
-    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module: ...
+    def synapse(
+        self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float, padding: int = 0
+    ) -> nn.Module: ...
 
     def neuron(self, threshold: int, norm: nn.Module) -> nn.Module: ...
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from netx import limits
+from netx import Range
+from netx.types import SPIKES
 from pipeline.core.config import Section
 from pipeline.models.blocks import Blocks
-from pipeline.models.config import EXPECTED_RATE, INITIAL_DEVIATION, LayerRole, NeuronConfig, Part, SurrogateConfig
-from pipeline.models.quantisation import ChannelBias, QuantisedModule
+from pipeline.models.config import LayerRole, NeuronConfig, Part, SurrogateConfig
+from pipeline.models.initial import initial_deviation, initial_threshold
+from pipeline.models.quantisation import ChannelBias, QuantisedModule, fit_to_chip
 from pipeline.models.spiking_layers import PlainBlocks
-from quantize.slayer import WEIGHT_SCALE
-
-_ROOM = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN
-"""Weight units that the weighted inputs of a channel may come to, beside the largest bias."""
-
-_MEAN_MAGNITUDE = math.sqrt(2 / math.pi)
-"""Of a normal variable, in standard deviations."""
 
 
 class LayerConfig(Section):
@@ -77,11 +70,10 @@ class SpikingChain(QuantisedModule):
         inputs = config.shape[0]
         for index, layer in enumerate(config.layers):
             fan_in, peak = inputs * layer.kernel**2, config.peak if index == 0 else 1
-            deviation = min(INITIAL_DEVIATION, _ROOM / (2 * _MEAN_MAGNITUDE * fan_in * peak * WEIGHT_SCALE))
+            deviation = initial_deviation(fan_in, peak)
             self.synapses[layer.name] = blocks.synapse(inputs, layer.channels, layer.kernel, layer.stride, deviation)
             if index < len(config.layers) - 1:
-                square = peak**2 / 4 if index == 0 else EXPECTED_RATE
-                threshold = _odd(WEIGHT_SCALE * deviation * math.sqrt(fan_in * square))
+                threshold = initial_threshold(deviation, fan_in, peak)
                 self.neurons[layer.name] = blocks.neuron(threshold, ChannelBias(layer.channels, centred=True))
             inputs = layer.channels
         self.bias = ChannelBias(inputs, centred=False)
@@ -106,22 +98,13 @@ class SpikingChain(QuantisedModule):
     @torch.no_grad()
     def project(self) -> None:
         """Clip weights to 8 bits, and shrink any channel whose accumulator an input could take out of 24 bits."""
-        low, high = limits.WEIGHT_MIN / WEIGHT_SCALE, (limits.WEIGHT_MAX - 1) / WEIGHT_SCALE
-        peak = self.config.peak
+        inputs = Range(self.config.low, self.config.high)
         for synapse in self.synapses.values():
-            weight = synapse.weight.clamp_(low, high)
-            # What a channel may use: the limit, less the largest bias, less half a step a weight for rounding.
-            room = _ROOM - peak * weight[0].numel()
-            worst = weight.flatten(1).abs().sum(dim=1) * (WEIGHT_SCALE * peak)
-            weight.mul_((room / worst).clamp(max=1.0).reshape(-1, 1, 1, 1, 1))
-            peak = 1
+            fit_to_chip(synapse.weight, inputs)
+            inputs = SPIKES
 
     def _set_quantised(self, quantised: bool) -> None:
         for module in self.modules():
             for name in ("quantised", "on_grid"):  # of plain blocks and of SLAYER's
                 if hasattr(module, name):
                     setattr(module, name, quantised)
-
-
-def _odd(threshold: float) -> int:
-    return min(2 * round(threshold / 2) + 1, limits.THRESHOLD_MAX)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netx import limits
+from netx import Range, limits
 from quantize.slayer import WEIGHT_SCALE
 
 STEP = 2 / WEIGHT_SCALE
@@ -86,6 +86,21 @@ class ChannelBias(nn.Module):
         if not self.quantised:
             return bias
         return quantise_even(bias, limits.LOIHI_BIAS_MIN, limits.LOIHI_BIAS_MAX - 1)
+
+
+def fit_to_chip(weight: Tensor, inputs: Range) -> None:
+    """Clip the weights of a convolution to 8 bits, and shrink any channel whose accumulator such inputs could take out
+    of 24 bits, in place. weight: (channel, input, row, column, 1), SLAYER units."""
+    weight.clamp_(limits.WEIGHT_MIN / WEIGHT_SCALE, (limits.WEIGHT_MAX - 1) / WEIGHT_SCALE)
+    peak = max(abs(inputs.low), abs(inputs.high))
+    # What a channel may use: the limit, less the largest bias, less half a step a weight for rounding.
+    room = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN - peak * weight[0].numel()
+    rows = weight.flatten(1) * (WEIGHT_SCALE * peak)
+    if inputs.low < 0:
+        worst = rows.abs().sum(dim=1)
+    else:
+        worst = torch.maximum(rows.clamp(min=0).sum(dim=1), rows.clamp(max=0).sum(dim=1).neg())
+    weight.mul_((room / worst).clamp(max=1.0).reshape(-1, 1, 1, 1, 1))
 
 
 class QuantisedModule(nn.Module):

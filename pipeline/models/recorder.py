@@ -49,6 +49,8 @@ def recording(engine: str, network: Network, chip_input: IntArray, tensors: Mapp
     membranes: dict[str, npt.NDArray[np.int32]] = {}
     for layer in network.layers:
         name = layer.name
+        if layer.neuron is None:
+            continue
         if not isinstance(layer.neuron, LIF):
             tensor = tensors[name] if name in tensors else tensors[f"membrane/{name}"][0]
             membranes[name] = weight_units(tensor, name)

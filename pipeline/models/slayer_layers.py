@@ -19,10 +19,10 @@ class SlayerSynapse(slayer.synapse.Conv):
     kernels one step deep has the same sums, which are exact, but torch adds up its gradients in another order.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float, padding: int = 0) -> None:
         # Any neuron lends its quantiser, which depends on the scale of weights alone.
         self._quantiser = slayer.neuron.cuba.Neuron(1.0, 1.0, 1.0).quantize_8bit
-        super().__init__(inputs, outputs, kernel, stride, pre_hook_fx=self._quantiser)
+        super().__init__(inputs, outputs, kernel, stride, padding, pre_hook_fx=self._quantiser)
         nn.init.normal_(self.weight, std=deviation)
 
     @property
@@ -36,7 +36,7 @@ class SlayerSynapse(slayer.synapse.Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight if self._pre_hook_fx is None else self._pre_hook_fx(self.weight)
-        return convolve(x, weight, self.stride[:2])
+        return convolve(x, weight, self.stride[:2], self.padding[:2])
 
 
 class SlayerNeuron(slayer.neuron.cuba.Neuron):
@@ -80,9 +80,11 @@ class SlayerBlocks:
             raise MonospikeError(f"surrogate.shape: SLAYER has the exponential one, not {surrogate.shape!r}")
         self._settings, self._surrogate = settings, surrogate
 
-    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module:
+    def synapse(
+        self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float, padding: int = 0
+    ) -> nn.Module:
         """A convolution with integer weights, whose initial ones have the standard deviation ``deviation``."""
-        return SlayerSynapse(inputs, outputs, kernel, stride, deviation)
+        return SlayerSynapse(inputs, outputs, kernel, stride, deviation, padding)
 
     def neuron(self, threshold: int, norm: nn.Module) -> nn.Module:
         """Spiking neurons; ``norm`` acts on their current."""

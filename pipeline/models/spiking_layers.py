@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from netx import limits
+from netx.types import Pair
 from pipeline.models.config import NeuronConfig, SurrogateConfig
 from pipeline.models.quantisation import quantise_even
 from quantize.slayer import WEIGHT_SCALE
@@ -190,22 +191,22 @@ class _ExactConvolution(torch.autograd.Function):
     """A convolution in float32, whose sums have to be exact; its gradients need not be, and may take bfloat16."""
 
     @staticmethod
-    def forward(context: Any, images: Tensor, weight: Tensor, stride: tuple[int, int], reduced: bool) -> Tensor:
+    def forward(context: Any, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, reduced: bool) -> Tensor:
         context.save_for_backward(images, weight)
-        context.stride, context.reduced = stride, reduced
+        context.stride, context.padding, context.reduced = stride, padding, reduced
         with torch.autocast(images.device.type, enabled=False):
-            return F.conv2d(images, weight, stride=stride)
+            return F.conv2d(images, weight, stride=stride, padding=padding)
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
         images, weight = context.saved_tensors
         dtype = torch.bfloat16 if context.reduced else torch.float32
         gradient = gradients[0].to(dtype)
-        by_weight = conv2d_weight(images.to(dtype), weight.shape, gradient, context.stride)
+        by_weight = conv2d_weight(images.to(dtype), weight.shape, gradient, context.stride, context.padding)
         by_image = None
         if context.needs_input_grad[0]:
-            by_image = conv2d_input(images.shape, weight.to(dtype), gradient, context.stride).float()
-        return by_image, by_weight.float(), None, None
+            by_image = conv2d_input(images.shape, weight.to(dtype), gradient, context.stride, context.padding).float()
+        return by_image, by_weight.float(), None, None, None
 
 
 def _autocasts(device: torch.device) -> bool:
@@ -216,10 +217,10 @@ def _autocasts(device: torch.device) -> bool:
 class Synapse(nn.Module):
     """A convolution whose weights are, while ``quantised``, even integers in [-256, 254] over 64."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float, padding: int = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel, 1) * deviation)
-        self.stride, self.padding, self.dilation, self.groups = (stride, stride), (0, 0), (1, 1), 1
+        self.stride, self.padding, self.dilation, self.groups = (stride, stride), (padding, padding), (1, 1), 1
         self.quantised = True
 
     def pre_hook_fx(self, weight: Tensor, descale: bool = False) -> Tensor:
@@ -228,16 +229,17 @@ class Synapse(nn.Module):
         return quantised * WEIGHT_SCALE if descale else quantised
 
     def forward(self, x: Tensor) -> Tensor:
-        return convolve(x, self.pre_hook_fx(self.weight) if self.quantised else self.weight, self.stride)
+        weight = self.pre_hook_fx(self.weight) if self.quantised else self.weight
+        return convolve(x, weight, self.stride, self.padding)
 
 
-def convolve(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> Tensor:
-    """A convolution of each step and frame.
+def convolve(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    """A convolution of each step and frame, padded with zeros.
 
     x: (step, frame, channel, row, column). weight: (output, input, row, column, 1), as SLAYER has it.
     """
     images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    answer = _ExactConvolution.apply(images, weight[..., 0], stride, _autocasts(x.device))
+    answer = _ExactConvolution.apply(images, weight[..., 0], stride, padding, _autocasts(x.device))
     return answer.unflatten(0, x.shape[:2])
 
 
@@ -247,9 +249,11 @@ class PlainBlocks:
     def __init__(self, settings: NeuronConfig, surrogate: SurrogateConfig) -> None:
         self._settings, self._surrogate = settings, surrogate
 
-    def synapse(self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float) -> nn.Module:
+    def synapse(
+        self, inputs: int, outputs: int, kernel: int, stride: int, deviation: float, padding: int = 0
+    ) -> nn.Module:
         """A convolution with integer weights, whose initial ones have the standard deviation ``deviation``."""
-        return Synapse(inputs, outputs, kernel, stride, deviation)
+        return Synapse(inputs, outputs, kernel, stride, deviation, padding)
 
     def neuron(self, threshold: int, norm: nn.Module) -> nn.Module:
         """Spiking neurons; ``norm`` acts on their current."""

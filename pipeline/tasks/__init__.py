@@ -29,7 +29,13 @@ def _tracking() -> Task:
     return Tracking()
 
 
-_ROOMS: dict[str, Callable[[], Task]] = {"tracking": _tracking}
+def _detection() -> Task:
+    from pipeline.tasks.detection.task import Detection
+
+    return Detection()
+
+
+_ROOMS: dict[str, Callable[[], Task]] = {"tracking": _tracking, "detection": _detection}
 """Loaded when asked for: a task's room brings torch with it."""
 
 

@@ -25,6 +25,7 @@ from pipeline.models.quantisation import QuantisedModule
 from pipeline.tasks.checkpoint import parse_architecture, save_checkpoint, start_from
 from pipeline.tasks.config import TrainingConfig
 from pipeline.tasks.dry_run import dry_answers, dry_run
+from pipeline.training.averaging import Averages
 from pipeline.training.batches import batches
 from pipeline.training.config import MAIN
 from pipeline.training.distributed import DistributedContext
@@ -60,10 +61,13 @@ def run_training(
         [term.to(context.device) for term in terms],
     )
     learners = learners_of(method, config.train, config.learners)
+    averages = None
+    if config.train.averaging is not None and context.leads:  # who writes files keeps them; all have the same weights
+        averages = Averages(method.trained, config.train.averaging)
     if saved:
-        saved.restore(method, learners)
+        saved.restore(method, learners, averages)
     validator = task.validator(config) if context.leads else None
-    session = _Session(task, config, folder, context, method, learners, validator, Stopwatch(first))
+    session = _Session(task, config, folder, context, method, learners, validator, averages, Stopwatch(first))
     if context.leads:
         session.begin(first, progress)
     with progress.task(config.name, config.train.steps) as bar:
@@ -87,6 +91,7 @@ class _Session:
     method: Method
     learners: Sequence[Learner]
     validator: Validator | None
+    averages: Averages | None
     stopwatch: Stopwatch
     log: Log | None = None
 
@@ -117,13 +122,15 @@ class _Session:
         saves = step % settings.save_every == 0 or last
         if saves:
             self.context.agree(self.method.learning.values())
+        if self.averages is not None:
+            self.averages.update(step)
         if self.log is None:
             return
         self._write(self.log, step, losses, rates)
         if saves:
             # Last, so that a training that goes on from this state lacks nothing that was to be logged before it.
             self.log.flush()
-            save_state(self.folder / STATE, self.method, self.learners, step, _fingerprint(self.config))
+            save_state(self.folder / STATE, self.method, self.learners, step, _fingerprint(self.config), self.averages)
 
     def _write(self, log: Log, step: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
         """What of this step is to be logged, validation included."""
@@ -141,10 +148,15 @@ class _Session:
         assert self.validator is not None, "the process that logs validates"
         return {f"{name}/{key}": scores[key] for key in self.validator.logged if key in scores}
 
+    @property
+    def models(self) -> Mapping[str, nn.Module]:
+        """What has been trained by now: moving averages of the weights where there are any."""
+        return self.method.trained if self.averages is None else self.averages.models
+
     def validated(self) -> dict[str, Any]:
         """The scores of each trained model by now."""
         assert self.validator is not None, "the process that logs validates"
-        return {n: self.validator.validate(model, self.context.device) for n, model in self.method.trained.items()}
+        return {n: self.validator.validate(model, self.context.device) for n, model in self.models.items()}
 
     def sizes(self, name: str) -> dict[str, Any]:
         """How many parameters a trained model has, and how many times fewer than each model beside it that is not."""
@@ -157,11 +169,11 @@ class _Session:
         metrics: dict[str, Any] = {}
         if self.log is not None and self.validator is not None:
             for name, scores in self.validated().items():
-                rounding = self.validator.rounding(self.method.trained[name], self.context.device)
+                rounding = self.validator.rounding(self.models[name], self.context.device)
                 metrics[name] = {**scores, **self.sizes(name), **({"rounding": rounding} if rounding else {})}
             notes = {"training": self.config.model_dump_json(), "versions": json.dumps(versions())}
             processing = self.task.processing(self.config)
-            for name, model in self.method.trained.items():
+            for name, model in self.models.items():
                 path, of_model = self.folder / f"{name}.safetensors", {"metrics": json.dumps(metrics[name])}
                 save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model})
                 self.log.add(self.config.train.steps, self._logged(name, metrics[name]))

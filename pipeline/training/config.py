@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.core.config import Section
 from pipeline.models.blocks import BlockChoice
@@ -38,19 +38,35 @@ class RateFactor(Section):
 
 
 class OptimiserConfig(Section):
-    """SGD with momentum, or Adam. A linear warm-up from ``first_rate`` to ``rate``, then a cosine to ``last_rate``."""
+    """SGD with momentum, or Adam. A warm-up from ``first_rate`` to ``rate``, then a cosine to ``last_rate``.
+
+    YOLOX has ``kind: sgd``, ``nesterov: true``, ``decayed: weights``, ``warm_up_power: 2``, a ``last_rate`` of .05
+    times ``rate``, and as ``flat`` the part without mosaic (yolox/exp/yolox_base.py, yolox/utils/lr_scheduler.py).
+    """
 
     kind: Literal["sgd", "adam"] = "adam"
     rate: float = Field(0.005, gt=0, le=1)
     first_rate: float = Field(1e-6, ge=0, le=1)
     last_rate: float = Field(1e-6, gt=0, le=1)
     warm_up: int = Field(100, ge=0, description="steps")
+    warm_up_power: int = Field(1, ge=1, le=4, description="of the share of the warm-up that is over: 1 is a line")
+    flat: float = Field(0.0, ge=0, lt=1, description="last part of training that has last_rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD's; Adam's first decay (beta 1)")
+    nesterov: bool = Field(False, description="SGD looks ahead along its momentum")
     second_moment: float = Field(0.999, ge=0, lt=1, description="Adam's second decay (beta 2)")
     weight_decay: float = Field(0.0, ge=0, le=1)
+    decayed: Literal["all", "weights"] = Field(
+        "all", description="parameters that weight_decay acts on: weights are those that are no bias and no norm's"
+    )
     clip_norm: float = Field(10.0, gt=0, description="largest norm of the gradient")
     factors: tuple[RateFactor, ...] = ()
     freeze: tuple[Freeze, ...] = ()
+
+    @model_validator(mode="after")
+    def _looks_ahead(self) -> OptimiserConfig:
+        if self.nesterov and (self.kind != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov: is for sgd with momentum")
+        return self
 
 
 MAIN = "main"
@@ -68,12 +84,22 @@ class LearnerConfig(Section):
     every: int = Field(1, ge=1, description="steps between two of this learner's; the first step is one of them")
 
 
+class AveragingConfig(Section):
+    """Moving averages of the weights. Defaults are YOLOX's (yolox/core/trainer.py, yolox/utils/ema.py)."""
+
+    decay: float = Field(0.9998, ge=0, lt=1, description="share of the average that a step leaves as it is")
+    warm_up: float = Field(2000, ge=0, description="steps after which that is 63 % of decay; less before")
+
+
 class TrainSettings(Section):
     """How long, and how."""
 
     steps: int = Field(ge=1)
     batch: int = Field(16, ge=2, description="samples a step, on each GPU")
     optimiser: OptimiserConfig = OptimiserConfig()
+    averaging: AveragingConfig | None = Field(
+        None, description="moving averages of the weights, validated and saved in their place; None for none"
+    )
     blocks: BlockChoice = Field(
         "auto",
         description="layers of spiking models in training: lava-dl's SLAYER, or plain ones of the same bits and "

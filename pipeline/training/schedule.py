@@ -15,10 +15,13 @@ from pipeline.training.term import TrainingError
 
 
 def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
-    """Learning rate of step ``step``, counted from 0: a line up to ``rate``, then half a cosine down."""
+    """Learning rate of step ``step``, counted from 0: a line up to ``rate`` or a power of it, half a cosine down, and
+    ``last_rate`` where the rest is flat."""
     if step < config.warm_up:
-        return config.first_rate + (config.rate - config.first_rate) * (step + 1) / config.warm_up
-    done = (step - config.warm_up) / max(steps - config.warm_up, 1)
+        risen = ((step + 1) / config.warm_up) ** config.warm_up_power
+        return config.first_rate + (config.rate - config.first_rate) * risen
+    end = steps - round(config.flat * steps)
+    done = min((step - config.warm_up) / max(end - config.warm_up, 1), 1)
     return config.last_rate + (config.rate - config.last_rate) * 0.5 * (1 + math.cos(math.pi * done))
 
 
@@ -36,7 +39,7 @@ def build_optimiser(
     parameters: Mapping[str, nn.Parameter], config: OptimiserConfig, key: str = "train.optimiser"
 ) -> torch.optim.Optimizer:
     """SGD or Adam, with a group for each factor of the learning rate, which stands in the place of its rate until
-    ``build_schedule`` multiplies it.
+    ``build_schedule`` multiplies it, and one more where some of its parameters are not decayed.
 
     key: where the configuration stands. Raises TrainingError at a pattern of ``factors`` or ``freeze`` that is in no
     parameter's name.
@@ -46,14 +49,16 @@ def build_optimiser(
             if not any(re.search(rule.pattern, name) for name in parameters):
                 names = ", ".join(list(parameters)[:3])
                 raise TrainingError(f"{key}.{part}: {rule.pattern!r} is in no parameter's name; they are {names}, ...")
-    groups: dict[float, list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         factors = [factor.factor for factor in config.factors if re.search(factor.pattern, name)]
-        groups.setdefault(factors[0] if factors else 1.0, []).append(parameter)
-    described = [{"params": members, "lr": factor} for factor, members in groups.items()]
+        # Biases, and norms' scales, are vectors; whatever multiplies several inputs has more axes.
+        decay = config.weight_decay if config.decayed == "all" or parameter.ndim > 1 else 0.0
+        groups.setdefault((factors[0] if factors else 1.0, decay), []).append(parameter)
+    described = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
     if config.kind == "sgd":
-        return torch.optim.SGD(described, 1.0, config.momentum, weight_decay=config.weight_decay)
-    return torch.optim.Adam(described, 1.0, (config.momentum, config.second_moment), weight_decay=config.weight_decay)
+        return torch.optim.SGD(described, 1.0, config.momentum, nesterov=config.nesterov)
+    return torch.optim.Adam(described, 1.0, (config.momentum, config.second_moment))
 
 
 def build_schedule(optimiser: torch.optim.Optimizer, steps: int, config: OptimiserConfig) -> LambdaLR:

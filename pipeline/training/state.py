@@ -15,6 +15,7 @@ from torch import Tensor
 from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.models.safetensors_file import check_tensors, read_safetensors
+from pipeline.training.averaging import Averages
 from pipeline.training.loop import Learner, Method
 
 
@@ -29,13 +30,20 @@ class SavedState:
     schedules: Mapping[str, Mapping[str, Any]]
     tensors: Mapping[str, Tensor]
 
-    def restore(self, method: Method, learners: Sequence[Learner]) -> None:
-        """Give all that learns, its optimisers and schedules, what was saved. Raises FormatError where one of these has
-        not the tensors of the file."""
+    def restore(self, method: Method, learners: Sequence[Learner], averages: Averages | None = None) -> None:
+        """Give all that learns, its optimisers and schedules, and the averages, what was saved.
+
+        Raises FormatError where one of these has not the tensors of the file.
+        """
         for name, module in method.learning.items():
             theirs = self._under(f"model/{name}/")
             check_tensors(self.path, theirs, module.state_dict())
             module.load_state_dict(theirs)
+        if averages is not None:
+            for name, model in averages.models.items():
+                theirs = self._under(f"average/{name}/")
+                check_tensors(self.path, theirs, model.state_dict())
+                model.load_state_dict(theirs)
         if set(self.schedules) != {learner.name for learner in learners}:
             raise FormatError(f"{self.path}: has the learners {', '.join(self.schedules)}: this is another training's")
         for learner in learners:
@@ -53,7 +61,14 @@ class SavedState:
         return {k.removeprefix(prefix): value for k, value in self.tensors.items() if k.startswith(prefix)}
 
 
-def save_state(path: Path, method: Method, learners: Sequence[Learner], step: int, fingerprint: str) -> None:
+def save_state(
+    path: Path,
+    method: Method,
+    learners: Sequence[Learner],
+    step: int,
+    fingerprint: str,
+    averages: Averages | None = None,
+) -> None:
     """Write the state after ``step`` steps; the file appears whole or not at all.
 
     Of the trained models the architecture is kept as well, which each of them has as ``config``.
@@ -63,6 +78,8 @@ def save_state(path: Path, method: Method, learners: Sequence[Learner], step: in
         for name, module in method.learning.items()
         for key, value in module.state_dict().items()
     }
+    if averages is not None:
+        tensors |= {f"average/{key}": value.cpu().contiguous() for key, value in averages.state().items()}
     for learner in learners:
         for index, state in learner.optimiser.state_dict()["state"].items():
             prefix = f"optimiser/{learner.name}/{index}"

@@ -14,7 +14,8 @@ from sim.kernels import native
 from sim.kernels.convolution import Convolution, Geometry
 from sim.kernels.floating import Kernel
 
-_INT32, _INT64 = 1 << 31, 1 << 63
+_INT16, _INT32, _INT64 = (1 << 15) - 1, 1 << 31, 1 << 63
+"""Bounds are below these; one less in 16 bits, so that a sum that no bound reaches has a number as well."""
 _RATES = 0.01, 0.05
 """Shares of active inputs at which the trial takes its times."""
 _CROSSINGS: dict[tuple[Geometry, int, str], float] = {}
@@ -35,10 +36,10 @@ def objection(convolution: Convolution, device: str) -> str:
 
 
 def build(convolution: Convolution) -> Kernel:
-    """The sums as int32, or int64 where messages or their bound ask for it. The weights are packed here, once."""
-    from sim.kernels import native_kernels
+    """The sums in the narrowest type that holds their bound, int64 of messages. The weights are packed here, once."""
+    from sim.kernels import native_convolution, native_kernels
 
-    geometry, binary = convolution.geometry, _narrow(convolution)
+    geometry = convolution.geometry
     columns = geometry.channels // geometry.groups
     weight = convolution.weight.reshape(geometry.groups, columns, *geometry.weight_shape[1:]).astype(np.int16)
     packed = with_silence(weight.transpose(0, 3, 4, 2, 1).reshape(-1, columns))
@@ -47,20 +48,21 @@ def build(convolution: Convolution) -> Kernel:
     numbers = np.array([*(size for pair in windows for size in pair), geometry.groups, width], np.int64)
     flat = geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1 and geometry.padding == (0, 0)
 
-    dense = native_kernels.dense_spikes if binary else native_kernels.dense_messages
-    convolve = native_kernels.convolution_spikes if binary else native_kernels.convolution_messages
+    kind = _type(convolution, flat)
+    sums = native_kernels.dense_by_type[kind] if flat else native_convolution.convolution_by_type[kind]
+    arriving = torch.int32 if kind == "int64" else torch.uint8
 
     def kernel(values: Tensor) -> Tensor:
-        seen = _channels_last(values, torch.uint8 if binary else torch.int32)
-        out = np.empty((len(seen), height, width, geometry.channels), np.int32 if binary else np.int64)
+        seen = _channels_last(values, arriving)
+        out = np.empty((len(seen), height, width, geometry.channels), kind)
         if flat:
-            rows, sums = seen.reshape(len(seen), -1), out.reshape(len(out), -1)
-            native.spread(lambda low, high: dense(rows, packed, sums, low, high), len(seen), rows.shape[1])
+            rows, flat_out = seen.reshape(len(seen), -1), out.reshape(len(out), -1)
+            native.spread(lambda low, high: sums(rows, packed, flat_out, low, high), len(seen), rows.shape[1])
         else:
             bands = max(1, min(height, -(-torch.get_num_threads() // len(seen))))
-            words, sums = _words(seen, geometry.groups), out.reshape(len(out), -1, columns)
+            words, flat_out = _words(seen, geometry.groups), out.reshape(len(out), -1, columns)
             native.spread(
-                lambda low, high: convolve(seen, words, packed, sums, numbers, bands, low, high),
+                lambda low, high: sums(seen, words, packed, flat_out, numbers, bands, low, high),
                 len(seen) * bands,
                 out[0].size // bands,
             )
@@ -83,9 +85,11 @@ def _words(values: npt.NDArray, groups: int) -> npt.NDArray[np.uint64]:
     return np.empty((len(values), 0, 0, 0), np.uint64)
 
 
-def _narrow(convolution: Convolution) -> bool:
-    """Whether values are spikes and their sums fit 32 bits."""
-    return convolution.values.binary and convolution.bound < _INT32
+def _type(convolution: Convolution, flat: bool) -> str:
+    """The narrowest type of sums that is compiled: of spikes one that holds the bound, of messages int64."""
+    if not convolution.values.binary or convolution.bound >= _INT32:
+        return "int64"
+    return "int16" if convolution.bound < _INT16 and not flat else "int32"
 
 
 def _channels_last(values: Tensor, dtype: torch.dtype) -> npt.NDArray:

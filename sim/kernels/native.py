@@ -15,12 +15,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "no_cfunc_wrapper": True}
 """A kernel lets other threads run, and does not look for divisions by zero, of which it has none."""
+
+INLINE: Any = _OPTIONS | {"no_cpython_wrapper": True, "_nrt": False}
+"""Of the functions that only kernels call: without the entry from Python and without counting references."""
 
 _WORTH_A_THREAD = 1 << 15
 """Elementary steps; fewer take less time than to hand them over."""
@@ -30,6 +34,16 @@ _WORTH_A_THREAD = 1 << 15
 def available() -> bool:
     """Whether numba is installed. It is imported when the first kernel is called, not before."""
     return find_spec("numba") is not None
+
+
+def cache_folder() -> Path:
+    """Where numba keeps the compiled kernels. Raises RuntimeError where it can nowhere."""
+    import numba
+
+    place = numba.njit(cache=True)(_say_once).stats.cache_path
+    if place is None:
+        raise RuntimeError("numba keeps nothing here")
+    return Path(place)
 
 
 class Kernel:

@@ -19,8 +19,7 @@ import numpy.typing as npt
 from netx import (
     LIF,
     Accumulator,
-    Concat,
-    Conv2d,
+    Correlation,
     Delta,
     Dense,
     Direct,
@@ -29,17 +28,18 @@ from netx import (
     Network,
     NetworkError,
     Neuron,
-    Pool,
     Recurrent,
     Sigma,
+    Synapse,
     limits,
 )
 from netx.arrays import IntArray
 from netx.files import write_whole
-from netx.lowering import lowered
 from netx.npz import read_npz
+from netx.types import Pair
+from sim.lava.branches import branches
 from sim.lava.job import in_lava_order
-from sim.lava.plan import MAX_INT8, check_sizes, check_source_sends, message_bits, source_of
+from sim.lava.plan import MAX_INT8, check_source_sends, lava_synapse, message_bits
 
 Parameters: TypeAlias = Mapping[str, Any]
 """Of a process: integers, booleans, tuples of integers and integer arrays."""
@@ -69,16 +69,24 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Block:
-    """One layer. source: the input or layer it reads. synapse: None where the neurons read their source at once.
+class Way:
+    """A synapse, and the input or layer that it reads. synapse: None where the neurons read their source at once.
 
-    feedback: what feeds the layer's own spikes back to it.
+    spread: (rows, columns) of its outputs that lie in its channels, see ``sim.lava.job.in_place``.
     """
 
-    name: str
     source: str
-    neuron: Part
     synapse: Part | None = None
+    spread: Pair = (1, 1)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One layer. ways: what arrives on them adds up. feedback: what feeds the layer's own spikes back to it."""
+
+    name: str
+    ways: tuple[Way, ...]
+    neuron: Part
     feedback: Part | None = None
 
 
@@ -101,8 +109,6 @@ def block_job(network: Network, frames: Mapping[str, IntArray]) -> BlockJob:
         try:
             if layer.neuron is not None:
                 blocks.append(_block(network, layer))
-            elif not isinstance(layer.synapse, Flatten):
-                raise NetworkError(f"Lava has no {type(layer.synapse).__name__}")
         except NetworkError as error:
             raise NetworkError(f"layer {layer.name!r}: {error}") from None
     return BlockJob({name: in_lava_order(array) for name, array in frames.items()}, tuple(blocks))
@@ -116,10 +122,10 @@ def write_jobs(folder: Path, jobs: Sequence[BlockJob], simulated: bool) -> None:
         arrays |= {f"{index}/frames/{name}": values for name, values in job.frames.items()}
         blocks = [asdict(block) for block in job.blocks]
         for block in blocks:
-            for role in ("neuron", "synapse", "feedback"):
-                for key, value in list((block[role] or {}).get("parameters", {}).items()):
+            for role, part in _parts(block):
+                for key, value in list(part["parameters"].items()):
                     if isinstance(value, np.ndarray):
-                        arrays[f"{index}/{block['name']}/{role}/{key}"] = block[role]["parameters"].pop(key)
+                        arrays[f"{index}/{block['name']}/{role}/{key}"] = part["parameters"].pop(key)
         described.append(blocks)
     np.savez(folder / _ARRAYS, **arrays)
     (folder / _DESCRIPTION).write_text(json.dumps({"simulated": simulated, "jobs": described}))
@@ -134,20 +140,17 @@ def read_jobs(folder: Path) -> tuple[list[BlockJob], bool]:
         grouped.setdefault(place, {})[name] = values
     jobs = []
     for index, described in enumerate(description["jobs"]):
-        blocks = [
-            Block(
-                block["name"],
-                block["source"],
-                **{
-                    role: Part(
-                        block[role]["kind"], _parameters(block[role], grouped, f"{index}/{block['name']}/{role}")
-                    )
-                    for role in ("neuron", "synapse", "feedback")
-                    if block[role] is not None
-                },
+        blocks = []
+        for block in described:
+            parts = {
+                role: Part(part["kind"], _parameters(part, grouped, f"{index}/{block['name']}/{role}"))
+                for role, part in _parts(block)
+            }
+            ways = tuple(
+                Way(way["source"], parts.get(f"synapse{number}"), (way["spread"][0], way["spread"][1]))
+                for number, way in enumerate(block["ways"])
             )
-            for block in described
-        ]
+            blocks.append(Block(block["name"], ways, parts["neuron"], parts.get("feedback")))
         jobs.append(BlockJob(grouped[f"{index}/frames"], tuple(blocks)))
     return jobs, description["simulated"]
 
@@ -174,29 +177,58 @@ def read_states(folder: Path, count: int) -> list[dict[str, LayerStates]]:
     return [dict(outcome) for outcome in outcomes]
 
 
+def _parts(block: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The processes of a block as a dictionary, by their role."""
+    synapses = [(f"synapse{number}", way["synapse"]) for number, way in enumerate(block["ways"])]
+    found = [("neuron", block["neuron"]), *synapses, ("feedback", block["feedback"])]
+    return [(role, part) for role, part in found if part is not None]
+
+
 def _parameters(part: Mapping[str, Any], grouped: Mapping[str, Mapping[str, npt.NDArray]], place: str) -> Parameters:
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in part["parameters"].items()}
     return plain | dict(grouped.get(place, {}))
 
 
 def _block(network: Network, layer: Layer) -> Block:
-    source, flattened = source_of(network, layer)
-    check_source_sends(network, source)
-    synapse, feedback = layer.synapse, None
-    bits = message_bits(network.range(source))
-    shape: tuple[int, ...] = network.shape(layer.name)[::-1]
-    if isinstance(synapse, Recurrent):
-        feedback = _dense(synapse.feedback, bits)
-        synapse = synapse.forward
-    part = None
-    if isinstance(synapse, Dense):
-        part, shape = _dense(synapse, bits), shape[-1:]
-    elif isinstance(synapse, (Conv2d, Pool)):
-        part = _conv(network, lowered(synapse, network.shape(source), flattened, MAX_INT8), source, bits)
-    elif not isinstance(synapse, Direct) or isinstance(synapse, Concat):
+    if isinstance(layer.synapse, Correlation):
         raise NetworkError("is a correlation without its template: call Network.programmed first")
     assert layer.neuron is not None
-    return Block(layer.name, source, _neuron(layer.neuron, shape, network.depth(layer.name)), part, feedback)
+    shape: tuple[int, ...] = network.shape(layer.name)[::-1]
+    source, synapse, feedback = _behind_flattening(network, layer.inputs[0]), layer.synapse, None
+    if isinstance(synapse, Recurrent):
+        feedback = _dense(synapse.feedback, message_bits(network.range(layer.inputs[0])))
+        synapse = synapse.forward
+    if source is not None and isinstance(synapse, (Dense, Direct)):
+        check_source_sends(network, source)
+        part = None
+        if isinstance(synapse, Dense):
+            part, shape = _dense(synapse, message_bits(network.range(source))), shape[-1:]
+        ways: tuple[Way, ...] = (Way(source, part),)
+    else:
+        ways = _convolutions(network, layer, synapse)
+    return Block(layer.name, ways, _neuron(layer.neuron, shape, network.depth(layer.name)), feedback)
+
+
+def _behind_flattening(network: Network, name: str) -> str | None:
+    """The input or layer with neurons behind ``name``, where nothing but Flattens lies between."""
+    wires = {layer.name: layer for layer in network.layers if layer.neuron is None}
+    while name in wires and isinstance(wires[name].synapse, Flatten):
+        name = wires[name].inputs[0]
+    return None if name in wires else name
+
+
+def _convolutions(network: Network, layer: Layer, synapse: Synapse) -> tuple[Way, ...]:
+    """A Conv for each way that leads to the layer."""
+    if isinstance(synapse, Direct) or isinstance(layer.synapse, Recurrent):
+        raise NetworkError(f"a {type(layer.synapse).__name__} of up-sampled or joined layers is not laid out for Lava")
+    if isinstance(synapse, Dense) and (synapse.delay.any() or synapse.weight_bits is not None):
+        raise NetworkError("delays and truncated weights on joined layers are not laid out for Lava")
+    ways = []
+    for branch in branches(network, layer, MAX_INT8):
+        conv = asdict(lava_synapse(network, branch))
+        source, spread = conv.pop("source"), conv.pop("spread")
+        ways.append(Way(source, Part("Conv", conv | {"num_message_bits": conv.pop("message_bits")}), spread))
+    return tuple(ways)
 
 
 def _dense(synapse: Dense, bits: int) -> Part:
@@ -218,22 +250,6 @@ def _dense(synapse: Dense, bits: int) -> Part:
         return Part("Dense", parameters)
     delays = np.broadcast_to(synapse.delay, synapse.weight.shape).astype(np.int64)  # Lava takes no other integers
     return Part("DelayDense", {**parameters, "delays": delays, "max_delay": limits.DELAY_MAX})
-
-
-def _conv(network: Network, conv: Conv2d, source: str, bits: int) -> Part:
-    check_sizes(conv)
-    return Part(
-        "Conv",
-        {
-            "weight": np.ascontiguousarray(conv.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
-            "input_shape": network.shape(source)[::-1],
-            "stride": conv.stride[::-1],
-            "padding": conv.padding[::-1],
-            "dilation": conv.dilation[::-1],
-            "groups": conv.groups,
-            "num_message_bits": bits,
-        },
-    )
 
 
 def _neuron(neuron: Neuron, shape: tuple[int, ...], depth: int) -> Part:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,16 +56,16 @@ def is_wide(weight: Sequence[int], message: Sequence[int]) -> bool:
 
 
 @dataclass(frozen=True)
-class LavaLayer:
-    """One stock ``Conv`` process and the ``LIF`` process it feeds, in their own terms.
+class LavaSynapse:
+    """One stock ``Conv`` process in its own terms.
 
     source: name of the layer or input it reads, of shape input_shape (column, row, channel).
     weight: shape (out channel, column, row, in channel / groups), the kernel flipped: Lava's is a true convolution.
     stride, padding, dilation: (column, row).
     message_bits: 0 when the source sends spikes, the width of its integers otherwise.
+    spread: (rows, columns) of its outputs that lie in its channels, see ``in_place``.
     """
 
-    name: str
     source: str
     input_shape: tuple[int, int, int]
     weight: IntArray
@@ -74,6 +74,15 @@ class LavaLayer:
     dilation: Pair
     groups: int
     message_bits: int
+    spread: Pair = (1, 1)
+
+
+@dataclass(frozen=True)
+class LavaLayer:
+    """The ``LIF`` process of a layer, and the synapses whose currents add up in it."""
+
+    name: str
+    synapses: tuple[LavaSynapse, ...]
     neuron: LavaNeuron
 
 
@@ -95,13 +104,14 @@ class NetPart:
 class LavaJob:
     """Layers or parts, each after its source, and the frames of each input (column, row, channel, frame).
 
-    conv: the model of every Conv process.
+    conv: the model of every Conv process. hold: steps for which each frame is there.
     """
 
     frames: Mapping[str, IntArray]
     layers: tuple[LavaLayer, ...] = ()
     parts: tuple[NetPart, ...] = ()
     conv: ConvModel = "stock"
+    hold: int = 1
 
     @property
     def frame_count(self) -> int:
@@ -127,6 +137,18 @@ class LayerOutcome:
     stand_in: bool = False
 
 
+def in_place(values: Any, spread: Sequence[int]) -> Any:
+    """Sums of a sub-pixel convolution (column, row, channel, of which ``spread`` rows and columns are places of the
+    output) at their places: (column, row, channel). values: an array, or a port of Lava's, which has the same methods.
+    """
+    if tuple(spread) == (1, 1):
+        return values
+    (columns, rows, channels), (down, across) = values.shape, spread
+    apart = values.reshape((columns, rows, channels // (down * across), down, across))
+    placed = apart.transpose([0, 4, 1, 3, 2])
+    return placed.reshape((columns * across, rows * down, channels // (down * across)))
+
+
 def in_lava_order(frames: IntArray) -> IntArray:
     """(frame, channel, row, column) as (column, row, channel, frame)."""
     return np.ascontiguousarray(frames.transpose(3, 2, 1, 0))
@@ -142,11 +164,14 @@ def write_job(folder: Path, job: LavaJob) -> None:
     arrays = {f"frames/{name}": frames for name, frames in job.frames.items()}
     layers = [dataclasses.asdict(layer) for layer in job.layers]
     for layer in layers:
-        arrays[f"weight/{layer['name']}"] = layer.pop("weight")
+        for index, synapse in enumerate(layer["synapses"]):
+            arrays[f"weight/{layer['name']}/{index}"] = synapse.pop("weight")
         arrays[f"bias/{layer['name']}"] = layer["neuron"].pop("bias")
     parts = [dataclasses.asdict(part) | {"path": str(part.path.resolve())} for part in job.parts]
     np.savez(folder / _ARRAYS, **arrays)
-    (folder / _DESCRIPTION).write_text(json.dumps({"layers": layers, "parts": parts, "conv": job.conv}))
+    (folder / _DESCRIPTION).write_text(
+        json.dumps({"layers": layers, "parts": parts, "conv": job.conv, "hold": job.hold})
+    )
 
 
 def read_job(folder: Path) -> LavaJob:
@@ -156,15 +181,18 @@ def read_job(folder: Path) -> LavaJob:
     layers = []
     for layer in description["layers"]:
         name = layer["name"]
-        pairs = {key: tuple(layer[key]) for key in ("input_shape", "stride", "padding", "dilation")}
         neuron = LavaNeuron(bias=arrays[f"bias/{name}"], **layer["neuron"])
-        layers.append(LavaLayer(**layer | pairs | {"weight": arrays[f"weight/{name}"], "neuron": neuron}))
+        synapses = []
+        for index, synapse in enumerate(layer["synapses"]):
+            pairs = {key: tuple(synapse[key]) for key in ("input_shape", "stride", "padding", "dilation", "spread")}
+            synapses.append(LavaSynapse(**synapse | pairs | {"weight": arrays[f"weight/{name}/{index}"]}))
+        layers.append(LavaLayer(name, tuple(synapses), neuron))
     parts = [
         NetPart(Path(part["path"]), tuple(part["layers"]), part["source"], part["message_bits"])
         for part in description["parts"]
     ]
     frames = {key.removeprefix("frames/"): value for key, value in arrays.items() if key.startswith("frames/")}
-    return LavaJob(frames, tuple(layers), tuple(parts), description["conv"])
+    return LavaJob(frames, tuple(layers), tuple(parts), description["conv"], description["hold"])
 
 
 def write_outcome(folder: Path, outcome: Mapping[str, LayerOutcome]) -> None:

@@ -10,12 +10,9 @@ import numpy.typing as npt
 from netx import (
     LIF,
     Accumulator,
-    Concat,
-    Conv2d,
     Correlation,
     Dense,
     Direct,
-    Flatten,
     Layer,
     Network,
     NetworkError,
@@ -26,10 +23,11 @@ from netx import (
     limits,
 )
 from netx.arrays import IntArray
-from netx.lowering import lowered
+from netx.network import has_synapse
 from netx.neurons import GRADED
 from netx.types import Pair
-from sim.lava.job import ConvModel, LavaLayer, LavaNeuron, LayerOutcome, in_torch_order
+from sim.lava.branches import Branch, branches
+from sim.lava.job import ConvModel, LavaLayer, LavaNeuron, LavaSynapse, LayerOutcome, in_torch_order
 from sim.recording import Recording
 
 MAX_INT8 = 127
@@ -41,7 +39,7 @@ LARGEST: dict[ConvModel, int] = {"stock": MAX_INT8, "fast": (1 << 31) - 1, "prov
 
 
 def plan(network: Network, conv: ConvModel = "stock") -> tuple[LavaLayer, ...]:
-    """The Conv and LIF process of every layer with neurons, in the network's order; ``conv``: the model of the Conv.
+    """The Conv and LIF processes of every layer with neurons, in the network's order; ``conv``: the model of the Conv.
 
     Raises NetworkError naming the layer that Lava's stock processes cannot run with the same bits.
     """
@@ -51,8 +49,6 @@ def plan(network: Network, conv: ConvModel = "stock") -> tuple[LavaLayer, ...]:
         try:
             if layer.neuron is not None:
                 layers.append(_lava_layer(network, layer, LARGEST[conv]))
-            elif isinstance(layer.synapse, Concat):
-                raise NetworkError("Concat is not supported in Lava: use a convolution a branch")
         except NetworkError as error:
             raise NetworkError(f"layer {layer.name!r}: {error}") from None
     return tuple(layers)
@@ -103,23 +99,45 @@ def _lava_layer(network: Network, layer: Layer, largest: int) -> LavaLayer:
     if isinstance(layer.synapse, Correlation):
         raise NetworkError("is a correlation without its template: call Network.programmed first")
     _check_laid_out(layer)
-    source, flattened = source_of(network, layer)
-    check_source_sends(network, source)
-    conv = lowered(layer.synapse, network.shape(source), flattened, largest)
-    check_sizes(conv, largest)
-    shape = network.shape(source)
-    return LavaLayer(
-        name=layer.name,
-        source=source,
+    synapses = tuple(lava_synapse(network, branch, largest) for branch in branches(network, layer, largest))
+    return LavaLayer(layer.name, synapses, _lava_neuron(layer.neuron, network.shape(layer.name).channel))
+
+
+def lava_synapse(network: Network, branch: Branch, largest: int = MAX_INT8) -> LavaSynapse:
+    """One branch in Lava's terms. Raises NetworkError where Lava's Conv cannot hold it, or its source sends nothing."""
+    check_source_sends(network, branch.source)
+    _check_sizes(branch, largest)
+    shape = network.shape(branch.source)
+    return LavaSynapse(
+        source=branch.source,
         input_shape=(shape.width, shape.height, shape.channel),
-        weight=np.ascontiguousarray(conv.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
-        stride=_columns_first(conv.stride),
-        padding=_columns_first(conv.padding),
-        dilation=_columns_first(conv.dilation),
-        groups=conv.groups,
-        message_bits=message_bits(network.range(source)),
-        neuron=_lava_neuron(layer.neuron, channels=len(conv.weight)),
+        weight=np.ascontiguousarray(branch.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
+        stride=_columns_first(branch.stride),
+        padding=_columns_first(branch.padding),
+        dilation=_columns_first(branch.dilation),
+        groups=branch.groups,
+        message_bits=message_bits(network.range(branch.source)),
+        spread=branch.spread,
     )
+
+
+def hold(network: Network) -> int:
+    """For how many steps each frame has to stay, so that what meets in a layer on ways of different lengths is of one
+    frame: one more than the largest difference.
+
+    Raises NetworkError where a network remembers, and would see each frame several times.
+    """
+    shortest = {source.name: 0 for source in network.inputs}
+    most = 1
+    for layer in network.layers:
+        shortest[layer.name] = min(shortest[source] for source in layer.inputs) + has_synapse(layer)
+        most = max(most, network.depth(layer.name) - shortest[layer.name] + 1)
+        if most > 1 and not network.memoryless:
+            raise NetworkError(
+                f"layer {layer.name!r}: ways of different lengths meet in it, and in Lava each layer takes a step; "
+                f"Lava runs such a network only with decays of {limits.DECAY_ONE}"
+            )
+    return most
 
 
 def _lava_neuron(neuron: Neuron | None, channels: int) -> LavaNeuron:
@@ -143,22 +161,13 @@ def _check_laid_out(layer: Layer) -> None:
         )
 
 
-def source_of(network: Network, layer: Layer) -> tuple[str, bool]:
-    """The input or layer with neurons that ``layer`` reads, and whether through a Flatten."""
-    by_name = {other.name: other for other in network.layers}
-    source, flattened = layer.inputs[0], False
-    while source in by_name and isinstance(by_name[source].synapse, Flatten):
-        source, flattened = by_name[source].inputs[0], True
-    return source, flattened
-
-
 def check_source_sends(network: Network, source: str) -> None:
     """Raises NetworkError where ``source`` is a read-out."""
     if any(other.name == source and isinstance(other.neuron, Accumulator) for other in network.layers):
         raise NetworkError(f"reads the accumulator {source!r}, which sends nothing in Lava")
 
 
-def check_sizes(conv: Conv2d, largest: int = MAX_INT8) -> None:
+def _check_sizes(conv: Branch, largest: int) -> None:
     """Raises NetworkError where Lava's Conv cannot hold the sizes, of which it takes those up to ``largest``."""
     for kernel, padding, dilation in zip(conv.kernel, conv.padding, conv.dilation, strict=True):
         reach = dilation * (kernel - 1) + 1

@@ -1,7 +1,8 @@
 """Runs a network in Lava's CPU simulator, from which nothing can hang, leak or stay behind.
 
 Lava itself runs in another process (sim.lava.worker) under a supervisor (sim.supervise); this file does not import it.
-One new frame enters at every time step, and each layer is read as many steps later as it is deep.
+One new frame enters at every time step, and each layer is read as many steps later as it is deep; where ways of
+different lengths meet, each frame stays until it has come on all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from netx import FormatError, MonospikeError, Network, NetworkError
 from sim.frames import checked_frames
 from sim.lava.job import ConvModel, LavaJob, NetPart, in_lava_order, read_outcome, read_progress, write_job
-from sim.lava.plan import plan, recording
+from sim.lava.plan import hold, plan, recording
 from sim.recording import Recording
 from sim.supervise import Ending, job_folder, supervise
 
@@ -58,7 +59,7 @@ def run(
     timeout: float = 300,
     progress: Progress | None = None,
 ) -> Recording:
-    """Run ``network`` on one frame a time step in Lava's stock fixed-point processes.
+    """Run ``network`` on its frames one after the other in Lava's stock fixed-point processes.
 
     frames: for each input integers within its range, shape (frame, channel, height, width); equal frame counts.
     conv: ``fast`` has sim.lava.conv compute the convolutions, hundreds of times as fast and with the same bits; the
@@ -68,9 +69,9 @@ def run(
     sim.lava.plan.recording. Raises NetworkError when frames do not fit or Lava cannot run a layer with the same bits,
     LavaError when Lava fails, and LavaTimeout.
     """
-    layers = plan(network, conv)
+    layers, steps = plan(network, conv), hold(network)
     values = {name: in_lava_order(array) for name, array in checked_frames(network, frames).items()}
-    return _run_job(LavaJob(values, layers=layers, conv=conv), timeout, progress)
+    return _run_job(LavaJob(values, layers=layers, conv=conv, hold=steps), timeout, progress)
 
 
 def run_net_files(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,9 +32,10 @@ from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sdn.models import PyDeltaModelFixed, PySigmaDeltaModelFixed, PySigmaModelFixed
 from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
+from netx.types import Pair
 from sim.lava import job as lava_job
 from sim.lava.blocks import STATES, Block, BlockJob, Part, read_jobs, write_states
-from sim.lava.job import IntArray
+from sim.lava.job import IntArray, in_place
 from sim.lava.startup import remember_models
 from sim.lava.worker import COMPILE_CONFIG, RUN_CONFIG, guard, report_exception
 
@@ -87,33 +88,34 @@ class Channel:
 class Feed:
     """The receiving end of channels, in the receiver's shape."""
 
-    def __init__(self, channel: Channel, shape: tuple[int, ...]) -> None:
-        self._channel, self._shape = channel, shape
+    def __init__(self, channel: Channel, shape: tuple[int, ...], spread: Pair = (1, 1)) -> None:
+        self._channel, self._shape, self._spread = channel, shape, spread
 
     def recv(self) -> IntArray:
-        return _reshaped(self._channel.sent, self._shape).copy()
+        return _reshaped(in_place(self._channel.sent, self._spread), self._shape).copy()
 
 
 @dataclass(frozen=True)
 class _Stepped:
-    """One layer's models and the channels between them; ``feedback`` has no synapse of its own channel where None."""
+    """One layer's models and what the neurons hear; fed: where ``feedback`` sends. Both None where there is none."""
 
     block: Block
-    synapse: Any
+    synapses: tuple[Any, ...]
     feedback: Any
     neuron: Any
-    activations: tuple[Channel, ...]
+    heard: tuple[Feed, ...]
+    fed: Channel | None
     output: Channel
 
     def step(self, time: int) -> None:
         """One of Lava's steps, counted from 1, once the source has sent."""
-        if self.synapse is not None:
-            self.synapse.run_spk()
-        if self.feedback is not None:
+        for synapse in self.synapses:
+            synapse.run_spk()
+        if self.feedback is not None and self.fed is not None:
             # It sends what it has in its buffer before it listens (``run_spk`` of proc/dense/models.py); the neurons
             # need the one before they can send it the other.
             buffer = self.feedback.a_buff
-            self.activations[-1].send(buffer[:, 0] if buffer.ndim == 2 else buffer)
+            self.fed.send(buffer[:, 0] if buffer.ndim == 2 else buffer)
         self.neuron.time_step = time
         self.neuron.run_spk()
         if self.feedback is not None:
@@ -130,7 +132,7 @@ def step(job: BlockJob) -> Outcome:
     channels = dict(sources)
     layers = []
     for block in job.blocks:
-        layers.append(_models(block, channels[block.source]))
+        layers.append(_models(block, [channels[way.source] for way in block.ways]))
         channels[block.name] = layers[-1].output
     seen: dict[str, list[dict[str, IntArray]]] = {block.name: [] for block in job.blocks}
     for time in range(1, job.steps + 1):
@@ -138,28 +140,34 @@ def step(job: BlockJob) -> Outcome:
             channel.send(job.frames[name][..., time - 1])
         for layer in layers:
             layer.step(time)
-            shape = layer.output.sent.shape
-            activation = sum(_reshaped(channel.sent, shape) for channel in layer.activations)
+            activation = sum(feed.recv() for feed in layer.heard)
             seen[layer.block.name].append(layer.seen(np.array(activation)))
     return {name: {kind: np.stack([one[kind] for one in steps]) for kind in steps[0]} for name, steps in seen.items()}
 
 
-def _models(block: Block, source: Channel) -> _Stepped:
+def _models(block: Block, sources: Sequence[Channel]) -> _Stepped:
     neuron = make(block.neuron)
     shape = neuron.s_out.shape
-    output = Channel(shape)
-    activations: list[Channel] = []
-    models: list[Any] = []
-    for part, reads in ((block.synapse, source), (block.feedback, output)):
-        if part is None:
-            models.append(None)
-            continue
-        synapse = make(part)
-        activations.append(Channel(synapse.a_out.shape))
-        models.append(built(synapse, part, s_in=[Feed(reads, synapse.s_in.shape)], a_out=[activations[-1]]))
-    heard = activations or [source]
-    fires = built(neuron, block.neuron, a_in=[Feed(channel, shape) for channel in heard], s_out=[output])
-    return _Stepped(block, models[0], models[1], fires, tuple(heard), output)
+    output, heard, synapses = Channel(shape), [], []
+    for way, source in zip(block.ways, sources, strict=True):
+        sends = source
+        if way.synapse is not None:
+            model, sends = _synapse(way.synapse, source)
+            synapses.append(model)
+        heard.append(Feed(sends, shape, way.spread))
+    feedback = fed = None
+    if block.feedback is not None:
+        feedback, fed = _synapse(block.feedback, output)
+        heard.append(Feed(fed, shape))
+    fires = built(neuron, block.neuron, a_in=heard, s_out=[output])
+    return _Stepped(block, tuple(synapses), feedback, fires, tuple(heard), fed, output)
+
+
+def _synapse(part: Part, source: Channel) -> tuple[Any, Channel]:
+    """A synapse's model, and where it sends."""
+    synapse = make(part)
+    sends = Channel(synapse.a_out.shape)
+    return built(synapse, part, s_in=[Feed(source, synapse.s_in.shape)], a_out=[sends]), sends
 
 
 def built(process: Process, part: Part, **ports: list[Any]) -> Any:
@@ -190,13 +198,13 @@ def simulate(job: BlockJob) -> Outcome:
     neurons, taps = {}, {}
     for block in job.blocks:
         neuron = neurons[block.name] = make(block.neuron)
-        if block.synapse is None:
-            _connect(ports[block.source], neuron.a_in)
-        for part, reads in ((block.synapse, ports[block.source]), (block.feedback, neuron.s_out)):
-            if part is not None:
-                synapse = make(part)
-                _connect(reads, synapse.s_in)
-                synapse.a_out.connect(neuron.a_in)
+        for way in block.ways:
+            if way.synapse is None:
+                _connect(ports[way.source], neuron.a_in)
+            else:
+                in_place(_sends(way.synapse, ports[way.source]), way.spread).connect(neuron.a_in)
+        if block.feedback is not None:
+            _sends(block.feedback, neuron.s_out).connect(neuron.a_in)
         ports[block.name] = neuron.s_out
         taps[block.name] = Extractor(shape=neuron.s_out.shape, buffer_size=2)
         neuron.s_out.connect(taps[block.name].in_port)
@@ -221,6 +229,13 @@ def start(sources: Iterable[Process]) -> None:
     for source in sources:
         if source.runtime is None:
             source.create_runtime(run_cfg=Loihi2SimCfg(**RUN_CONFIG), compile_config=COMPILE_CONFIG)
+
+
+def _sends(part: Part, reads: Any) -> Any:
+    """The port of a new synapse that reads a port."""
+    synapse = make(part)
+    _connect(reads, synapse.s_in)
+    return synapse.a_out
 
 
 def _connect(sender: Any, receiver: Any) -> None:

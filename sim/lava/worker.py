@@ -33,7 +33,7 @@ from lava.proc.lif.process import LIF
 from netx import limits
 from sim.lava import job as lava_job
 from sim.lava.conv import FastConvModel, ProvenConvModel
-from sim.lava.job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart
+from sim.lava.job import ConvModel, IntArray, LavaJob, LavaLayer, LayerOutcome, NetPart, in_place
 from sim.lava.startup import netx_network, remember_models
 from sim.supervise import die_with_parent, report_failure
 
@@ -111,9 +111,13 @@ def _name_shared_memory(job: str) -> None:
 
 @dataclass(frozen=True)
 class _Block:
-    """The processes of one layer, the number of layers from an input to it, itself included, and whose Conv it has."""
+    """The processes of one layer, the number of layers from an input to it, itself included, and whose Conv it has.
 
-    synapse: Process
+    synapses: the ports by which their sums arrive, in the shape of the neurons, are ``activations``.
+    """
+
+    synapses: tuple[Process, ...]
+    activations: tuple[Any, ...]
     neuron: Process
     depth: int
     stand_in: bool
@@ -129,19 +133,23 @@ class _Probe:
     The membrane of a layer that never spikes is read from Lava's own variable, at 13 us a value.
     """
 
-    def __init__(self, block: _Block, frames: int) -> None:
+    def __init__(self, block: _Block, frames: int, hold: int) -> None:
         self.block = block
+        self._hold = hold
         shape = block.neuron.s_out.shape
         self._taps = {}
-        for name, port in (("activation", block.synapse.a_out), ("spikes", block.neuron.s_out)):
+        for name, ports in (("activation", block.activations), ("spikes", (block.neuron.s_out,))):
             self._taps[name] = Extractor(shape=shape, buffer_size=2)
-            port.connect(self._taps[name].in_port)
+            for port in ports:  # which add up
+                port.connect(self._taps[name].in_port)
         self._values = {name: np.zeros((frames, *shape), np.int32) for name in self._taps}
         self._voltage = None if block.spiking else np.zeros((frames, *shape), np.int32)
 
     def read(self, step: int) -> None:
         """Take in what ``step``, counted from 1, has left. A frame arrives as many steps late as the layer is deep."""
-        frame = step - 1 - self.block.depth
+        frame, held = divmod(step - 1 - self.block.depth, self._hold)
+        if held:
+            frame = -1  # not yet arrived on all ways, or once more
         for name, tap in self._taps.items():
             received = tap.receive()
             if 0 <= frame < len(self._values[name]):
@@ -172,16 +180,16 @@ def simulate(folder: Path, job: LavaJob) -> None:
     """Build the network of ``job``, run all of its frames, one a time step, and write the outcome to ``folder``."""
     sources, blocks = build(job)
     latency = max(block.depth for block in blocks.values())
-    probes = {name: _Probe(block, job.frame_count) for name, block in blocks.items()}
+    probes = {name: _Probe(block, job.frame_count, job.hold) for name, block in blocks.items()}
     for source in sources:
         source.create_runtime(run_cfg=_run_config(job.conv), compile_config=COMPILE_CONFIG)
     _watch_processes(folder, sources)
-    for step in range(1, job.frame_count + latency + 1):
+    for step in range(1, job.frame_count * job.hold + latency + 1):
         for source in sources:
             source.run(RunSteps(num_steps=1))
         for probe in probes.values():
             probe.read(step)
-        lava_job.write_progress(folder, max(0, step - latency))
+        lava_job.write_progress(folder, max(0, step - latency) // job.hold)
     lava_job.write_outcome(folder, {name: probe.outcome() for name, probe in probes.items()})
 
 
@@ -190,10 +198,9 @@ def _run_config(conv: ConvModel) -> Loihi2SimCfg:
     return Loihi2SimCfg(**RUN_CONFIG | {"exception_proc_model_map": models})
 
 
-def _has_stand_in(synapse: Process, conv: ConvModel) -> bool:
-    if conv == "stock" or not isinstance(synapse, Conv):
-        return False
-    return conv == "fast" or lava_job.is_wide(synapse.weight.init.shape, synapse.s_in.shape)
+def _has_stand_in(synapses: Iterable[Process], conv: ConvModel) -> bool:
+    convs = [one for one in synapses if isinstance(one, Conv)] if conv != "stock" else []
+    return any(conv == "fast" or lava_job.is_wide(one.weight.init.shape, one.s_in.shape) for one in convs)
 
 
 def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:
@@ -201,33 +208,41 @@ def build(job: LavaJob) -> tuple[list[Process], dict[str, _Block]]:
     deepest = len(job.layers) + sum(len(part.layers) for part in job.parts)
     # A RingBuffer goes round; zeros follow the last frame until it has left the deepest layer.
     sources = {
-        name: RingBuffer(data=np.pad(frames, ((0, 0), (0, 0), (0, 0), (0, deepest))))
+        name: RingBuffer(data=np.pad(frames.repeat(job.hold, -1), ((0, 0), (0, 0), (0, 0), (0, deepest))))
         for name, frames in job.frames.items()
     }
     blocks: dict[str, _Block] = {}
     depths = dict.fromkeys(sources, 0)
     ports = {name: source.s_out for name, source in sources.items()}
-    units: list[LavaLayer | NetPart] = [*job.layers, *job.parts]
-    for unit in units:
-        made = _stock_block(unit, ports) if isinstance(unit, LavaLayer) else _netx_blocks(unit, ports)
-        for depth, (name, (synapse, neuron)) in enumerate(made.items(), depths[unit.source] + 1):
-            blocks[name] = _Block(synapse, neuron, depth, _has_stand_in(synapse, job.conv))
+    for layer in job.layers:
+        synapses, activations, neuron = _stock_block(layer, ports)
+        depth = depths[layer.name] = max(depths[synapse.source] for synapse in layer.synapses) + 1
+        blocks[layer.name] = _Block(synapses, activations, neuron, depth, _has_stand_in(synapses, job.conv))
+        ports[layer.name] = neuron.s_out
+    for part in job.parts:
+        for depth, (name, (synapse, neuron)) in enumerate(_netx_blocks(part, ports).items(), depths[part.source] + 1):
+            blocks[name] = _Block((synapse,), (synapse.a_out,), neuron, depth, _has_stand_in((synapse,), job.conv))
             depths[name], ports[name] = depth, neuron.s_out
     return list(sources.values()), blocks
 
 
-def _stock_block(layer: LavaLayer, ports: dict[str, Any]) -> dict[str, tuple[Process, Process]]:
-    conv = Conv(
-        weight=layer.weight,
-        input_shape=layer.input_shape,
-        stride=layer.stride,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        groups=layer.groups,
-        num_message_bits=layer.message_bits,
-        name=f"{layer.name}_synapse",
-    )
-    shape = tuple(int(size) for size in conv.output_shape)
+def _stock_block(layer: LavaLayer, ports: dict[str, Any]) -> tuple[tuple[Process, ...], tuple[Any, ...], Process]:
+    synapses, activations = [], []
+    for index, synapse in enumerate(layer.synapses):
+        conv = Conv(
+            weight=synapse.weight,
+            input_shape=synapse.input_shape,
+            stride=synapse.stride,
+            padding=synapse.padding,
+            dilation=synapse.dilation,
+            groups=synapse.groups,
+            num_message_bits=synapse.message_bits,
+            name=f"{layer.name}_synapse{index or ''}",
+        )
+        ports[synapse.source].connect(conv.s_in)
+        synapses.append(conv)
+        activations.append(in_place(conv.a_out, synapse.spread))
+    shape = tuple(int(size) for size in activations[0].shape)
     neuron = LIF(
         shape=shape,
         bias_mant=np.broadcast_to(layer.neuron.bias, shape).copy(),
@@ -237,9 +252,9 @@ def _stock_block(layer: LavaLayer, ports: dict[str, Any]) -> dict[str, tuple[Pro
         dv=layer.neuron.voltage_decay,
         name=layer.name,
     )
-    ports[layer.source].connect(conv.s_in)
-    conv.a_out.connect(neuron.a_in)
-    return {layer.name: (conv, neuron)}
+    for activation in activations:
+        activation.connect(neuron.a_in)
+    return tuple(synapses), tuple(activations), neuron
 
 
 def _netx_blocks(part: NetPart, ports: dict[str, Any]) -> dict[str, tuple[Process, Process]]:

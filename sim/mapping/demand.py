@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from netx import Concat, Conv2d, Correlation, Dense, Direct, Flatten, Layer, Network, Pool, Recurrent, Shape
+from netx import WIRES, Conv2d, Correlation, Dense, Direct, Layer, Network, Pool, Recurrent, Shape, Wire
 from sim.hardware import Limits, Packing
 from sim.mapping.packing import delay_bits, index_bits, list_words, stored_bits, weight_bits
 from sim.mapping.result import RESOURCES, Resource
@@ -144,16 +144,26 @@ def axons_out(box: Box, readers: Iterable[Reader], packing: Packing) -> int:
     return sent if readers else box.neurons
 
 
-def consumers(network: Network, name: str) -> list[tuple[Layer, bool]]:
-    """The layers with neurons that read ``name``, through wires too; and whether a Flatten lies between."""
-    found = []
+def consumers(network: Network, name: str) -> list[tuple[Layer, tuple[Wire, ...]]]:
+    """The layers with neurons that read ``name``, and the wires between, the reader's own last."""
+    found: list[tuple[Layer, tuple[Wire, ...]]] = []
     for layer in network.consumers(name):
-        if isinstance(layer.synapse, (Flatten, Concat)):
-            flat = isinstance(layer.synapse, Flatten)
-            found += [(reader, flat or flattened) for reader, flattened in consumers(network, layer.name)]
+        if isinstance(layer.synapse, WIRES):
+            found += [(reader, (layer.synapse, *wires)) for reader, wires in consumers(network, layer.name)]
         elif not (isinstance(layer.synapse, Correlation) and layer.inputs[0] != name):
-            found.append((layer, False))
+            found.append((layer, ()))
     return found
+
+
+def folded(read: npt.NDArray[np.bool_], behind: npt.NDArray[np.int64], axis: int) -> npt.NDArray[np.bool_]:
+    """What is read of an up-sampled map, as what is read of the map itself: once, however many copies are read.
+
+    behind: of each place along ``axis`` the place of the map that it shows, in order and each at least once, or -1 for
+    none (``Upsample.behind``).
+    """
+    shown = np.flatnonzero(behind >= 0)
+    _, firsts = np.unique(behind[shown], return_index=True)
+    return np.logical_or.reduceat(read.take(shown, axis), firsts, axis)
 
 
 def _shared_kernel_words(window: Window, box: Box, packing: Packing) -> int:

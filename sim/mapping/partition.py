@@ -18,10 +18,22 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
-from netx import Layer, MonospikeError, Network, Shape
+from netx import Flatten, Layer, MonospikeError, Network, Shape, Upsample, Wire
 from sim.hardware import Chip, Limits, Mesh, Packing
-from sim.mapping.demand import Connection, Full, Needs, Reader, Window, axons_out, connections, consumers, needs
+from sim.mapping.demand import (
+    Connection,
+    Full,
+    Needs,
+    Reader,
+    Window,
+    axons_out,
+    connections,
+    consumers,
+    folded,
+    needs,
+)
 from sim.mapping.result import Core, LayerCores, Mapping
 from sim.mapping.rules import chip_violations, layer_violations, too_much_for_a_core
 from sim.mapping.shapes import Box, Span, Tile, cut, equal_parts, halvings, powers_of_two
@@ -128,22 +140,35 @@ def _piece(
 ) -> _Piece:
     connected = connections(network, layer, hardware.packing, hardware.limits.weight_bits.value)
     readers = [
-        _reader(boxes[reader.name], pieces[reader.name].connected, flattened)
-        for reader, flattened in consumers(network, layer.name)
+        _reader(boxes[reader.name], pieces[reader.name].connected, network.shape(layer.name), wires)
+        for reader, wires in consumers(network, layer.name)
     ]
     return _Piece(network.shape(layer.name), connected, readers, hardware, len(connected) > 1)
 
 
-def _reader(boxes: list[Box], connected: list[Connection], flattened: bool) -> Reader:
+def _reader(boxes: list[Box], connected: list[Connection], source: Shape, wires: tuple[Wire, ...]) -> Reader:
+    """wires: that lie between the layer of shape ``source`` and the reader."""
+    flattened = any(isinstance(wire, Flatten) for wire in wires)
     window = connected[0] if connected and not flattened else None
     if not isinstance(window, Window):
         return Reader(len(boxes))
+    ways = _behind(source, wires)
     channels, rows, columns = ({box[axis] for box in boxes} for axis in range(3))
     reads = [
-        np.sum([axis.read(span) for span in spans], axis=0, dtype=np.int64) if spans else np.zeros(axis.size, np.int64)
-        for axis, spans in ((window.rows, rows), (window.columns, columns))
+        sum((folded(axis.read(span), way, 0).astype(np.int64) for span in spans), np.zeros(way.max() + 1, np.int64))
+        for axis, spans, way in zip((window.rows, window.columns), (rows, columns), ways, strict=True)
     ]
     return Reader(len(channels), *reads)
+
+
+def _behind(source: Shape, wires: tuple[Wire, ...]) -> list[npt.NDArray[np.int64]]:
+    """Of the rows and the columns that arrive through ``wires`` which one of ``source`` each shows, -1 for none."""
+    ways = [np.arange(source.height), np.arange(source.width)]
+    for wire in wires:
+        if isinstance(wire, Upsample):
+            more = wire.behind(Shape(1, len(ways[0]), len(ways[1])))
+            ways = [np.where(last < 0, -1, way[last]) for way, last in zip(ways, more, strict=True)]
+    return ways
 
 
 def _boxes(piece: _Piece) -> list[Box]:

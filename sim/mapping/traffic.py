@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from netx import Concat, Flatten, Layer, Network, Shape
+from netx import Concat, Flatten, Layer, Network, Shape, Upsample
 from sim.hardware import Mesh, Packing
-from sim.mapping.demand import Window, connections
+from sim.mapping.demand import Window, connections, folded
 from sim.mapping.result import Core, Mapping
 from sim.mapping.shapes import Box
 from sim.recording import Recording
@@ -133,6 +133,9 @@ def _through_wires(network: Network, name: str, read: npt.NDArray[np.bool_]) -> 
     layer = network.layer(name)
     if isinstance(layer.synapse, Flatten):
         return _through_wires(network, layer.inputs[0], read.reshape(network.shape(layer.inputs[0])))
+    if isinstance(layer.synapse, Upsample):
+        rows, columns = layer.synapse.behind(network.shape(layer.inputs[0]))
+        return _through_wires(network, layer.inputs[0], folded(folded(read, rows, 1), columns, 2))
     if isinstance(layer.synapse, Concat):
         found: dict[str, npt.NDArray[np.bool_]] = {}
         low = 0

@@ -8,7 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netx import LIF, Accumulator, Concat, Conv2d, Dense, Flatten, Layer, Network, NetworkError, Pool, Shape, limits
+from netx import (
+    LIF,
+    Accumulator,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    Layer,
+    Network,
+    NetworkError,
+    Pool,
+    Shape,
+    Upsample,
+    limits,
+)
 from netx.headroom import largest_sum
 from netx.synapses import shift
 
@@ -31,7 +45,7 @@ class Edges:
 @dataclass(frozen=True)
 class Wired:
     """Where the values of a layer or input come from. number: for each place the source it is from; index: which of its
-    neurons; both of the shape (channel, height, width)."""
+    neurons; both of the shape (channel, height, width). A number of -1: no neuron, and never anything but zero."""
 
     sources: tuple[str, ...]
     number: Index
@@ -49,6 +63,8 @@ def wiring(network: Network) -> dict[str, Wired]:
         elif isinstance(layer.synapse, Flatten):
             one = found[layer.inputs[0]]
             found[layer.name] = Wired(one.sources, one.number.reshape(-1, 1, 1), one.index.reshape(-1, 1, 1))
+        elif isinstance(layer.synapse, Upsample):
+            found[layer.name] = _upsampled(layer.synapse, found[layer.inputs[0]])
         else:
             assert isinstance(layer.synapse, Concat)
             found[layer.name] = _joined([found[name] for name in layer.inputs])
@@ -109,8 +125,14 @@ def _own(name: str, shape: Shape) -> Wired:
 
 def _joined(parts: list[Wired]) -> Wired:
     sources = tuple(dict.fromkeys(source for part in parts for source in part.sources))
-    numbers = [np.array([sources.index(source) for source in part.sources])[part.number] for part in parts]
+    # The last, -1, stands for no neuron.
+    numbers = [np.array([*map(sources.index, part.sources), -1])[part.number] for part in parts]
     return Wired(sources, np.concatenate(numbers), np.concatenate([part.index for part in parts]))
+
+
+def _upsampled(wire: Upsample, one: Wired) -> Wired:
+    """Copies lead back to the neuron that they are of; zeros to none, which is source -1."""
+    return Wired(one.sources, wire.upsampled(one.number + 1) - 1, wire.upsampled(one.index))
 
 
 def _taps(layer: Layer, source: Shape, shape: Shape) -> tuple[Index, Index, Index]:

@@ -21,6 +21,7 @@ from netx import (
     Network,
     Range,
     Shape,
+    Upsample,
 )
 from netx.bundle import load
 from netx.export import READERS, export, usage
@@ -109,7 +110,8 @@ def test_several_inputs_become_a_folder_of_files_that_load_each(reader, tmp_path
             Layer("a1", ("a",), ONE, LIF(1)),
             Layer("b1", ("b",), ONE, LIF(1)),
             Layer("ab", ("a1", "b1"), Concat()),
-            Layer("end", ("ab",), Conv2d(np.full((1, 2, 1, 1), 2)), LIF(1)),
+            Layer("up", ("ab",), Upsample(2)),
+            Layer("end", ("up",), Conv2d(np.full((1, 2, 1, 1), 2)), LIF(1)),
         ),
         ("end",),
     )
@@ -117,7 +119,8 @@ def test_several_inputs_become_a_folder_of_files_that_load_each(reader, tmp_path
     assert load(tmp_path / "folder") == network
     for part in sorted((tmp_path / "folder").glob("*.n*t" if reader == "lava" else "*.nir")):
         assert len(load(part).inputs) == 1
-    with pytest.raises(FormatError, match=f"{reader} cannot run this network: it has 2 inputs .*'ab' is a Concat"):
+    said = f"{reader} cannot run this network: it has 2 inputs .*'ab' is a Concat.*'up' is a Upsample"
+    with pytest.raises(FormatError, match=said):
         export(network, tmp_path / ("n.net" if reader == "lava" else "n.nir"), reader)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 

@@ -246,7 +246,7 @@ def test_a_dense_layer_without_neurons_integrates_for_ever(files, found):
         (dense(2, 3, np.ones((2, 3)), "dense_rec", weight_rec=np.ones((2, 3))), "layer/1/weight_rec: has shape"),
         (dense(2, 3, np.ones((2, 3)), "dense_rec"), "layer/1/weight_rec: is missing"),
         (dense(2, 3, np.ones((2, 3)), "dense_rec", weight_rec=np.ones((2, 2)), delay=[1, 2]), "layer/1/delay: delays"),
-        (dense(2, 3, np.ones((2, 3)), "convT"), "layer: layer 1: type 'convT' is not supported"),
+        (dense(2, 3, np.ones((2, 3)), "dense_comp"), "layer: layer 1: type 'dense_comp' is not supported"),
         (dense(2, 3, np.full((2, 3), 700)), "layer/1: weight"),
         (
             dense(2, 3, np.ones((2, 3)), neuron={"type": "RF", "vThMant": 1}),
@@ -270,9 +270,9 @@ def test_a_refractory_delay_is_one_more_than_the_silent_steps(delay, silent, tmp
 
 
 def test_a_file_may_be_read_up_to_a_layer(tmp_path):
-    odd = [{"type": "unpool", "shape": [2]}, {"type": "concat", "shape": [2]}]
+    odd = [{"type": "kwta", "shape": [2]}, {"type": "concat", "shape": [2]}]
     path = write(tmp_path / "long.net", pixels([3]), dense(2, 3, np.ones((2, 3))), *odd)
-    with pytest.raises(FormatError, match=r"layer 2: type 'unpool'.*; layer 3: type 'concat'.*before layer 2 can be"):
+    with pytest.raises(FormatError, match=r"layer 2: type 'kwta'.*; layer 3: type 'concat'.*before layer 2 can be"):
         read_net(path)
     network = read_net(path, layers=2)
     assert network.shape(network.outputs[0]) == Shape(2, 1, 1)

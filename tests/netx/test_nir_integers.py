@@ -25,6 +25,7 @@ from netx import (
     Recurrent,
     Shape,
     SigmaDelta,
+    Upsample,
 )
 from netx.nir_file import read_nir, write_nir_integers
 from sim.random_networks import seeded
@@ -66,10 +67,19 @@ def test_a_network_of_every_kind_that_nir_has_nodes_for_comes_back_equal(tmp_pat
 
 
 def has_a_node_for_all(network: Network) -> bool:
-    """By NIR's own list: no sigma-delta neurons, resets or delays of single synapses, and convolutions of frames."""
+    """By NIR's own list: no sigma-delta neurons, up-sampling, resets, delays of single synapses or groups over layers
+    side by side, and convolutions of frames."""
     flat = {layer.name for layer in network.layers if isinstance(layer.synapse, (Flatten, Dense, Recurrent))}
+    joined: set[str] = set()
     for layer in network.layers:
         synapse = layer.synapse
+        if isinstance(synapse, Upsample):
+            return False
+        if isinstance(synapse, Concat):
+            joined.add(layer.name)
+            flat |= {layer.name} if flat.intersection(layer.inputs) else set()
+        if isinstance(synapse, Conv2d) and synapse.groups > 1 and layer.inputs[0] in joined:
+            return False
         if isinstance(synapse, (Conv2d, Pool)) and layer.inputs[0] in flat:
             return False
         denses = [synapse.forward, synapse.feedback] if isinstance(synapse, Recurrent) else [synapse]

@@ -23,6 +23,7 @@ from netx import (
     Neuron,
     Pool,
     Shape,
+    Upsample,
 )
 from netx.bundle import load, parts, save
 from netx.synapses import Synapse
@@ -120,8 +121,12 @@ def siamese(draw: st.DrawFn) -> Network:
             Layer("flat", ("both",), Flatten()),
             Layer("last", ("flat",), Dense(random.integers(-9, 9, (2, 5 * 6 * 6))), Accumulator()),
             Layer("flat_score", ("score",), Flatten()),
+            Layer("near", ("box",), Upsample((2, 1))),
+            Layer("apart", ("box",), Upsample((2, 3), zeros=True, trailing=(1, 2))),
+            Layer("beside", ("near", "near"), Concat()),
+            Layer("fine", ("beside",), Conv2d(random.integers(-9, 9, (2, 6, 1, 1))), LIF(7)),
         ),
-        ("last", "box", "flat_score"),
+        ("last", "box", "flat_score", "fine", "apart"),
     )
 
 

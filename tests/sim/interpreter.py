@@ -23,7 +23,9 @@ from netx import (
     NetworkError,
     Pool,
     Recurrent,
+    Shape,
     Sigma,
+    Upsample,
     channel_bias,
     limits,
 )
@@ -130,6 +132,8 @@ def _advanced(network, pipelined, frames, memory):
                 values[layer.name] = inputs[0].flatten(2)[..., None, None]
             elif isinstance(layer.synapse, Concat):
                 values[layer.name] = torch.cat(inputs, dim=2)
+            elif isinstance(layer.synapse, Upsample):
+                values[layer.name] = _upsampled(layer.synapse, inputs[0])
             else:
                 try:
                     answers[layer.name] = _answer(network, pipelined, layer, inputs[0], memory)
@@ -147,6 +151,18 @@ def _advanced(network, pipelined, frames, memory):
             if isinstance(network.layer(name).synapse, Recurrent)
         },
     )
+
+
+def _upsampled(wire, values):
+    """Place by place."""
+    height, width = wire.output_shape((Shape(*values.shape[2:]),))[1:]
+    result = torch.zeros((*values.shape[:3], height, width), dtype=values.dtype)
+    for row in range(height):
+        for column in range(width):
+            (y, down), (x, right) = divmod(row, wire.factor[0]), divmod(column, wire.factor[1])
+            if not wire.zeros or down == right == 0:
+                result[..., row, column] = values[..., y, x]
+    return result
 
 
 def _answer(network, pipelined, layer, values, memory):

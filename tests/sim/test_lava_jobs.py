@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import sim
-from netx import LIF, Accumulator, Concat, Conv2d, FormatError, Input, Layer, Network, NetworkError
+from netx import LIF, Accumulator, Conv2d, FormatError, Input, Layer, Network, NetworkError
 from sim import lava
 from sim.lava import plan as lava_plan
 from sim.lava import runner
@@ -90,17 +90,6 @@ def one_layer(synapse, neuron=None, source=(1, 200, 200)):
                 ("next",),
             ),
             "'next'.*accumulator 'sum'",
-        ),
-        (
-            Network(
-                (Input("image", (1, 3, 3)),),
-                (
-                    Layer("both", ("image", "image"), Concat()),
-                    Layer("next", ("both",), Conv2d(np.ones((1, 2, 1, 1))), LIF(1)),
-                ),
-                ("next",),
-            ),
-            "'both'.*Concat",
         ),
     ],
 )

@@ -125,6 +125,25 @@ def test_messages_of_32_bits_are_summed_in_64(direct_sums):
     assert np.abs(got).max() > 1 << 35
 
 
+@needs_numba
+@pytest.mark.parametrize(("one_more", "dtype"), [(0, torch.int16), (2, torch.int32)])
+def test_spikes_are_summed_in_16_bits_up_to_their_largest_sum(direct_sums, one_more, dtype):
+    # Columns for every width of vectors that the kernel has, and one for the rest; 72 inputs are more than one word.
+    weight = np.random.default_rng(3).integers(-64, 64, (64 + 16 + 3, 72, 2, 2)) * 2
+    flat = weight.reshape(len(weight), -1)
+    flat[[0, -1]] = 0
+    flat[0, :129], flat[0, 129] = 254, one_more
+    flat[-1, -129:] = -254
+    sums = as_convolution(Conv2d(weight), Shape(72, 5, 6), SPIKES)
+    assert sums.bound == 32766 + one_more
+    values = np.concatenate([np.ones((1, 72, 5, 6)), np.random.default_rng(4).random((2, 72, 5, 6)) < 0.1])
+    _, kernel = choose("a", sums, forced="events")
+    got = kernel(torch.from_numpy(values.astype(np.uint8)))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, direct_sums(values.astype(int), weight, (1, 1), (0, 0), (1, 1), 1))
+    assert (int(got.max()), int(got.min())) == (32766 + one_more, -32766)
+
+
 def test_a_network_is_compiled_once_for_runs_of_the_same_kind(monkeypatch):
     dense = Recurrent(Dense(np.ones((4, 3))), Dense(np.ones((4, 4))))
     network = Network((Input("x", (3, 1, 1)),), (Layer("a", ("x",), dense, LIF(2)),), ("a",))

@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from netx import LIF, Concat, Conv2d, Dense, Flatten, Input, Layer, MonospikeError, Network, Shape
+from netx import LIF, Concat, Conv2d, Dense, Flatten, Input, Layer, MonospikeError, Network, Shape, Upsample
 from sim.engine import run
 from sim.hardware import Mesh, load_chip
 from sim.mapping import Mapping, map_network
@@ -22,7 +22,7 @@ assert PACKING is not None
 
 
 def network() -> Network:
-    """A strided, a grouped and a joined convolution, and a full connection."""
+    """A strided, a grouped, an up-sampled and a joined convolution, and a full connection."""
 
     def weight(*shape: int) -> np.ndarray:
         return RNG.integers(-20, 30, shape) * 2
@@ -33,11 +33,15 @@ def network() -> Network:
             Layer("first", ("frame",), Conv2d(weight(4, 2, 3, 3), padding=1), LIF(21)),
             Layer("strided", ("first",), Conv2d(weight(3, 4, 2, 2), stride=3), LIF(21)),
             Layer("grouped", ("first",), Conv2d(weight(4, 2, 2, 2), stride=3, groups=2), LIF(21)),
+            Layer("beside", ("strided", "grouped"), Concat()),
+            Layer("near", ("beside",), Upsample((2, 3))),
+            Layer("apart", ("near",), Upsample(2, zeros=True)),
+            Layer("upsampled", ("apart",), Conv2d(weight(2, 7, 3, 2), stride=2), LIF(21)),
             Layer("both", ("strided", "grouped"), Concat()),
             Layer("flat", ("both",), Flatten()),
             Layer("full", ("flat",), Dense(weight(5, 7 * 3 * 3)), LIF(21)),
         ),
-        ("full",),
+        ("full", "upsampled"),
     )
 
 
@@ -53,14 +57,20 @@ def by_edges(net: Network, mapping: Mapping, spikes: dict[str, np.ndarray]) -> n
     Who reads whom is found by what changes: one input neuron at a time, through a network without signs.
     """
     traffic = np.zeros((len(mapping.cores), len(mapping.cores)))
-    for reader in ("strided", "grouped", "full"):
+    for reader in ("strided", "grouped", "upsampled", "full"):
         layer = net.layer(reader)
-        sources = ["first"] if reader != "full" else ["strided", "grouped"]
+        sources = ["first"] if reader in ("strided", "grouped") else ["strided", "grouped"]
         for source in sources:
             for neuron in zip(*np.nonzero(spikes[source][0]), strict=True):
                 alone = {name: np.zeros(net.shape(name)) for name in sources}
                 alone[source][neuron] = 1
-                values = alone["first"] if reader != "full" else np.concatenate(list(alone.values())).reshape(-1, 1, 1)
+                values = np.concatenate(list(alone.values()))
+                if reader == "full":
+                    values = values.reshape(-1, 1, 1)
+                elif reader == "upsampled":
+                    near = values.repeat(2, 1).repeat(3, 2)
+                    values = np.zeros((7, 2 * near.shape[1] - 1, 2 * near.shape[2] - 1))
+                    values[:, ::2, ::2] = near
                 reached = positive(layer, values)
                 sender = next(i for i, c in enumerate(mapping.cores) if c.layer == source and holds(c.box, neuron))
                 for number, core in enumerate(mapping.cores):
@@ -134,7 +144,7 @@ def test_hops_follow_the_mesh_and_cross_from_chip_to_chip() -> None:
 
 def test_a_placement_of_few_cores_is_the_best_of_all() -> None:
     mesh = Mesh(columns=3, rows=2, cores_per_tile=1, source="made up", read="first-hand")
-    mapping = mapped(200)
+    mapping = mapped(320)
     count = len(mapping.cores)
     assert 4 <= count <= 6
     for seed in range(3):
@@ -188,7 +198,7 @@ def test_chips_that_are_not_needed_stay_empty_and_too_many_sites_are_refused() -
 
 def test_greedy_puts_a_star_of_cores_around_its_middle_and_a_placement_is_never_worse() -> None:
     mesh = Mesh(columns=4, rows=4, cores_per_tile=1, source="made up", read="first-hand")
-    mapping = mapped(200)
+    mapping = mapped(320)
     count = len(mapping.cores)
     star = np.zeros((count, count))
     star[2, [0, 1, 3, 4]] = (5, 1, 7, 3)

@@ -34,6 +34,7 @@ from netx import (
     Recurrent,
     Shape,
     Sigma,
+    Upsample,
 )
 from sim import engine
 from sim.costs import count_operations
@@ -69,12 +70,16 @@ def branches() -> tuple[Network, dict[str, np.ndarray]]:
         Layer("long", ("pixels",), Conv2d(rng.integers(-2, 4, (2, 3, 3, 3)), padding=1), LIF(3)),
         Layer("both", ("long", "pixels", "events"), Concat()),
         Layer("end", ("both",), Conv2d(rng.integers(-2, 4, (2, 6, 1, 1))), LIF(2, [0, 3])),
+        Layer("apart", ("both",), Upsample(2, zeros=True, trailing=1)),
+        Layer("near", ("apart", "apart"), Concat()),
+        Layer("wider", ("near",), Upsample((1, 2))),
+        Layer("up", ("wider",), Conv2d(rng.integers(-2, 4, (1, 12, 3, 3)), stride=4), LIF(2)),
         Layer("flat", ("end",), Flatten()),
         Layer("one", ("flat",), Dense(rng.integers(-2, 3, (70, 2 * 25)), -1 + 1), LIF(-1)),
     )
     inputs = (Input("image", Shape(1, 5, 5), Range(-8, 7)), Input("events", Shape(1, 5, 5)))
     frames = {"image": rng.integers(-8, 8, (4, 1, 5, 5)), "events": rng.integers(0, 2, (4, 1, 5, 5))}
-    return Network(inputs, layers, ("one", "end")), frames
+    return Network(inputs, layers, ("one", "end", "up")), frames
 
 
 NETWORKS = {"chain": chain, "branches": branches}
@@ -124,6 +129,8 @@ def test_the_connections_in_the_file_give_the_same_sums(name: str, tmp_path: Pat
             values[layer.name] = (
                 np.concatenate([values[one] for one in layer.inputs])
                 if isinstance(layer.synapse, Concat)
+                else layer.synapse.upsampled(values[layer.inputs[0]])
+                if isinstance(layer.synapse, Upsample)
                 else values[layer.inputs[0]].reshape(-1, 1, 1)
             )
         elif layer.name in written.played:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from netx import Conv2d, Input, MonospikeError, Network
-from netx.bundle import load
 from pipeline.diagnostics.bench.backbone import backbone, random_frames
 from pipeline.diagnostics.bench.measure import Measure, Pairs, alternate, seconds
-from pipeline.model_zoo.names import network_path
+from pipeline.model_zoo.networks import read_network
 from sim import engine, lava
 from sim.lava import ConvModel
 from sim.lava.timing import convolution_times
@@ -74,7 +74,7 @@ def proven_against_stock(runs: int) -> Measure:
 
 def _demo_search_network() -> tuple[Network, Mapping[str, npt.NDArray]]:
     """Programmed for a target, and its frames; all of it noise within the inputs' ranges."""
-    network, rng = load(network_path("demo")), np.random.default_rng(1)
+    network, rng = read_network(Path("demo")), np.random.default_rng(1)
     targets = {source.name for source in network.template_network().inputs}
 
     def drawn(source: Input) -> npt.NDArray:

@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from netx import Range
-
 Box = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 Colour: TypeAlias = Sequence[float]
@@ -55,27 +53,6 @@ def to_crop(box: Box, middle: npt.NDArray[np.float64], scale: float, side: int) 
     """``box`` of the frame in the pixels of the crop that ``crop`` would make."""
     corner = (np.asarray(box[:2]) - middle) * scale + side / 2
     return np.array([*corner, box[2] * scale, box[3] * scale])
-
-
-def pixel_range(bits: int) -> Range:
-    """Range of the signed integers that ``to_pixels`` makes."""
-    half = 1 << (bits - 1)
-    return Range(-half, half - 1)
-
-
-def to_pixels(crops: Image, bits: int) -> npt.NDArray[np.int8]:
-    """Crops (frame, height, width, 3) as the chip's input (frame, 3, height, width): the top ``bits`` bits, centred.
-
-    Channels stay last in memory, which is how convolutions read them.
-    """
-    # What wraps below zero in 8 bits is the negative integer of the same bits.
-    return ((crops >> (8 - bits)) - np.uint8(1 << (bits - 1))).view(np.int8).transpose(0, 3, 1, 2)
-
-
-def from_pixels(pixels: npt.NDArray[np.int8], bits: int) -> Image:
-    """One input of the chip (3, height, width) as a picture (height, width, 3)."""
-    levels = (pixels.astype(np.int16) + (1 << (bits - 1))) << (8 - bits)
-    return np.ascontiguousarray(levels.transpose(1, 2, 0)).astype(np.uint8)
 
 
 def positions(count: int, stride: int, side: int) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.models.pixels import to_pixels
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.crop import (
     Box,
@@ -20,7 +21,6 @@ from pipeline.tasks.tracking.crop import (
     mean_colour,
     positions,
     to_crop,
-    to_pixels,
 )
 
 Pixels = npt.NDArray[np.int8]

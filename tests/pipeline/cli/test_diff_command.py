@@ -48,10 +48,20 @@ def files(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("one", ["a.net", "a.nir", "run"])
 @pytest.mark.parametrize("other", ["a.nir", "folder", "integers.nir", "run", "imported"])
 def test_the_same_network_in_two_forms_is_the_same(files: Path, one: str, other: str) -> None:
-    done = run(files / one, files / other)
+    done = run(files / one, files / other, "--count", 4)
     assert done.exit_code == 0, done.output
     assert "the same integers\n" in done.output
     assert "the same spikes: 2 layers, 4 frames" in done.output
+
+
+def test_what_is_the_same_runs_only_when_asked(files: Path, tmp_path: Path) -> None:
+    nir.write(tmp_path / "other.nir", graph(0.5))
+    for one, other in (("a.net", "a.nir"), ("other.nir", "other.nir")):
+        done = run(files / one, files / other)
+        assert done.exit_code == 0, done.output
+        assert done.output.splitlines()[-1] == (
+            "and so the same spikes on any frames; --count or --frames runs both all the same"
+        )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +75,7 @@ def test_layers_whose_spikes_say_nothing_are_named(threshold: int, what: str, fi
     done = run(files / "silent.net", files / "silent.nir", "--frames", files / "frames.npy")
     assert done.exit_code == 0, done.output
     assert f"conv: {what}: its spikes say nothing on these frames" in done.output
-    assert "say nothing" not in run(files / "a.net", files / "a.nir").output
+    assert "say nothing" not in run(files / "a.net", files / "a.nir", "--count", 4).output
 
 
 def test_a_weight_is_named_and_where_it_first_shows(files: Path) -> None:
@@ -162,7 +172,7 @@ def graph(threshold: float, weight: float = 1.0) -> nir.NIRGraph:
 def test_graphs_of_others_are_held_against_each_other(tmp_path: Path) -> None:
     nir.write(tmp_path / "a.nir", graph(0.5))
     nir.write(tmp_path / "b.nir", graph(2.0))
-    same = run(tmp_path / "a.nir", tmp_path / "a.nir")
+    same = run(tmp_path / "a.nir", tmp_path / "a.nir", "--count", 4)
     assert same.exit_code == 0, same.output
     assert "the same nodes, parameters and edges\nthe same spikes: 1 nodes, 4 frames\n" in same.output
     done = run(tmp_path / "a.nir", tmp_path / "b.nir")

@@ -30,21 +30,23 @@ from netx import (
     Shape,
     Sigma,
     SigmaDelta,
+    Upsample,
 )
-from netx.bundle import load, save
+from netx.bundle import save
 from netx.c_source import Golden, GoldenPart, write_c
 from netx.c_source.golden import MULTIPLIER, checksum
 from netx.fingerprint import fingerprint
 from pipeline.cli.app import app
 from pipeline.deploy.export_c import export_c, golden_of
-from pipeline.model_zoo.names import has_network, network_path, packaged
+from pipeline.model_zoo.names import card, packaged
+from pipeline.model_zoo.networks import read_network
 from sim import engine
 from sim.drawn_frames import draw_frames
 from sim.random_networks import seeded
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]
-STUDENTS = [name for name in packaged() if has_network(name)]
+STUDENTS = [name for name in packaged() if card(name)["fingerprint"]]
 
 
 @pytest.fixture(params=COMPILERS or [None])
@@ -141,7 +143,7 @@ def test_every_shipped_student_is_bit_equal(name: str, tmp_path: Path) -> None:
     if not COMPILERS:
         pytest.skip("neither gcc nor clang is on the PATH")
     folder = tmp_path / "student"
-    network = load(network_path(name))
+    network = read_network(Path(name))
     export_c(network, folder, None, 2, 7)
     code, text = said(build(COMPILERS[0], folder, "-O1", "-DSTUDENT_MEMBRANES"))
     assert (code, text) == (
@@ -161,6 +163,10 @@ def branched() -> Network:
         Layer("NULL", ("while",), Pool(2, 1, weight=3), LIF(3, voltage_decay=300, reset_interval=3, reset_offset=2)),
         Layer("step", ("int", "NULL"), Concat()),
         Layer("_x", ("step",), Conv2d(random.integers(-9, 12, (2, 5, 1, 1))), LIF(4, [7, -3], 5)),
+        Layer("near", ("_x",), Upsample((2, 3))),
+        Layer("apart", ("near",), Upsample((3, 2), zeros=True, trailing=(1, 0))),
+        Layer("up", ("apart",), Conv2d(random.integers(-9, 12, (2, 2, 3, 3))), LIF(3)),
+        Layer("large", ("wide",), Upsample(2)),
         Layer("main", ("wide",), Direct(), SigmaDelta(30, [5])),
         Layer("sum", ("main",), Direct(), Sigma()),
         Layer("both", ("wide", "sum"), Concat()),
@@ -173,7 +179,7 @@ def branched() -> Network:
         Input("wide", Shape(1, 1, 3), wide),
         Input("pixel", Shape(1, 1, 1), Range(-5, 300)),
     )
-    return Network(inputs, layers, ("_x", "both", layers[-1].name, layers[-2].name, "sum"))
+    return Network(inputs, layers, ("_x", "up", "large", "both", layers[-1].name, layers[-2].name, "sum"))
 
 
 def test_branches_and_names_that_c_has_taken(compiler: str, tmp_path: Path) -> None:

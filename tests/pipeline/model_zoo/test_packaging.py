@@ -14,6 +14,7 @@ from PIL import Image
 import pipeline.model_zoo.names
 from netx.bundle import load
 from netx.errors import FormatError, MonospikeError
+from netx.fingerprint import fingerprint
 from pipeline.cli import app as cli
 from pipeline.core.config import parse_config
 from pipeline.core.files import file_digest
@@ -21,9 +22,11 @@ from pipeline.core.progress import Progress
 from pipeline.datasets.pictures import open_pictures
 from pipeline.datasets.synthetic.compose import compose
 from pipeline.datasets.synthetic.composition import CompositionSpec
+from pipeline.model_zoo import networks
 from pipeline.model_zoo.card import in_markdown
 from pipeline.model_zoo.data_terms import data_terms
-from pipeline.model_zoo.names import checkpoint_path, network_path, packaged
+from pipeline.model_zoo.names import checkpoint_path, packaged
+from pipeline.model_zoo.networks import read_network
 from pipeline.model_zoo.package import MOST_BYTES, package
 from pipeline.tasks import find_task
 from pipeline.tasks.tracking.checkpoint import load_model
@@ -124,10 +127,25 @@ def sequence(tmp_path) -> Path:
     return folder
 
 
-def test_a_packaged_student_has_its_network_in_both_formats(run, folder):
+def test_a_packaged_student_becomes_the_integers_of_its_training_and_no_others(run, installed, monkeypatch):
     network = to_network(load_model(run / "student.safetensors"))
-    for format_ in ("net", "nir"):
-        assert load(folder / "tiny-s4-kd" / format_) == network
+    assert read_network(Path("tiny-s4-kd")) == network
+    said = json.loads((installed / "tiny-s4-kd" / "card.json").read_text())
+    assert said["fingerprint"] == fingerprint(network)
+    monkeypatch.setattr(networks, "card", lambda _: {"fingerprint": "0" * 64})
+    with pytest.raises(FormatError, match=f"tiny-s4-kd: .*expected fingerprint 0{{64}}, got {fingerprint(network)}"):
+        read_network(Path("tiny-s4-kd"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_packaged_student_is_written_to_files_by_its_name(run, command, tmp_path):
+    network = to_network(load_model(run / "student.safetensors"))
+    for reader in ("net", "nir"):
+        status, said = command("export", "tiny-s4-kd", tmp_path / reader, "--for", reader)
+        assert (status, load(tmp_path / reader) == network) == (0, True), said
+
+
+def test_a_packaged_student_keeps_its_weights(run, folder):
     stored = load_model(folder / "tiny-s4-kd" / "tiny-s4-kd.safetensors")
     assert all(
         torch.equal(v, stored.state_dict()[k]) for k, v in load_model(run / "student.safetensors").state_dict().items()
@@ -138,8 +156,8 @@ def test_what_does_not_spike_has_no_network(installed):
     assert sorted(file.name for file in (installed / "tiny-teacher").iterdir()) == [
         "README.md", "card.json", "tiny-teacher.safetensors",
     ]  # fmt: skip
-    with pytest.raises(MonospikeError, match="'tiny-teacher' comes without a network of integers"):
-        network_path("tiny-teacher")
+    with pytest.raises(MonospikeError, match="tiny-teacher"):
+        read_network(Path("tiny-teacher"))
 
 
 def test_a_card_says_how_the_model_was_made_and_what_it_scores(folder):
@@ -217,7 +235,7 @@ def test_simulate_takes_a_name(command, tmp_path):
     recorded = tmp_path / "recorded.npz"
     status, said = command("simulate", "tiny-s4-kd", "--input", tmp_path / "crops.npz", "--out", recorded)
     assert status == 0, said
-    network = load(network_path("tiny-s4-kd"))
+    network = read_network(Path("tiny-s4-kd"))
     spikes = engine.run(network.template_network(), {"template": crops["template"]}).spikes
     searching = network.programmed({name: spikes[name][0] for name in ("class_kernel", "box_kernel")})
     expected = engine.run(searching, {"search": crops["search"]})
@@ -286,7 +304,7 @@ def test_a_model_that_is_too_large_is_refused(tmp_path):
         package(large, "one", None, None, tmp_path / "into")
 
 
-def test_what_comes_with_the_package_is_small_and_equals_its_networks():
+def test_what_comes_with_the_package_is_small_and_has_its_card():
     """Of the models that there are: none has to be there before it is trained."""
     for name, path in packaged().items():
         assert path.stat().st_size <= MOST_BYTES, name
@@ -295,7 +313,3 @@ def test_what_comes_with_the_package_is_small_and_equals_its_networks():
         card = json.loads((path.parent / "card.json").read_text())
         assert card["sha256"] == file_digest(path), name
         assert (path.parent / "README.md").read_text() == in_markdown(card), name
-        if card["time_steps"] == 1:
-            network = to_network(load_model(path))
-            for format_ in ("net", "nir"):
-                assert load(network_path(name, format_)) == network, name

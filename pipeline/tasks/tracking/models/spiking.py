@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netx import limits
+from netx.types import SPIKES
 from pipeline.models.blocks import Blocks
 from pipeline.models.config import LayerRole
-from pipeline.models.quantisation import ChannelBias, QuantisedModule
+from pipeline.models.pixels import pixel_range, signed_pixels
+from pipeline.models.quantisation import ChannelBias, QuantisedModule, fit_to_chip
 from pipeline.models.spiking_layers import Neuron, PlainBlocks
-from pipeline.tasks.tracking.crop import pixel_range
 from pipeline.tasks.tracking.models.config import SpikingConfig
 from pipeline.tasks.tracking.models.siamfcpp import (
     BRANCHES,
@@ -204,8 +204,7 @@ class SpikingSiamFCpp(QuantisedModule):
         """Crops as the first convolution reads them, float32: BGR on the host, signed RGB pixels on the chip."""
         if self.config.encoder == "host":
             return bgr(crops)
-        bits = self.config.pixel_bits
-        return (crops >> (8 - bits)).float() + pixel_range(bits).low
+        return signed_pixels(crops, self.config.pixel_bits)
 
     def chip_input(self, crops: Tensor) -> Tensor:
         """What enters the chip at the first step, (frame, channel, row, column): pixels, or the encoder's spikes."""
@@ -284,17 +283,6 @@ class SpikingSiamFCpp(QuantisedModule):
     @torch.no_grad()
     def project(self) -> None:
         """Clip weights to 8 bits, and shrink any channel whose accumulator an input could take out of 24 bits."""
-        low, high = limits.WEIGHT_MIN / WEIGHT_SCALE, (limits.WEIGHT_MAX - 1) / WEIGHT_SCALE
         for name, synapse in self.synapses.items():
-            if isinstance(synapse, HostEncoder):
-                continue
-            weight = synapse.weight.clamp_(low, high)
-            peak = -pixel_range(self.config.pixel_bits).low if name == "conv1" else 1
-            # What a channel may use: the limit, less the largest bias, less half a step a weight for rounding.
-            room = limits.ACTIVATION_MAX + limits.LOIHI_BIAS_MIN - peak * weight[0].numel()
-            rows = weight.flatten(1) * (WEIGHT_SCALE * peak)
-            if name == "conv1":  # pixels have both signs
-                worst = rows.abs().sum(dim=1)
-            else:
-                worst = torch.maximum(rows.clamp(min=0).sum(dim=1), rows.clamp(max=0).sum(dim=1).neg())
-            weight.mul_((room / worst).clamp(max=1.0).reshape(-1, 1, 1, 1, 1))
+            if not isinstance(synapse, HostEncoder):
+                fit_to_chip(synapse.weight, pixel_range(self.config.pixel_bits) if name == "conv1" else SPIKES)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netx import LIF, Correlation, Input, Layer, Network, Pool, Shape, prove_headroom
+from pipeline.models.pixels import pixel_range
 from pipeline.models.to_network import check_single_step, readout_layer, spiking_layer
-from pipeline.tasks.tracking.crop import pixel_range
 from pipeline.tasks.tracking.models.siamfcpp import BRANCHES, KERNELS, POOLED
 from pipeline.tasks.tracking.models.spiking import READOUTS, SIDES, SpikingSiamFCpp
 from quantize.slayer import read_lif

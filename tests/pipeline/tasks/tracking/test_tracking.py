@@ -9,16 +9,14 @@ from torchvision.ops import sigmoid_focal_loss as focal
 
 from netx import Range
 from pipeline.core.boxes import iou
+from pipeline.models.pixels import from_pixels, pixel_range, to_pixels
 from pipeline.tasks.tracking.config import TrackerConfig
 from pipeline.tasks.tracking.crop import (
     centre,
     context_side,
     crop,
-    from_pixels,
-    pixel_range,
     positions,
     to_crop,
-    to_pixels,
 )
 from pipeline.tasks.tracking.losses import centreness, tracking_loss
 from pipeline.tasks.tracking.predictor import Geometry, ScoreMap, track

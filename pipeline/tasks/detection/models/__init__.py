@@ -1,0 +1,1 @@
+"""The networks of detectors: YOLOX, and its spiking students."""

@@ -1,0 +1,73 @@
+"""From a configuration's loss terms to functions, and YOLOX's own term.
+
+The other terms are those of ``pipeline.training.distillation``, for which ``target`` says where objects are.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pipeline.tasks.detection.assignment import assign
+from pipeline.tasks.detection.config import DetectionTerm, TermConfig, TrainingConfig
+from pipeline.tasks.detection.decoding import answers_of
+from pipeline.tasks.detection.losses import detection_losses
+from pipeline.training.distillation import terms as distilling
+from pipeline.training.distillation.adversarial import Adversarial
+from pipeline.training.distillation.config import AdversarialTerm, FeatureTerm, FocalGlobalTerm, SeparationTerm
+from pipeline.training.distillation.foreground import PictureBoxes
+from pipeline.training.distillation.separation import Separation
+from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+
+
+def target(context: Context) -> PictureBoxes:
+    """The true boxes of the batch's pictures."""
+    return PictureBoxes(context.batch["boxes"], *context.batch["images"].shape[-2:])
+
+
+class Detection(Term):
+    """YOLOX's losses of one model, ``MODEL/box``, ``MODEL/object``, ``MODEL/class`` and ``MODEL/l1``."""
+
+    def __init__(self, config: DetectionTerm, plain_from: int) -> None:
+        """plain_from: the first step without mosaic and mixup."""
+        super().__init__(f"{config.model}/detection")
+        self._config, self._plain_from = config, plain_from
+
+    def teaches(self, loss: str) -> frozenset[str]:  # noqa: ARG002
+        return frozenset(self._config.trains)
+
+    def forward(self, context: Context) -> dict[str, Tensor]:
+        config, truth = self._config, context.batch["boxes"]
+        answers = answers_of(lambda name: context.tensors[f"{config.model}/{name}"])
+        with_l1 = config.l1 == "always" or (config.l1 == "plain" and context.step >= self._plain_from)
+        assignment = assign(answers, truth, config.candidates, config.radius)
+        losses = detection_losses(answers, truth, assignment, with_l1)
+        return {f"{config.model}/{name}": getattr(config, f"{name}_weight") * loss for name, loss in losses.items()}
+
+
+def build_terms(config: TrainingConfig, shapes: NamedTensors) -> list[Term]:
+    """The terms of a configuration, in order, without those of weight 0.
+
+    shapes: tensors as the models will answer them, whose values don't matter. Raises TrainingError, saying which term,
+    where one doesn't fit.
+    """
+    terms = []
+    for index, section in enumerate(config.losses):
+        if section.acts:
+            try:
+                terms.append(_term(section, config, shapes))
+            except TrainingError as error:
+                raise TrainingError(f"losses.{index} ({section.kind}): {error}") from None
+    return terms
+
+
+def _term(section: TermConfig, config: TrainingConfig, shapes: NamedTensors) -> Term:
+    match section:
+        case DetectionTerm():
+            # As ``pipeline.tasks.detection.sampling`` has it.
+            return Detection(section, round((1 - config.data.augmentation.plain) * config.train.steps))
+        case FeatureTerm():
+            return distilling.FeatureDistillation(section, shapes)
+        case SeparationTerm() | FocalGlobalTerm():
+            return Separation(section, shapes, target)
+        case AdversarialTerm():
+            return Adversarial(section, shapes)
