@@ -121,5 +121,7 @@ class MaskedData(Section):
     root: str
     layout: MaskLayout | Literal["auto"] = Field("auto", description="auto: the one that lies in the root")
     split: str | None = Field(
-        None, description="ImageSets/2016|2017/SPLIT.txt of DAVIS (None: val), a folder of YouTube-VOS (None: the root)"
+        None,
+        description="a list of DAVIS's, ImageSets/2016|2017/SPLIT.txt (None: val, or train to train on), or a folder of "
+        "the other layouts (None: the root)",
     )

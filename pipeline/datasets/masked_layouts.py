@@ -30,8 +30,10 @@ RESOLUTION = "480p"
 """Of DAVIS's folders; its scores are of this one."""
 
 
-def open_masked(data: MaskedData) -> list[MaskedVideo]:
+def open_masked(data: MaskedData, davis_split: str = "val") -> list[MaskedVideo]:
     """The sequences that ``data`` names, in the order of their names; none of them is read yet.
+
+    davis_split: which is meant of DAVIS's where ``data`` says none.
 
     Raises DataError or FormatError where there is no such data set or split, or nothing in it.
     """
@@ -39,7 +41,8 @@ def open_masked(data: MaskedData) -> list[MaskedVideo]:
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder of videos with masks")
     layout = _layout_of(root, data.split) if data.layout == "auto" else data.layout
-    videos = _READERS[layout](root, data.split)
+    split = davis_split if data.split is None and layout in _DAVIS else data.split
+    videos = _READERS[layout](root, split)
     if not videos:
         raise DataError(f"{root}: holds no sequence with masks")
     for video in videos:  # folders of results are called so
@@ -54,15 +57,7 @@ def _layout_of(root: Path, split: str | None) -> MaskLayout:
     return "youtube-vos" if (root / (split or "") / "meta.json").is_file() else "masks"
 
 
-def _davis16(root: Path, split: str | None) -> list[MaskedVideo]:
-    return _davis(root, split or "val", ("2016", RESOLUTION), merged=True)
-
-
-def _davis17(root: Path, split: str | None) -> list[MaskedVideo]:
-    return _davis(root, split or "val", ("2017",), merged=False)
-
-
-def _davis(root: Path, split: str, years: Sequence[str], merged: bool) -> list[MaskedVideo]:
+def _davis(root: Path, split: str | None, years: Sequence[str], merged: bool) -> list[MaskedVideo]:
     lists = [root / "ImageSets" / year / f"{split}.txt" for year in years]
     listed = next((file for file in lists if file.is_file()), lists[0])
     names = []
@@ -147,8 +142,11 @@ def _masks(name: str, folder: Path) -> list[Path]:
 
 
 _READERS: dict[MaskLayout, Callable[[Path, str | None], list[MaskedVideo]]] = {
-    "davis16": _davis16,
-    "davis17": _davis17,
+    "davis16": partial(_davis, years=("2016", RESOLUTION), merged=True),
+    "davis17": partial(_davis, years=("2017",), merged=False),
     "youtube-vos": _youtube_vos,
     "masks": _folders,
 }
+
+_DAVIS: tuple[MaskLayout, ...] = ("davis16", "davis17")
+"""Layouts whose splits are lists."""

@@ -105,7 +105,7 @@ def _opened(source: ClipSource, frames: int) -> Callable[[Random], MaskedClip]:
     if isinstance(source, ComposedMasks):
         spec = source.composition.model_copy(update={"frames": frames})
         return partial(_composed, open_pictures(source.pictures), spec)
-    return partial(_cut, open_masked(source), frames, source.gap)
+    return partial(_cut, open_masked(source, davis_split="train"), frames, source.gap)
 
 
 def _composed(pictures: Pictures, spec: CompositionSpec, random: Random) -> MaskedClip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -206,6 +207,21 @@ def test_a_clip_longer_than_its_video_stands_still(videos: Path) -> None:
     batch = ClipBatches(config_of(source, augmentation=STILL, frames=12), steps=1, seed=2)[0]
     numbers = (batch["frames"][0, :, 0, 0, 0] / 10).long().tolist()
     assert sorted(numbers) == [*range(10), 9, 9]
+
+
+def test_of_davis_the_training_sequences_are_trained_on(tmp_path: Path, videos: Path) -> None:
+    """Also where nobody has said so: only the sequence a, whose green is 200, is one."""
+    for name in "ab":
+        for kind, inner in (("img", "JPEGImages"), ("mask", "Annotations")):
+            (tmp_path / inner / "480p").mkdir(parents=True, exist_ok=True)
+            shutil.copytree(videos / name / kind, tmp_path / inner / "480p" / name)
+    (tmp_path / "ImageSets" / "2017").mkdir(parents=True)
+    for split, name in (("train", "a"), ("val", "b")):
+        (tmp_path / "ImageSets" / "2017" / f"{split}.txt").write_text(name)
+    for layout in ("auto", "davis17"):
+        source = MaskedVideos(kind="masked", root=str(tmp_path), layout=layout)
+        batch = ClipBatches(config_of(source, augmentation=STILL, batch=8), steps=1, seed=2)[0]
+        assert set(batch["frames"][:, :, 1].unique().tolist()) == {200.0}
 
 
 def test_bad_sources_are_named(tmp_path: Path, videos: Path) -> None:
