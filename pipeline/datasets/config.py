@@ -122,6 +122,6 @@ class MaskedData(Section):
     layout: MaskLayout | Literal["auto"] = Field("auto", description="auto: the one that lies in the root")
     split: str | None = Field(
         None,
-        description="a list of DAVIS's, ImageSets/2016|2017/SPLIT.txt (None: val, or train to train on), or a folder of "
-        "the other layouts (None: the root)",
+        description="a list of DAVIS's, ImageSets/2016|2017/SPLIT.txt (None: val, or train to train on), or a folder "
+        "of the other layouts (None: the root)",
     )
