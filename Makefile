@@ -66,17 +66,22 @@ $(PEERS)/.ready: peers.txt constraints.txt | $(READY)
 		nir==1.0.4 nirtorch==2.0.2
 	@touch $@
 
-# SANA-FE (GPL: never imported by the package), nengo-loihi and NeuroBench are asked whether they still say what our
-# tests hold against them.
+# SANA-FE (GPL: never imported by the package), nengo-loihi, NeuroBench and vos-benchmark are asked whether they still
+# say what our tests hold against them. vos-benchmark asks for an OpenCV that would take the place of ours.
 oracles: $(READY) $(PEERS)/.ready $(ORACLES)/.ready
 	SANAFE_PYTHON=$(CURDIR)/$(ORACLES)/sanafe/bin/python NENGO_LOIHI_PYTHON=$(CURDIR)/$(ORACLES)/nengo/bin/python \
-		NEUROBENCH_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python -m pytest tests/sim -k says_today
+		NEUROBENCH_PYTHON=$(CURDIR)/$(PEERS)/bin/python VOS_BENCHMARK_PYTHON=$(CURDIR)/$(ORACLES)/vos/bin/python \
+		$(BIN)/python -m pytest tests/sim tests/pipeline/tasks/segmentation -k says_today
 
 $(ORACLES)/.ready: Makefile | $(READY)
 	$(BIN)/python -m venv $(ORACLES)/sanafe
 	$(ORACLES)/sanafe/bin/python -m pip install --quiet --disable-pip-version-check sanafe==2.2.9 "numpy<2"
 	$(BIN)/python -m venv $(ORACLES)/nengo
 	$(ORACLES)/nengo/bin/python -m pip install --quiet --disable-pip-version-check nengo-loihi==1.1.0 "numpy<1.27"
+	$(BIN)/python -m venv $(ORACLES)/vos
+	$(ORACLES)/vos/bin/python -m pip install --quiet --disable-pip-version-check "numpy<2" opencv-python-headless pillow \
+		scikit-image tqdm
+	$(ORACLES)/vos/bin/python -m pip install --quiet --disable-pip-version-check --no-deps vos-benchmark==0.1.0
 	@touch $@
 
 check: $(READY)

@@ -41,14 +41,15 @@ def test_every_row_of_the_table_of_frameworks_has_its_tests() -> None:
             assert {name, names[0] + name, framework + name} & set(cases), (row, name)
 
 
-def test_every_row_of_the_tables_of_detection_names_its_tests() -> None:
+@pytest.mark.parametrize(("document", "least"), [("detection.md", 40), ("segmentation.md", 30)])
+def test_every_row_of_the_tables_of_quirks_names_its_tests(document: str, least: int) -> None:
     """Each table whose last column is called test: every row names some, and all of them are there."""
     folders = (ROOT / "tests" / "pipeline").rglob("test_*.py")
     there = {name for file in folders for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
-    lines = (ROOT / "docs" / "detection.md").read_text().splitlines()
+    lines = (ROOT / "docs" / document).read_text().splitlines()
     starts = [number for number, line in enumerate(lines) if re.fullmatch(r"\|.*\| test \|", line)]
     rows = [row for start in starts for row in takewhile(lambda line: line.startswith("|"), lines[start + 2 :])]
-    assert len(rows) >= 40
+    assert len(rows) >= least
     for row in rows:
         names = NAMED.findall(row.strip(" |").rpartition("|")[2])
         assert names, row

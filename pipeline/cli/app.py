@@ -31,6 +31,7 @@ from pipeline.cli.options import with_options
 from pipeline.cli.package import models, package
 from pipeline.cli.profile import profile
 from pipeline.cli.search import search
+from pipeline.cli.segment import segment
 from pipeline.cli.selfcheck import selfcheck
 from pipeline.cli.simulate import simulate
 from pipeline.cli.study import study
@@ -83,6 +84,7 @@ app.command("graph")(with_options(graph))
 app.command("diff")(with_options(diff_command))
 app.command("track")(with_options(track))
 app.command("detect")(with_options(detect))
+app.command("segment")(with_options(segment))
 app.command("evaluate")(with_options(evaluate))
 app.command("train")(with_options(train))
 app.command("study")(with_options(study))

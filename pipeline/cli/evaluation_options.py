@@ -20,7 +20,8 @@ class EvaluateOptions:
         typer.Argument(
             metavar="BENCHMARK",
             help="otb100, uav123, lasot, vot2018, got10k-train, -val or -test, shared-test, or folder (OTB layout); "
-            "or detection: pictures with boxes in Pascal VOC's, COCO's or YOLO's layout.",
+            "or detection: pictures with boxes in Pascal VOC's, COCO's or YOLO's layout; "
+            "or davis16, davis17, youtube-vos, masks (NAME/img/, NAME/mask/): videos with masks.",
         ),
     ]
     out: Annotated[Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")]
@@ -45,13 +46,14 @@ class EvaluateOptions:
         ),
     ] = 0
     model: Annotated[
-        str | None, typer.Option("--model", help="A detector: a packaged model, or a .safetensors file.")
+        str | None,
+        typer.Option("--model", help="A detector or segmenter: a packaged model, a .safetensors file, or still."),
     ] = None
     annotations: Annotated[
         Path | None, typer.Option("--annotations", help="For detection: COCO's JSON file, where the root has several.")
     ] = None
     split: Annotated[
-        str | None, typer.Option("--split", help="For detection: which part of the data set, such as val.")
+        str | None, typer.Option("--split", help="Of pictures or masks: which part of the data set, such as val.")
     ] = None
     looks: Annotated[int | None, typer.Option("--looks", min=0, hidden=True)] = None
     weights: WeightsOption = None

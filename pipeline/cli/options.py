@@ -17,6 +17,7 @@ from pipeline.core.config import find_config
 
 if TYPE_CHECKING:
     from pipeline.tasks.detection.predictions import OpenDetector
+    from pipeline.tasks.segmentation.predictions import OpenSegmenter
     from pipeline.tasks.tracking.config import TrackerConfig
 
 ConfigArgument = Annotated[
@@ -153,3 +154,36 @@ def open_detector(checkpoint: Path, engine: str) -> OpenDetector:
     if not isinstance(detector, OpenDetector):
         raise MonospikeError(f"{checkpoint}: holds a model for {task.name}, which is no detector")
     return detector
+
+
+def open_segmenter(model: str, engine: str) -> OpenSegmenter:
+    """The segmenter of that name: a reference's, a packaged model's or a checkpoint's path. engine: ``float`` or
+    ``integer``; references have one form.
+
+    Raises MonospikeError where there is no such model, it does not follow masks, or lacks that engine, FormatError
+    where the file is no model's.
+    """
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks import task_of
+    from pipeline.tasks.segmentation.baselines import STILL, StillMask
+    from pipeline.tasks.segmentation.predictions import OpenSegmenter
+
+    if engine not in ("float", "integer"):
+        raise MonospikeError(f"--engine {engine!r}: expected float or integer")
+    if model == STILL:
+        return StillMask()
+    checkpoint = checkpoint_path(model)
+    task = task_of(checkpoint)
+    segmenter = task.predictor(checkpoint, engine)
+    if not isinstance(segmenter, OpenSegmenter):
+        raise MonospikeError(f"{checkpoint}: holds a model for {task.name}, which is no segmenter")
+    return segmenter
+
+
+def segmenter_identity(model: str) -> str:
+    """What tells a segmenter from another of its name: a checkpoint's digest, or a reference's name."""
+    from pipeline.core.files import file_digest
+    from pipeline.model_zoo.names import checkpoint_path
+    from pipeline.tasks.segmentation.baselines import STILL
+
+    return STILL if model == STILL else file_digest(checkpoint_path(model))

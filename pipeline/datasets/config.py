@@ -109,3 +109,19 @@ class DetectionData(Section):
         None, description="ImageSets/Main/SPLIT.txt (voc), annotations/*_SPLIT.json (coco), images/SPLIT/ (yolo)"
     )
     classes: tuple[str, ...] | None = Field(None, min_length=1, description="names by index; None: the data set's own")
+
+
+MaskLayout = Literal["davis16", "davis17", "youtube-vos", "masks"]
+"""How videos with masks may lie: see ``pipeline.datasets.masked_layouts``."""
+
+
+class MaskedData(Section):
+    """Videos with label masks."""
+
+    root: str
+    layout: MaskLayout | Literal["auto"] = Field("auto", description="auto: the one that lies in the root")
+    split: str | None = Field(
+        None,
+        description="a list of DAVIS's, ImageSets/2016|2017/SPLIT.txt (None: val, or train to train on), or a folder "
+        "of the other layouts (None: the root)",
+    )

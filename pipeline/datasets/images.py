@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from netx.errors import FormatError
 from pipeline.datasets.errors import DataError
@@ -46,12 +47,20 @@ def read_photograph(path: Path, longest: int | None = None) -> RGB:
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels from a picture's header. Raises FormatError when the file is no picture."""
+    with opened(path) as picture:
+        return picture.size
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture file, of which Pillow has read no more than the header. Raises FormatError naming it, within the block
+    too, when it is missing, no picture, damaged or cut short."""
     try:
         with Image.open(path) as picture:
-            return picture.size
+            yield picture
     except FileNotFoundError:
         raise FormatError(f"{path}: there is no such picture") from None
-    except (*_BROKEN, UnidentifiedImageError) as error:
+    except _BROKEN as error:
         raise FormatError(f"{path}: cannot be read as a picture ({error})") from None
 
 
@@ -90,22 +99,17 @@ def _name_key(file: Path) -> list[int | str]:
 
 
 def _read(path: Path, upright: bool, longest: int | None) -> RGB:
-    try:
-        with Image.open(path) as picture:
-            several = getattr(picture, "n_frames", 1)
-            if several > 1 and picture.format not in _ONE_PICTURE:
-                raise FormatError(f"{path}: holds {several} pictures; give each frame a file of its own")
-            picture.load()
-            picture = _eight_bit_rgb(picture, path)
-            if upright:
-                picture = ImageOps.exif_transpose(picture)
-            if longest is not None and max(picture.size) > longest:
-                picture.thumbnail((longest, longest), Image.Resampling.BOX)
-            return np.array(picture)
-    except FileNotFoundError:
-        raise FormatError(f"{path}: there is no such picture") from None
-    except _BROKEN as error:
-        raise FormatError(f"{path}: cannot be read as a picture ({error})") from None
+    with opened(path) as picture:
+        several = getattr(picture, "n_frames", 1)
+        if several > 1 and picture.format not in _ONE_PICTURE:
+            raise FormatError(f"{path}: holds {several} pictures; give each frame a file of its own")
+        picture.load()
+        shown = _eight_bit_rgb(picture, path)
+        if upright:
+            shown = ImageOps.exif_transpose(shown) or shown
+        if longest is not None and max(shown.size) > longest:
+            shown.thumbnail((longest, longest), Image.Resampling.BOX)
+        return np.array(shown)
 
 
 def _eight_bit_rgb(picture: Image.Image, path: Path) -> Image.Image:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as ManyOf
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,12 +13,13 @@ import numpy as np
 from pipeline.datasets.clip import Clip
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.images import RGB
+from pipeline.datasets.label_masks import LabelMask
 from pipeline.datasets.synthetic import cutouts, motion
 from pipeline.datasets.synthetic.backdrop import Backdrop, backdrop
 from pipeline.datasets.synthetic.composition import CompositionSpec
 from pipeline.datasets.synthetic.light import SensorNoise, light_tables
 from pipeline.datasets.synthetic.motion import Course
-from pipeline.datasets.synthetic.sprites import Mask, Pose, Sprite, bounds, draw, half_extents
+from pipeline.datasets.synthetic.sprites import OPAQUE, Mask, Pose, Sprite, bounds, draw, half_extents
 
 ATTEMPTS = 60
 """Cut-outs tried for one clip before the pictures are called too uniform."""
@@ -70,6 +73,43 @@ def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Clip:
 
     Raises DataError when no picture offers an object that stands out, or for a negative seed.
     """
+    frames = np.empty((spec.frames, spec.height, spec.width, 3), np.uint8)
+    boxes = np.empty((spec.frames, 4))
+    for t, (frame, alphas) in enumerate(_drawn(pictures, spec, seed)):
+        frames[t], boxes[t] = frame, _box(alphas.target, spec)
+    return Clip(f"composed-{seed}", frames, boxes)
+
+
+def compose_masked(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> tuple[RGB, LabelMask]:
+    """The frames of ``compose``, and which object each pixel of them is of: uint8 (frame, height, width, 3) and (frame,
+    height, width).
+
+    The object is 1, the others that move below it are 2 and on, in the order in which they lie over each other; what
+    passes over it all is background. A pixel is of the topmost thing whose alpha is above one half there, so what is
+    hidden is not in the mask, and an object may be hidden or outside from the first frame on.
+
+    Raises DataError as ``compose`` does.
+    """
+    frames = np.empty((spec.frames, spec.height, spec.width, 3), np.uint8)
+    masks = np.zeros((spec.frames, spec.height, spec.width), np.uint8)
+    for t, (frame, alphas) in enumerate(_drawn(pictures, spec, seed)):
+        frames[t] = frame
+        labels = [*range(2, len(alphas.below) + 2), 1, *[0] * len(alphas.above)]
+        for alpha, label in zip([*alphas.below, alphas.target, *alphas.above], labels, strict=True):
+            masks[t][alpha > OPAQUE] = label
+    return frames, masks
+
+
+class _Alphas(NamedTuple):
+    """What was drawn of each thing in a frame, whatever lies over it, in order from below."""
+
+    below: list[Mask]
+    target: Mask
+    above: list[Mask]
+
+
+def _drawn(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Iterator[tuple[RGB, _Alphas]]:
+    """The frames of a clip."""
     if not len(pictures):
         raise DataError("compose: there are no pictures to compose from")
     if seed < 0:
@@ -82,25 +122,12 @@ def compose(pictures: ManyOf[RGB], spec: CompositionSpec, seed: int) -> Clip:
     above = _occluder(for_occluder, pictures, stage, spec)
     tables = light_tables(for_light, spec.frames, spec.light)
     noise = SensorNoise(for_noise, spec.height, spec.width, for_noise.uniform(0, spec.noise))
-
-    frames = np.empty((spec.frames, spec.height, spec.width, 3), np.uint8)
-    boxes = np.empty((spec.frames, 4))
     for t in range(spec.frames):
-        frame, mask = _draw_all(stage, below, above, t)
-        frames[t] = noise.added(np.asarray(cv2.LUT(frame, tables[t][None]), np.uint8))
-        boxes[t] = _box(mask, spec)
-    return Clip(f"composed-{seed}", frames, boxes)
-
-
-def _draw_all(stage: _Stage, below: list[_Actor], above: list[_Actor], t: int) -> tuple[RGB, Mask]:
-    """One frame before light and noise, and the object's alpha in it."""
-    frame = stage.backdrop.frame(t)
-    for actor in below:
-        draw(frame, actor.sprite, actor.pose, t)
-    mask = draw(frame, stage.target.sprite, stage.target.pose, t)
-    for actor in above:
-        draw(frame, actor.sprite, actor.pose, t)
-    return frame, mask
+        frame = stage.backdrop.frame(t)
+        under = [draw(frame, actor.sprite, actor.pose, t) for actor in below]
+        target = draw(frame, stage.target.sprite, stage.target.pose, t)
+        over = [draw(frame, actor.sprite, actor.pose, t) for actor in above]
+        yield noise.added(np.asarray(cv2.LUT(frame, tables[t][None]), np.uint8)), _Alphas(under, target, over)
 
 
 def _box(mask: Mask, spec: CompositionSpec) -> tuple[float, float, float, float]:

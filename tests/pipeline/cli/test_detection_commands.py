@@ -106,4 +106,5 @@ def test_a_tracker_detects_nothing(monospike: Callable[..., Any], tmp_path: Path
     assert ended.returncode == 2
     assert "holds a model for tracking, which is no detector" in ended.stderr
     ended = monospike("evaluate", "folder", "--model", "demo", "--out", "scores.json", cwd=tmp_path)
-    assert "--model, --annotations and --split are for 'detection'; 'folder' takes --tracker" in ended.stderr
+    assert "--model, --annotations and --split are for 'detection', " in ended.stderr
+    assert "; 'folder' takes --tracker" in ended.stderr

@@ -1,0 +1,1 @@
+"""How well objects are segmented: J and F of DAVIS."""
