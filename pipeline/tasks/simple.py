@@ -12,29 +12,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.core.task import Batch
-from pipeline.training.config import TermSection
+from pipeline.training.config import OwnTerm
 from pipeline.training.term import Context, Term
 
 Outputs = Mapping[str, Tensor]
 """What the model gave, by name."""
 
 
-class LossSection(TermSection):
+class LossSection(OwnTerm):
     """A loss of one model."""
 
     kind: str = "loss"
     model: str = "student"
     weight: float = Field(1.0, ge=0)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The only one."""
-        return (self.model,)
-
-    @property
-    def trains(self) -> tuple[str, ...]:
-        """The same."""
-        return (self.model,)
 
 
 class ModelLoss(Term):

@@ -131,3 +131,19 @@ class TermSection(Section):
     def acts(self) -> bool:
         """Whether it takes part: a term of weight 0 is left out."""
         return getattr(self, "weight", 1.0) > 0
+
+
+class OwnTerm(TermSection):
+    """A loss that a model learns by itself, without another one."""
+
+    model: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it looks at."""
+        return (self.model,)
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the models it teaches."""
+        return (self.model,)

@@ -32,14 +32,13 @@ class DetectorProcessing(Processing):
     most: int = Field(100, ge=1, description="objects in a picture")
 
 
-class DetectionTerm(training.TermSection):
+class DetectionTerm(training.OwnTerm):
     """YOLOX's own losses, against the true boxes: ``pipeline.tasks.detection.losses``.
 
     Logged as MODEL/box, MODEL/object, MODEL/class and MODEL/l1. Weights are YOLOX's.
     """
 
     kind: Literal["detection"]
-    model: str
     candidates: Candidates = Field("centre", description="cells that may get an object; FSD's code: centre_or_box")
     radius: float = Field(1.5, gt=0, le=10, description="cells around an object's centre; with centre_or_box: 2.5")
     box_weight: float = Field(5.0, ge=0)
@@ -49,16 +48,6 @@ class DetectionTerm(training.TermSection):
     l1: Literal["plain", "always", "never"] = Field(
         "plain", description="when there is l1: in the last part of the training, which has neither mosaic nor mixup"
     )
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models it looks at."""
-        return (self.model,)
-
-    @property
-    def trains(self) -> tuple[str, ...]:
-        """Names of the models it teaches."""
-        return (self.model,)
 
 
 TermConfig = Annotated[

@@ -89,22 +89,11 @@ class LossConfig(Section):
     )
 
 
-class TrackingTerm(training.TermSection):
+class TrackingTerm(training.OwnTerm):
     """SiamFC++'s own three losses, against the true box."""
 
     kind: Literal["tracking"]
-    model: str
     loss: LossConfig = LossConfig()
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models it looks at."""
-        return (self.model,)
-
-    @property
-    def trains(self) -> tuple[str, ...]:
-        """Names of the models it teaches."""
-        return (self.model,)
 
 
 TermConfig = Annotated[
