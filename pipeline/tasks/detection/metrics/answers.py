@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netx.files import write_whole
-from pipeline.core.provenance import code_digest
+from pipeline.core.provenance import kept_beside
 from pipeline.datasets.detection import LabelledPicture
 from pipeline.tasks.detection.predictions import Detections
 
@@ -46,11 +45,9 @@ class AnswerFile:
 
 
 def answers_beside(out: Path, model: str, engine: str, what: Any) -> AnswerFile:
-    """The answers beside the result file ``out`` of one model and engine. what: JSON values that tell the model from
-    another of its name; its file's name ends in a digest of all, and of the program."""
-    text = json.dumps([model, engine, what, code_digest()], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return AnswerFile(out.parent / f"{out.stem}-answers" / f"{Path(model).stem}-{engine}-{digest}.jsonl")
+    """The answers beside the result file ``out`` of one model and engine. what: as of ``kept_beside``."""
+    folder = kept_beside(out, "answers", model, engine, what)
+    return AnswerFile(folder.with_name(f"{folder.name}.jsonl"))
 
 
 def _stamp(picture: LabelledPicture) -> str:

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from netx.files import write_whole
 from pipeline.core.files import write_json
-from pipeline.core.provenance import code_digest
+from pipeline.core.provenance import kept_beside
 from pipeline.datasets.errors import DataError
 from pipeline.datasets.label_masks import LabelMask, read_labels, write_labels
 from pipeline.datasets.masked_video import MaskedVideo
@@ -72,11 +72,8 @@ class MaskFolder:
 
 
 def masks_beside(out: Path, model: str, engine: str, what: Any) -> MaskFolder:
-    """The masks beside the result file ``out`` of one model and engine. what: JSON values that tell the model and the
-    data from others of their names; its folder's name ends in a digest of all, and of the program."""
-    text = json.dumps([model, engine, what, code_digest()], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return MaskFolder(out.parent / f"{out.stem}-masks" / f"{Path(model).stem}-{engine}-{digest}")
+    """The masks beside the result file ``out`` of one model and engine. what: as of ``kept_beside``."""
+    return MaskFolder(kept_beside(out, "masks", model, engine, what))
 
 
 def _stamp(video: MaskedVideo) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from pipeline.core.provenance import code_digest
+from pipeline.core.provenance import kept_beside
 from pipeline.datasets.annotations import moved
 from pipeline.datasets.video import Video
 from pipeline.tasks.tracking.predictions import Predictions, State
@@ -85,13 +85,8 @@ def stamp(video: Video) -> str:
 
 
 def results_beside(out: Path, tracker: str, engine: str, settings: Any) -> ResultFolder:
-    """The folder beside the result file ``out`` for one tracker, engine and settings (JSON values).
-
-    Its name ends in a digest of them and of the program, so that nobody else's boxes are ever taken for these.
-    """
-    text = json.dumps([tracker, engine, settings, code_digest()], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return ResultFolder(out.parent / f"{out.stem}-boxes" / f"{Path(tracker).stem}-{engine}-{digest}")
+    """The folder beside the result file ``out`` for one tracker, engine and settings (JSON values)."""
+    return ResultFolder(kept_beside(out, "boxes", tracker, engine, settings))
 
 
 def _write(path: Path, lines: list[str]) -> None:
