@@ -5,6 +5,7 @@ Links that leave the file, references, virtual and external storage are refused,
 
 from __future__ import annotations
 
+import io
 import math
 import mmap
 import struct
@@ -270,6 +271,16 @@ class Group:
             return values
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
+
+
+def hdf5_bytes(write: Callable[[Any], None]) -> bytes:
+    """The content of an HDF5 file that ``write`` writes into the file object that it is given, for h5py to open.
+
+    Made in memory: libhdf5 2.0.0, from which a full disk keeps what it holds back, ends the process.
+    """
+    content = io.BytesIO()
+    write(content)
+    return content.getvalue()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from netx import limits
 from netx.errors import FormatError, NetworkError
 from netx.files import write_whole
 from netx.fingerprint import stamp
-from netx.hdf5 import Group
+from netx.hdf5 import Group, hdf5_bytes
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF, Accumulator, Neuron, channel_bias
 from netx.record import Record
@@ -66,9 +66,9 @@ def write_nir_integers(network: Network, path: Path) -> None:
     try:
         graph.metadata |= stamp(network)
         with write_whole(path) as temporary:
-            nir.write(temporary, graph)
+            temporary.write_bytes(hdf5_bytes(lambda content: nir.write(content, graph)))
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def integer_graph(network: Network) -> nir.NIRGraph:

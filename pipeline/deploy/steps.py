@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from netx import Network, prove_headroom
 from netx.bundle import load, save
 from netx.difference import first_difference
 from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from pipeline.core.files import write_json
 from pipeline.core.provenance import versions
 from pipeline.core.task import Evaluation
@@ -150,8 +148,8 @@ def profile(run: Run) -> str:
     save_activity(folder / "activity.npz", found.activity)
     write_json(folder / "costs.json", found.costs)
     save_plans(folder, found.plans)
-    with write_whole(run.folder / PREDICTIONS) as temporary, temporary.open("wb") as file:
-        np.savez(file, **found.evaluation.predictions)
+    with write_whole(run.folder / PREDICTIONS) as temporary:
+        temporary.write_bytes(npz_bytes(found.evaluation.predictions))
     evaluation = found.evaluation
     values = {"scores": evaluation.scores, "headline": evaluation.headline, "figures": dict(evaluation.figures)}
     write_json(run.folder / EVALUATION, values)

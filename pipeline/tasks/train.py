@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netx.files import write_whole
+from netx.files import remove_unfinished, write_whole
 from pipeline.core.config import ConfigError, parse_config
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
@@ -99,8 +98,7 @@ class _Session:
         """Make the folder ready, and say what is about to be done in it."""
         config, context = self.config, self.context
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
+        remove_unfinished(self.folder)
         (self.folder / METRICS).unlink(missing_ok=True)  # of another configuration: would say that this one is done
         self.log = Log(self.folder, first)
         at = f"from step {first}" if first else "afresh"
