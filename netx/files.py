@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from netx.errors import MonospikeError
 
@@ -147,19 +148,38 @@ def remove_unfinished(folder: Path, below: bool = False) -> None:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep a folder, which is made where it is missing, from others that ask for the same; the system lets go of it
-    however this process ends.
+    however this process ends. What killed ones have left unfinished there is removed.
 
     Raises MonospikeError when somebody has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MonospikeError(
-                f"{folder}: somebody else is working there; wait for that or stop it, or take another folder"
-            ) from None
+        _lock(lock, fcntl.LOCK_EX, folder)
+        remove_unfinished(folder, below=True)
         yield
+
+
+@contextmanager
+def as_it_is(folder: Path) -> Iterator[None]:
+    """Keep those out who ask for ``folder`` with ``alone_in``, for as long as it is read. Nothing is written.
+
+    Raises MonospikeError when somebody is working there.
+    """
+    if not (folder / ".lock").is_file():  # nobody ever has
+        yield
+        return
+    with (folder / ".lock").open("rb") as lock:
+        _lock(lock, fcntl.LOCK_SH, folder)
+        yield
+
+
+def _lock(lock: IO[Any], kind: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise MonospikeError(
+            f"{folder}: somebody else is working there; wait for that or stop it, or take another folder"
+        ) from None
 
 
 def check_places(*paths: Path | None) -> None:

@@ -23,6 +23,7 @@ from h5py import h5d, h5g, h5l, h5o, h5s
 
 from netx.arrays import IntArray
 from netx.errors import FormatError
+from netx.foreign import LONGEST_NAME, shown
 from netx.lowering import MAX_ELEMENTS
 
 Refuse: TypeAlias = Callable[[FormatError], None]
@@ -98,7 +99,8 @@ class Group:
     def error(self, message: str, name: str = "") -> FormatError:
         """The error ``message`` about this group, or its member ``name``."""
         place = f"{self.place}/{name}".strip("/")
-        return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}", place)
+        said = shown(place, longest=LONGEST_NAME)
+        return FormatError(f"{self.path}: {said}: {message}" if place else f"{self.path}: {message}", place)
 
     @property
     def address(self) -> int:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from netx.errors import MonospikeError
+from netx.foreign import shown
 from pipeline.cli.backbone import backbone
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
@@ -133,7 +134,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _say(what: str) -> None:
-    Console(stderr=True).print(f"monospike: {what}", highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(shown(f"monospike: {what}", lines=True), highlight=False, markup=False, soft_wrap=True)
 
 
 def _goes_on(arguments: list[str]) -> bool:

@@ -128,8 +128,12 @@ def _compare(run: Run, recordings: Mapping[str, Mapping[str, Recording]]) -> Ver
 
 
 def found_identical(run: Run) -> bool:
-    """What the last ``verify`` found."""
-    return bool(run.written(VERDICT)["identical"])
+    """What the last ``verify`` found. Raises FormatError where its file is damaged."""
+    values = run.written(VERDICT)
+    found = values.get("identical") if isinstance(values, dict) else None
+    if not isinstance(found, bool):
+        raise run.damaged(VERDICT, "does not say whether the engines are identical")
+    return found
 
 
 @dataclass(frozen=True)

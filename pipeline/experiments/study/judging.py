@@ -9,7 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from netx.errors import FormatError
 from netx.files import write_whole
+from netx.text_files import read_json
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.operations import Work
 from pipeline.core.progress import Progress
@@ -62,10 +64,14 @@ class Evaluation:
         checkpoint or program."""
         if not _is_current(self.out, self.fingerprint()):
             return None
-        content = json.loads(self.out.read_text(encoding="utf-8"))
-        runs = {run: row["mean_iou"] for run, row in content["sequences"].items()}
+        content = read_json(self.out)
+        try:
+            runs = {run: row["mean_iou"] for run, row in content["sequences"].items()}
+            means = {key: content[key] for key in ("mean_iou", "success", "precision")}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FormatError(f"{self.out}: holds no scores ({error}); remove it, and they are made again") from None
         sequences = runs if self.benchmark.starts == 1 else _by_sequence(runs)
-        return {**{key: content[key] for key in ("mean_iou", "success", "precision")}, "sequences": sequences}
+        return {**means, "sequences": sequences}
 
 
 def evaluations_of(candidate: Candidate, study: StudyConfig) -> list[Evaluation]:
@@ -126,7 +132,11 @@ def works(candidates: Sequence[Candidate], study: StudyConfig, progress: Progres
                 model, settings = load_with_processing(candidate.checkpoint)
                 write_json(path, work(model, _shown(shown, benchmark, model.config, settings)).to_json())
                 _stamp(path, fingerprint)
-            yield candidate, Work.from_json(json.loads(path.read_text(encoding="utf-8")))
+            try:
+                counted = Work.from_json(read_json(path))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise FormatError(f"{path}: holds no counts ({error}); remove it, and they are made again") from None
+            yield candidate, counted
             task.advance()
 
 

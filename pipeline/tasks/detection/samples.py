@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def write_samples(config: SampleData, seed: int, folder: Path, progress: Progres
             shutil.copyfile(picture.file, folder / files[-1])
             bar.advance()
     labels = {name: np.concatenate([getattr(one, name) for one in pictures]) for name in _OF_OBJECTS}
-    about = {
+    about: dict[str, Any] = {
         "names": found.classes,
         "files": files,
         "ids": [one.id for one in pictures],
