@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +49,16 @@ def write_whole(path: Path) -> Iterator[Path]:
             temporary.parent.mkdir()
             yield temporary
             _take_name(temporary, path, workplace / _OLD / path.name)
+
+
+def hdf5_bytes(write: Callable[[Any], None]) -> bytes:
+    """The content of an HDF5 file that ``write`` writes into the file object that it is given, for h5py to open.
+
+    Made in memory: libhdf5 2.0.0, from which a full disk keeps what it holds back, ends the process.
+    """
+    content = io.BytesIO()
+    write(content)
+    return content.getvalue()
 
 
 def append_line(path: Path, line: str) -> None:

@@ -20,9 +20,9 @@ from netx import limits
 from netx.arrays import IntArray
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.fingerprint import stamp
-from netx.hdf5 import Group, check_agrees, hdf5_bytes, opened
+from netx.hdf5 import Group, check_agrees, opened
 from netx.lava_dl import DIRECT_RANGE, lava_dl_layers
 from netx.lowering import Plain, plain, raised, raised_bias
 from netx.network import Input, Layer, Network

@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.fingerprint import stamp
-from netx.hdf5 import Group, check_agrees, hdf5_bytes, opened
+from netx.hdf5 import Group, check_agrees, opened
 from netx.lowering import plain, raised, squared
 from netx.network import Input, Layer, Network
 from netx.neurons import LIF

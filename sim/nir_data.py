@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Network
-from netx.files import write_whole
-from netx.hdf5 import Group, hdf5_bytes, opened
+from netx.files import hdf5_bytes, write_whole
+from netx.hdf5 import Group, opened
 from netx.nir_file import TIME_STEP, neuron_node, synapse_node
 from sim.recording import Recording
 
