@@ -187,7 +187,7 @@ class Group:
                 value = np.empty(attribute.shape, attribute.dtype)
                 attribute.read(value)
                 text = value.dtype.kind == "S" and value.shape == ()
-                result[name] = value[()].decode("ascii") if text else value
+                result[name] = bytes(value[()]).decode("ascii") if text else value
         except _H5PY_ERRORS as error:
             raise self.error(f"its attributes cannot be read ({error})") from None
         return result

@@ -26,10 +26,7 @@ def _raises(error: BaseException) -> Callable[[], NoReturn]:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (
-            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
-            "the memory does not suffice: libtorch",
-        ),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "the memory does not suffice: lib"),
         (OSError("libtorch.so: cannot open shared object file: Cannot allocate memory"), "the memory does not suffice"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory does not suffice"),
         (MemoryError(), "the memory does not suffice"),
