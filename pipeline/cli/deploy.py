@@ -11,17 +11,13 @@ import yaml
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
-from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, parsed_shape
+from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, RunsOption, parsed_shape
 from pipeline.core.config import ConfigError
 from pipeline.core.progress import Progress
+from pipeline.deploy.layout import CONFIG_FILE, STAGES
 
 if TYPE_CHECKING:
     from pipeline.deploy.config import RunConfig
-
-CONFIG_FILE = "config.yaml"
-"""In a run's folder: the whole configuration, defaults included."""
-
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ def deploy(options: DeployOptions) -> None:
     from pipeline.deploy.config import load_config
     from pipeline.deploy.run import open_run
     from pipeline.deploy.stages import is_outdated, run_step, select
-    from pipeline.deploy.steps import STAGES, STEPS, found_identical
+    from pipeline.deploy.steps import STEPS, found_identical
     from pipeline.deploy.student import training_of
     from pipeline.tasks import find_task
 

@@ -23,6 +23,7 @@ from netx.npz import read_npz
 from pipeline.core.files import write_json
 from pipeline.core.provenance import versions
 from pipeline.core.task import Evaluation
+from pipeline.deploy.layout import EVALUATION, PREDICTIONS, STAGES, VERDICT
 from pipeline.deploy.run import FORMATS, Run
 from pipeline.deploy.stages import Step, read_record
 from pipeline.deploy.student import train
@@ -40,8 +41,6 @@ from sim.recording import Recording
 
 SPIKE_PICTURE_FRAME = 12
 """Frame of each target whose spikes the report shows, or the last real one: something has happened by then."""
-
-VERDICT, EVALUATION, PREDICTIONS = "verify/verification.json", "profile/evaluation.json", "profile/predictions.npz"
 
 
 class ExportError(MonospikeError):
@@ -255,6 +254,4 @@ STEPS: tuple[Step[Run], ...] = (
         ("report.json", "report.html", *SECTION_FILES, "search/*"),
     ),
 )
-"""All stages, in order."""
-
-STAGES = tuple(step.name for step in STEPS)
+"""All stages, in the order of ``STAGES``."""
