@@ -19,7 +19,7 @@ _REPORTS = ("report.html", "search.html")
 _CHIPS = "profile/planning-{}.svg"
 
 STRICT = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the page may load: this server's files. A content security policy (W3C, Content Security Policy Level 3)."""

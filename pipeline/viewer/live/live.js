@@ -84,7 +84,7 @@ function curve(name, points) {
   const picture = drawn("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": said });
   picture.append(drawn("polyline", { points: (line.length > 1 ? line : [...line, `100,${line[0].split(",")[1]}`]).join(" ") }));
   const caption = element("figcaption", {}, element("b", {}, name),
-    element("span", {}, `${number(values[values.length - 1])} at step ${whole(last)}; ${number(low)} to ${number(high)}`));
+    element("span", {}, `${number(values[values.length - 1])} at step ${whole(last)}, between ${number(low)} and ${number(high)}`));
   return element("figure", {}, picture, caption);
 }
 
