@@ -46,7 +46,9 @@ _FOCUS = """(() => {
 })()"""
 """Where the keyboard is, and whether that can be seen."""
 
-_AXE = """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}).then(found =>
+_AXE = """axe.run(document, {
+  resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"],
+}).then(found =>
   found.violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.target} ${node.failureSummary}`)))"""
 
 
@@ -122,7 +124,7 @@ class Browser:
         """A new page of that width."""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self, target, session)
+        page = Page(self, target, session, width)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.send(f"{domain}.enable")
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -142,8 +144,8 @@ class Browser:
 class Page:
     """One page in the browser."""
 
-    def __init__(self, browser: Browser, target: str, session: str) -> None:
-        self._browser, self._target, self._session = browser, target, session
+    def __init__(self, browser: Browser, target: str, session: str, width: int) -> None:
+        self._browser, self._target, self._session, self._width = browser, target, session, width
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol on this page."""
@@ -202,8 +204,8 @@ class Page:
         return found
 
     def accessibility(self) -> list[str]:
-        """What axe-core finds wrong by WCAG 2.1 A and AA and its best practices, contrast included; a skipped
-        test where it is not installed."""
+        """What axe-core finds wrong by WCAG 2.1 A and AA and its best practices, contrast included. A skipped test
+        where it is not installed."""
         found = importlib.util.find_spec("axe_core_python")
         if found is None or found.origin is None:
             pytest.skip("axe-core is not installed: it comes with axe-core-python, of monospike's extra dev")
@@ -212,7 +214,7 @@ class Page:
 
     def fits(self) -> bool:
         """Whether nothing is wider than the screen."""
-        return bool(self.get("document.documentElement.scrollWidth <= window.innerWidth"))
+        return int(self.get("document.documentElement.scrollWidth")) <= self._width
 
     def picture(self, path: Path) -> None:
         """The whole page as a PNG file."""

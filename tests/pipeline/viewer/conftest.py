@@ -96,15 +96,21 @@ def log_steps(folder: Path, *steps: int) -> None:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Path:
+def small_run(tmp_path: Path) -> SmallRun:
+    """The deployment ``small`` of ``runs``."""
+    return make_run(tmp_path / "runs" / "small")
+
+
+@pytest.fixture
+def runs(small_run: SmallRun) -> Path:
     """A folder of runs: ``small``, a deployment without its report, and ``learns``, a training at step 20 of 50."""
-    make_run(tmp_path / "runs" / "small")
-    training = tmp_path / "runs" / "learns"
+    folder = small_run.folder.parent
+    training = folder / "learns"
     training.mkdir()
     values = {"name": "learns", "task": "tracking", "losses": [], "train": {"steps": 50}}
     (training / CONFIG_FILE).write_text(yaml.safe_dump(values))
     log_steps(training, 10, 20)
-    return tmp_path / "runs"
+    return folder
 
 
 @contextmanager
@@ -123,9 +129,3 @@ def _serving(folder: Path) -> Iterator[Server]:
 def serving() -> Callable[[Path], object]:
     """Serves a run as ``monospike open`` does, while a block lasts."""
     return _serving
-
-
-@pytest.fixture
-def logged() -> Callable[..., None]:
-    """Writes a training's log."""
-    return log_steps
