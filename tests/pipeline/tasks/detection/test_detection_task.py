@@ -27,7 +27,7 @@ from pipeline.tasks.detection.samples import as_set
 from pipeline.tasks.detection.validation import split
 from sim import engine
 
-CONFIG = Path(__file__).parents[4] / "configs" / "detection_training.yaml"
+CONFIG = Path(__file__).parents[4] / "configs" / "detection_none.yaml"
 SHAPES = ("disc", "square")
 
 pytestmark = pytest.mark.timeout(600)
@@ -65,7 +65,7 @@ def training(root: Path, **changes: object) -> dict:
         "name": "shapes",
         "models": {"student": student, "teacher": teacher},
         "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd],
-        "data": {**values["data"], "root": str(root)},
+        "data": {**values["data"], "sets": [{"root": str(root)}]},
         "detector": {"classes": list(SHAPES)},
         "train": {**values["train"], "steps": 4, "batch": 2, "workers": 0, "blocks": "plain"},
         "validation": {"every": 100, "held_out": 0.25},
@@ -115,6 +115,14 @@ def test_no_picture_is_trained_on_that_is_validated_on(place):
     assert trained.classes == SHAPES
     images = task.batches(config, 0)[0]["images"]
     assert images.shape == (2, 3, 64, 64)
+
+
+def test_a_small_set_may_come_several_times_an_epoch(place):
+    sets = [{"root": str(place / "pictures"), "repeats": 3}]
+    values = training(place / "pictures")
+    _, config = parse_training({**values, "data": {**values["data"], "sets": sets}}, "here")
+    trained, held_out = split(config)
+    assert (len(trained), len({one.file for one in trained.pictures}), len(held_out)) == (18, 6, 2)
 
 
 def test_what_is_wrong_in_the_pictures_is_named_and_costs_the_others_nothing(tmp_path):
