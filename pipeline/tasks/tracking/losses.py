@@ -45,7 +45,8 @@ def on_target(distances: Tensor, same: Tensor) -> Tensor:
 
 def focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
     """``-a (1 - q)^gamma log q`` of each logit, where q is the probability of what is true, and a is alpha where that
-    is ``positive`` (bool) and 1 - alpha elsewhere (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, eq. 5).
+    is ``positive`` (bool) and 1 - alpha elsewhere (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
+    eq. 5).
 
     ``torchvision.ops`` has it too, whose import takes as long as torch's own; a test holds the two against each other.
     """
