@@ -15,9 +15,9 @@ _SPIKE = (0, 114, 178, 255)
 _GRID = (128, 128, 128, 70)
 MAX_CHANNELS = 64
 """Channels of a layer that the spike picture shows."""
-_QUALITY, _EFFORT = 80, 0
-"""Of WebP, to 100 and to 6: at 80 lines of two pixels keep their colours; all effort takes three times as
-long for 9 %."""
+_QUALITY, _EFFORT = 75, 0
+"""Of WebP, to 100 and to 6: at 75 lines of two pixels keep their colours; all effort takes three times as long
+for 9 %."""
 
 
 def spike_tiles(spikes: npt.NDArray[np.uint8]) -> Image.Image:

@@ -94,7 +94,7 @@ class Browser:
         self._numbers = itertools.count(1)
         self.events: list[dict[str, Any]] = []
 
-    def send(self, method: str, session: str | None = None, seconds: float = 60, **parameters: Any) -> dict[str, Any]:
+    def send(self, method: str, session: str | None = None, seconds: float = 240, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol. Raises AssertionError with what the browser says where it fails."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters} | ({"sessionId": session} if session else {})

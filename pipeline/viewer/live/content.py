@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 from netx.errors import MonospikeError
 from pipeline.report.template import filled
 from pipeline.viewer.live.spikes import Spikes
-from pipeline.viewer.losses import curves, logs
-from pipeline.viewer.run_state import RunState, read_run
+from pipeline.viewer.losses import LOG, curves, logs
+from pipeline.viewer.run_state import RunState, is_held, read_run
 
 _FOLDER = Path(__file__).parent
 _REPORTS = ("report.html", "search.html")
 _CHIPS = "profile/planning-{}.svg"
+_WATCHED = ("*", "stages/*", "verify/*", "profile/*", "simulate/*", "*/" + LOG)
+"""Of the run's files, those that anything on the page is made from."""
 
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
@@ -43,6 +46,7 @@ class Content:
 
     folder: Path
     _spikes: Spikes = field(init=False)
+    _last: tuple[Any, bytes] = (None, b"")
 
     def __post_init__(self) -> None:
         self._spikes = Spikes(self.folder)
@@ -62,10 +66,17 @@ class Content:
         if kind == "live.js":
             return Answer((_FOLDER / kind).read_bytes(), "text/javascript; charset=utf-8")
         if kind == "state.json":
-            return Answer(json.dumps(self.state()).encode(), "application/json")
+            return Answer(self._state_text(), "application/json")
         if kind == "spikes.png":
             return self._picture(parse_qs(parts.query))
         return None
+
+    def _state_text(self) -> bytes:
+        """``state`` as JSON; made anew only when a file has changed, as the page asks every second."""
+        stamp = (is_held(self.folder), *_stamps(self.folder))
+        if self._last[0] != stamp:
+            self._last = stamp, json.dumps(self.state()).encode()
+        return self._last[1]
 
     def state(self) -> dict[str, Any]:
         """JSON values: the run's, its losses by training and name, its layers that spike, and names of its chips."""
@@ -98,3 +109,13 @@ class Content:
         target, layer, frame = (query.get(key, [""])[0] for key in ("target", "layer", "frame"))
         found = self._spikes.picture(target, layer, int(frame)) if frame.isdecimal() and len(frame) < 9 else None
         return None if found is None else Answer(found, "image/png")
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of change of the files that are watched; one that goes meanwhile is left out."""
+    found = []
+    for path in sorted({path for pattern in _WATCHED for path in folder.glob(pattern)}):
+        with suppress(OSError):
+            status = path.stat()
+            found.append((str(path), status.st_mtime_ns, status.st_size))
+    return found

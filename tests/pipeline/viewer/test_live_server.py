@@ -89,11 +89,16 @@ def test_only_this_machine_is_answered_and_only_when_it_reads(serving: Callable[
         assert ask(server, "/state.json", "POST").status == 501
         assert ask(server, "/", "HEAD").status == 200
         page = ask(server, "/")
+        (runs / "small" / "report.html").write_text("<script>alert(1)</script>")
+        report = ask(server, "/report.html")
+        (runs / "small" / "report.html").unlink()
         chip = ask(server, "/chip/loihi2?123")
     assert page.getheader("Content-Security-Policy", "").startswith("default-src 'none'; script-src 'self';")
     assert content(chip) == (runs / "small" / "profile" / "planning-loihi2.svg").read_bytes()
-    assert chip.getheader("Content-Security-Policy", "").startswith("sandbox;")
-    assert files == {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
+    for foreign in (chip, report):
+        assert foreign.getheader("Content-Security-Policy", "").startswith("sandbox; default-src 'none';")
+    changed = {path for path in runs.rglob("*") if files.get(path) != path.stat().st_mtime_ns}
+    assert changed == {runs / "small"}, "where this test has put a report and taken it away"
 
 
 def test_what_is_damaged_while_the_page_is_open_is_said_on_it(serving: Callable[..., Any], runs: Path) -> None:
