@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.config import Section
+from pipeline.core.judging import Judge
 from pipeline.core.progress import Progress
 from sim.recording import Recording
 
@@ -305,6 +306,12 @@ class Task(ABC):
     def headline(self, scores: Mapping[str, Any]) -> str:
         """A model's scores in a line, for people."""
         return ", ".join(f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float))
+
+    def judge(self) -> Judge:
+        """How studies judge its models. Raises MonospikeError where the task has no studies."""
+        raise MonospikeError(
+            f"the task {self.name!r} does not say how its models are judged: there are no studies of it"
+        )
 
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:

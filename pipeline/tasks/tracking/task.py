@@ -23,6 +23,7 @@ from pipeline.tasks.tracking.checkpoint import SiameseFamily, load_processing, s
 from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig, ValidationConfig
 from pipeline.tasks.tracking.deployable import SEARCH, TrainedModel, spiking_model, trained_model
 from pipeline.tasks.tracking.initialisation import FITTED_BATCHES, INITIAL_RATE, calibrate, initialise_from
+from pipeline.tasks.tracking.judging import TrackingJudge
 from pipeline.tasks.tracking.model_tracker import around, model_tracker
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
@@ -108,6 +109,9 @@ class Tracking(SiameseFamily, Task):
     def headline(self, scores: Mapping[str, Any]) -> str:
         spikes = f", spike rate {scores['spike_rate']:.3f}" if "spike_rate" in scores else ""
         return f"mean IoU {scores['mean_iou']:.3f} (a box that never moves: {scores['fixed_box']:.3f}){spikes}"
+
+    def judge(self) -> TrackingJudge:
+        return TrackingJudge()
 
     # Deployment.
 
