@@ -30,7 +30,6 @@ def render(results: tables.Results, judge: Judge, logs: Logs) -> str:
         "verdicts": tables.VERDICTS,
         "benchmarks": [_benchmark(results, judge, name) for name in results["benchmarks"]],
         "figure": judge.main.label,
-        "part": judge.part,
         "parts": judge.parts.capitalize(),
         "part_title": tables.part_title(judge),
         "still": judge.still.words if judge.still else "",

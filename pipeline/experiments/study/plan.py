@@ -33,8 +33,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Training:
-    """One run with one seed. folder: what it leaves lies there. needs: the trainings whose models it starts from. judge:
-    of its task."""
+    """One run with one seed. folder: what it leaves lies there. needs: the trainings whose models it starts from.
+    judge: of its task."""
 
     run: str
     seed: int

@@ -20,6 +20,7 @@ from pipeline.experiments.study.config import StudyConfig
 from pipeline.experiments.study.goals import Found, judge_goals
 from pipeline.experiments.study.held_out import refuse_test_data
 from pipeline.experiments.study.jobs import Job, run_jobs
+from pipeline.experiments.study.launcher import Launcher, launcher_for
 from pipeline.experiments.study.page import render
 from pipeline.experiments.study.plan import Candidate, Training, plan
 from pipeline.experiments.study.tables import markdown
@@ -62,13 +63,14 @@ def run_study(
     sizes = {benchmark.title: judge.size(benchmark) for benchmark in study.benchmarks}
     for benchmark in study.benchmarks:
         refuse_test_data(trainings, judge, benchmark)
-    failed = _train(trainings, wanted, progress) if wanted.train else {}
+    launcher = launcher_for(study.task)
+    failed = _train(trainings, launcher, wanted, progress) if wanted.train else {}
     candidates = [c for training in trainings for c in training.candidates]
     there = [candidate for candidate in candidates if candidate.checkpoint.exists()]
     names = {str(c.checkpoint): f"{c.label}, seed {c.seed}" for c in there}
     evaluations = [one for candidate in there for one in judging.evaluations_of(candidate, study)]
     jobs = judging.evaluation_jobs([*still, *evaluations], names, sizes, wanted.address)
-    failed |= _evaluate(jobs, wanted, progress)
+    failed |= _evaluate(jobs, launcher, wanted, progress)
     models = _models(study, there, progress)
     fixed = figures.still_figures(still)
     results = {
@@ -100,14 +102,16 @@ def _seeds(study: StudyConfig[Any], seeds: Sequence[int]) -> Sequence[int]:
     return seeds or sorted(there)
 
 
-def _train(trainings: Sequence[Training], wanted: StudyRequest, progress: Progress) -> dict[str, str]:
+def _train(
+    trainings: Sequence[Training], launcher: Launcher, wanted: StudyRequest, progress: Progress
+) -> dict[str, str]:
     for training in trainings:
         with write_whole(training.folder / "config.yaml") as temporary:
             text = yaml.safe_dump(training.config.model_dump(mode="json"), sort_keys=False)
             temporary.write_text(text, encoding="utf-8")
     # A finished one ends at once; that it is finished is its own to tell.
     jobs = [_training_job(training, wanted) for training in trainings]
-    return run_jobs(jobs, wanted.trainings, "training", progress)
+    return run_jobs(jobs, launcher, wanted.trainings, "training", progress)
 
 
 def _training_job(training: Training, wanted: StudyRequest) -> Job:
@@ -123,11 +127,11 @@ def _steps_done(training: Training) -> int:
 
 
 def _evaluate(
-    open_: Sequence[tuple[judging.Evaluation, Job]], wanted: StudyRequest, progress: Progress
+    open_: Sequence[tuple[judging.Evaluation, Job]], launcher: Launcher, wanted: StudyRequest, progress: Progress
 ) -> dict[str, str]:
     evaluations = {job.name: evaluation for evaluation, job in open_}
     done = lambda job: judging.mark_done(evaluations[job.name])  # noqa: E731
-    return run_jobs([job for _, job in open_], wanted.evaluations, "evaluating", progress, done)
+    return run_jobs([job for _, job in open_], launcher, wanted.evaluations, "evaluating", progress, done)
 
 
 def _models(study: StudyConfig[Any], there: Sequence[Candidate], progress: Progress) -> dict[str, Any]:

@@ -16,9 +16,9 @@ ENERGY = {"kind": "energy", "of": "one", "to": "three", "at_most": 0.346}
 def work(steps: int, first: float, synops: float, head: float) -> Work:
     """An encoder of ``first`` MACs a step, a backbone layer of ``synops`` in all, and a head of ``head`` MACs."""
     layers = (
-        LayerWork("search_conv1", True, 10, 0.0, 0.0, first * steps),
-        LayerWork("search_conv2", True, 10, 5.0, synops, 0.0),
-        LayerWork("head", False, 0, 0.0, 0.0, head),
+        LayerWork("search_conv1", True, 10, 0.0, 0.0, first * steps, first),
+        LayerWork("search_conv2", True, 10, 5.0, synops, 0.0, 40e6),
+        LayerWork("head", False, 0, 0.0, 0.0, head, head),
     )
     return Work(steps, layers, first)
 

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from pipeline.experiments.study.config import Goal
 from pipeline.experiments.study.figures import spread
-from pipeline.experiments.study.goals import judge_goals
+from pipeline.experiments.study.goals import Found, judge_goals
 from pipeline.report.markdown import in_words
+from pipeline.tasks.tracking.judging import TrackingJudge
 
 FIXED = {"otb": {"mean_iou": 0.2, "sequences": {"Car": 0.4, "Bird": 0.1}}}
 
@@ -35,7 +36,7 @@ def model(engine: str, ious: list[float], parameters: int = 100, joules: tuple[f
 
 def judged(models: dict, **goal) -> dict:
     parsed = TypeAdapter(Goal).validate_json(json.dumps(goal))
-    return judge_goals([parsed], models, FIXED, "otb")[0]
+    return judge_goals([parsed], Found(TrackingJudge(), models, FIXED, "otb"))[0]
 
 
 @pytest.mark.parametrize(("student", "met"), [([0.48, 0.50], True), ([0.47, 0.49], False)])
