@@ -24,8 +24,9 @@ class RunEntry(Section):
     config: a training's YAML file, relative to the study's. like: another run, whose entry this one starts from; what
     both say is this one's. set: dotted key -> value, such as ``train.steps: 9`` or ``losses.0.loss.centre_weight: 0``.
     weights: model -> the checkpoint it starts from, as RUN/MODEL, or RUN/T3/MODEL for a stage of pruning; of the same
-    seed, or of the only one. losses: terms that come after the file's. without, only: kinds of losses to leave out, or
-    to keep beside the loss that a model of the task learns by itself.
+    seed, or of the only one; a model that the file does not have is that one, not trained. losses: terms after the
+    file's. without, only: kinds of losses to leave out, or to keep beside the loss that a model of the task learns by
+    itself.
     """
 
     config: str | None = None

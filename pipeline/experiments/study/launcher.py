@@ -36,6 +36,9 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _COMMAND_LINE = "pipeline"
 """The package that is the command ``monospike``, as a program."""
 
+_WANTED = (f"{_COMMAND_LINE}.cli", "pipeline.tasks.train", "pipeline.report.plots", "torchvision.ops")
+"""What is loaded before commands are, beside what the task's evaluations come from; torchvision alone takes 2 s."""
+
 
 @cache
 def launcher_for(task: str) -> Launcher:
@@ -200,8 +203,8 @@ def main() -> None:
     os.dup2(2, 1)  # what a library may print while it is loaded is no answer
     from pipeline.tasks import find_task
 
-    find_task(sys.argv[1])
-    for module in ("pipeline.tasks.train", f"{_COMMAND_LINE}.cli"):
+    task = find_task(sys.argv[1])
+    for module in (*_WANTED, *task.judge().code):
         importlib.import_module(module)
     request = _Server(answers).serve()
     if request is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,10 @@ def plan(
     Raises ConfigError, naming run and key, when one cannot be what it says.
     """
     entries = {name: _whole_entry(study, name) for name in study.runs}
-    trainings = [
-        _training(study, entries, name, seed, home, folder)
-        for name in _in_order(entries, only)
-        for seed in _seeds(study, entries[name])
-    ]
+    trainings: list[Training] = []
+    for name in _in_order(entries, only):
+        for seed in _seeds(study, entries[name]):
+            trainings.append(_training(study, entries, name, seed, home, folder, trainings))
     wanted = {t.name for t in trainings if t.seed in seeds}
     for training in reversed(trainings):  # what is needed comes before, whatever its seed
         if training.name in wanted:
@@ -144,15 +144,23 @@ def _in_order(entries: Mapping[str, RunEntry], only: Sequence[str]) -> list[str]
 
 
 def _training(
-    study: StudyConfig[Any], entries: Mapping[str, RunEntry], run: str, seed: int, home: Path, folder: Path
+    study: StudyConfig[Any],
+    entries: Mapping[str, RunEntry],
+    run: str,
+    seed: int,
+    home: Path,
+    folder: Path,
+    before: Sequence[Training],
 ) -> Training:
+    """before: those of all runs that it may start from."""
     entry = entries[run]
     assert entry.config is not None, "an entry that is like no other has one"
     path, where = home / entry.config, f"runs.{run}"
     values = read_values(path)
     for key, value in entry.set.items():
-        _assign(values, key, value, where)
-    values["losses"] = [*(values.get("losses") or []), *entry.losses]
+        _assign(values, key, deepcopy(value), where)
+    if entry.losses:
+        values["losses"] = [*(values.get("losses") or []), *entry.losses]
     _choose_losses(values, entry, study.judge.own_loss, where)
     needs = []
     for model, source in entry.weights.items():
@@ -161,6 +169,9 @@ def _training(
             raise ConfigError(f"{where}.weights.{model}: {source!r} names no model; write it as RUN/MODEL")
         from_seed = _seed_of(study, entries, other, seed, where)
         needs.append(f"{other}, seed {from_seed}")
+        if isinstance(models := values.get("models"), dict) and model not in models:
+            [source_of] = [training for training in before if training.name == needs[-1]]
+            models[model] = _as_it_was(source_of, rest, f"{where}.weights.{model}: {source!r}")
         checkpoint = folder / other / f"seed{from_seed}" / Path(*rest)
         _assign(values, f"models.{model}.weights", f"{checkpoint}.safetensors", f"{where}.weights")
     values |= {"seed": seed, "name": f"seed{seed}"}
@@ -168,6 +179,17 @@ def _training(
     if config.task != study.task:
         raise ConfigError(f"{where} ({path.name}): trains for the task {config.task!r}; the study is of {study.task!r}")
     return Training(run, seed, folder / run / f"seed{seed}", config, tuple(dict.fromkeys(needs)), study.judge)
+
+
+def _as_it_was(training: Training, way: Sequence[str], where: str) -> dict[str, Any]:
+    """An entry of ``models`` for what a training has left, which is not trained on. way: stage and name."""
+    *stage, name = way
+    if name not in training.config.models:
+        raise ConfigError(f"{where}: {training.run} has no model {name!r}, only {', '.join(training.config.models)}")
+    architecture = training.config.models[name].architecture.model_dump(mode="json")
+    if stage and stage[0][1:].isdecimal():
+        architecture["time_steps"] = int(stage[0][1:])
+    return {"architecture": architecture, "trained": False}
 
 
 def _seed_of(study: StudyConfig[Any], entries: Mapping[str, RunEntry], run: str, seed: int, where: str) -> int:

@@ -56,8 +56,8 @@ ACCOUNTING = (
 
 def part_title(judge: Judge) -> str:
     """Of the table of sequences, or of classes."""
-    label = judge.main.label
-    return f"{label[0].upper()}{label[1:]} of each {judge.part}"
+    first, *others = judge.main.label.split()
+    return " ".join([first.capitalize() if first.islower() else first, *others, "of each", judge.part])
 
 
 def _part_words(judge: Judge) -> str:
