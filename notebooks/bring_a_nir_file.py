@@ -1,0 +1,5 @@
+# %% [markdown]
+# # bring_a_nir_file
+
+# %%
+print(1)

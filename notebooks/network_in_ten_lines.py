@@ -1,0 +1,5 @@
+# %% [markdown]
+# # network_in_ten_lines
+
+# %%
+print(1)

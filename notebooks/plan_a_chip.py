@@ -1,0 +1,5 @@
+# %% [markdown]
+# # plan_a_chip
+
+# %%
+print(1)
