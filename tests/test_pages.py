@@ -98,14 +98,14 @@ def test_every_command_within_a_text_exists_with_its_options() -> None:
     assert count > 40
 
 
-def run_line(line: str) -> str:
+def run_line(line: str, names: dict[str, object]) -> str:
     """What a line of a shell prints: one of ours, code for Python, or a file that is copied."""
     words = shlex.split(line)
     if words[0] == "cp":
         shutil.copy(*words[1:])
         return ""
     if words[:2] == ["python", "-c"]:
-        return run_code(words[2])
+        return run_code(words[2], names)
     assert words[0] == "monospike", f"not run by this test: {line}"
     ended = CliRunner().invoke(app, words[1:])
     if ended.exception is not None and not isinstance(ended.exception, SystemExit):
@@ -114,10 +114,10 @@ def run_line(line: str) -> str:
     return ended.output
 
 
-def run_code(code: str) -> str:
+def run_code(code: str, names: dict[str, object]) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-        exec(compile(code, "a page", "exec"), {"__name__": "__main__"})  # noqa: S102
+        exec(compile(code, "a page", "exec"), names)
     return printed.getvalue()
 
 
@@ -136,11 +136,13 @@ def check_printed(expected: str, printed: str) -> None:
 def test_what_a_page_runs_prints_what_it_says(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    printed, count = "", 0
+    printed, count, names = "", 0, dict[str, object](__name__="__main__")
     for block in blocks(ROOT / name):
         if block.mark == "run":
-            code = block.code
-            printed = run_code(code) if block.language == "python" else "".join(map(run_line, lines(code)))
+            if block.language == "python":
+                printed = run_code(block.code, names)
+            else:
+                printed = "".join(run_line(line, names) for line in lines(block.code))
             count += 1
         elif block.mark == "prints":
             check_printed(block.code, printed)
