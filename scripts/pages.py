@@ -42,7 +42,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 def notebook_page(source: Path) -> str:
     """A notebook in jupytext's percent format as Markdown. What it prints stands in it, where a test holds it."""
     cells = jupytext.read(source, fmt="py:percent")["cells"]
-    parts = [cell["source"] if cell["cell_type"] == "markdown" else f"```python\n{cell['source']}\n```" for cell in cells]
+    parts = [
+        cell["source"] if cell["cell_type"] == "markdown" else f"```python\n{cell['source']}\n```" for cell in cells
+    ]
     first, *rest = [part for part in parts if part.strip()]
     where = f"`notebooks/{source.name}` of the repository: run it with `python`, or open it in Jupyter with jupytext."
     return "\n\n".join([first, where, *rest]) + "\n"
@@ -74,7 +76,9 @@ def _command(name: str, command: Any, function: Callable[..., None]) -> str:
         if one.name == "help":
             continue
         is_option = one.param_type_name == "option"
-        called = ", ".join(f"`{text}`" for text in (*one.opts, *one.secondary_opts)) if is_option else f"`{one.metavar}`"
+        called = (
+            ", ".join(f"`{text}`" for text in (*one.opts, *one.secondary_opts)) if is_option else f"`{one.metavar}`"
+        )
         choices = list(_choices(function.__annotations__[one.name]))
         told = (one.help or "") + (f" One of {', '.join(choices)}." if choices else "")
         rows.append((called, _default(one), _cell(told)))
@@ -99,7 +103,8 @@ def _choices(annotation: Any) -> Iterator[str]:
 def lint_rules() -> str:
     """Every rule of ``monospike lint``."""
     rows = [
-        (f"`{rule.name}`", rule.severity.value, _cell(rule.summary), _cell(rule.mend), _cell(rule.source)) for rule in rules()
+        (f"`{rule.name}`", rule.severity.value, _cell(rule.summary), _cell(rule.mend), _cell(rule.source))
+        for rule in rules()
     ]
     return "\n".join(_table(("rule", "severity", "what is wrong", "mend", "seen or written in"), rows))
 
@@ -120,19 +125,27 @@ def _chip(name: str, chip: Chip) -> Iterator[str]:
     if rows:
         yield _facts("arrangement", rows)
     if chip.energies:
-        rows = [(f"`{key}`", f"{_range(fact, 'picojoules')} pJ", fact.operation, fact) for key, fact in chip.energies.items()]
+        rows = [
+            (f"`{key}`", f"{_range(fact, 'picojoules')} pJ", fact.operation, fact)
+            for key, fact in chip.energies.items()
+        ]
         yield _facts("energies", rows)
     if chip.latencies:
-        rows = [(f"`{key}`", f"{_range(fact, 'nanoseconds')} ns", fact.operation, fact) for key, fact in chip.latencies.items()]
+        rows = [
+            (f"`{key}`", f"{_range(fact, 'nanoseconds')} ns", fact.operation, fact)
+            for key, fact in chip.latencies.items()
+        ]
         yield _facts("latencies", rows)
     if chip.measured:
-        yield _facts("measured systems", [("", f"{_range(one, 'value')} {one.unit}", one.what, one) for one in chip.measured])
+        yield _facts(
+            "measured systems", [("", f"{_range(one, 'value')} {one.unit}", one.what, one) for one in chip.measured]
+        )
     if chip.mapped is not None and chip.mapped.static is not None:
         static = chip.mapped.static
         yield _facts("static power", [("", f"{_range(static, 'watts')} W", static.what, static)])
     if chip.estimate is not None:
-        scope = chip.estimate.scope
-        yield f"**What an estimate covers.** Low: {scope.low} Typical: {scope.typical} High: {scope.high} {chip.estimate.note}"
+        scope, note = chip.estimate.scope, chip.estimate.note
+        yield f"**What an estimate covers.** Low: {scope.low} Typical: {scope.typical} High: {scope.high} {note}"
     if chip.mapped is not None:
         yield f"**On cores.** {chip.mapped.note}"
 
@@ -147,7 +160,11 @@ def _facts(title: str, rows: Iterable[tuple[str, str, str, Provenance]]) -> str:
 
 def _range(fact: Any, key: str) -> str:
     value, low, high = getattr(fact, key), getattr(fact, "low", None), getattr(fact, "high", None)
-    return f"{value:,}" if low is None and high is None else f"{value:,} ({value if low is None else low:,} to {value if high is None else high:,})"
+    return (
+        f"{value:,}"
+        if low is None and high is None
+        else f"{value:,} ({value if low is None else low:,} to {value if high is None else high:,})"
+    )
 
 
 def _settings(part: Provenance) -> str:

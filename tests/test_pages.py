@@ -92,7 +92,9 @@ def test_every_command_within_a_text_exists_with_its_options() -> None:
             command = GROUP.get_command(None, name)
             assert command is not None, (page.name, line)
             known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
-            used = {re.sub(r"[\[\]]", "", word).partition("=")[0] for word in words if word.lstrip("[").startswith("--")}
+            used = {
+                re.sub(r"[\[\]]", "", word).partition("=")[0] for word in words if word.lstrip("[").startswith("--")
+            }
             assert used <= known, (page.name, line, used - known)
             count += 1
     assert count > 40

@@ -325,8 +325,10 @@ class Task(ABC):
         runs on the chip."""
 
     def network(self, checkpoint: Path) -> Network:
-        """What of the student in a checkpoint is integers, to be looked at by itself. Raises as ``deployable`` does, and
-        QuantizeError where there is no such network; what runs on the host in real values may be left out."""
+        """The integers of the student in a checkpoint, by themselves; parts on the host in real values may be left out.
+
+        Raises as ``deployable`` does, and QuantizeError where there is no such network.
+        """
         return self.deployable(checkpoint).network()
 
     def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:

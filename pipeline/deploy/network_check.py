@@ -47,7 +47,9 @@ def identical_in_lava(
         progress.say(f"{name:16} {np.count_nonzero(spikes):,} spikes of {spikes.size:,} neurons and frames")
     for name, why in recording.unvaried().items():
         progress.say(f"{name}: {why}: that its spikes agree means nothing")
-    progress.say(f"identical in engine, lava: {len(recording.membranes)} layers, {count} frames, {outcome.values:,} values")
+    progress.say(
+        f"identical in engine, lava: {len(recording.membranes)} layers, {count} frames, {outcome.values:,} values"
+    )
     return True
 
 
