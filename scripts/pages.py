@@ -5,6 +5,7 @@ A page asks for a part with a line ``<!-- made of: NAME -->``, NAME being one of
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -22,13 +23,14 @@ from sim.hardware import Chip, Provenance, chip_names, load_chip
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+NOTEBOOKS = ROOT / "notebooks"
 MARK = re.compile(r"^<!-- made of: (\w+) -->$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)([^)#]+)(#[^)]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Notebooks become pages: their text, and their code in blocks."""
-    for source in sorted((ROOT / "notebooks").glob("*.py")):
+    for source in sorted(NOTEBOOKS.glob("*.py")):
         files.append(File.generated(config, f"notebooks/{source.stem}.md", content=notebook_page(source)))
     return files
 
@@ -55,6 +57,9 @@ def without_outside_links(markdown: str, folder: Path) -> str:
 
     def named(link: re.Match[str]) -> str:
         target = (folder / link[2]).resolve()
+        if target.parent == NOTEBOOKS and target.suffix == ".py":
+            page = DOCS / "notebooks" / f"{target.stem}.md"
+            return f"[{link[1]}]({os.path.relpath(page, folder)})"
         if target.is_relative_to(DOCS) or not target.exists():
             return link[0]
         path = f"`{target.relative_to(ROOT)}`"

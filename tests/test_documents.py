@@ -11,7 +11,7 @@ import netx
 ROOT = Path(netx.__file__).resolve().parents[1]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 QUOTED = re.compile(r"`((?:configs|docs|netx|pipeline|quantize|scripts|sim|tests)/[\w/.-]+\.(?:json|md|py|yaml))`")
 LINKED = re.compile(r"\]\((?!\w+:)([^)#]+)")
@@ -41,10 +41,12 @@ def test_every_row_of_the_table_of_frameworks_has_its_tests() -> None:
             assert {name, names[0] + name, framework + name} & set(cases), (row, name)
 
 
-@pytest.mark.parametrize(("document", "least"), [("detection.md", 40), ("segmentation.md", 30)])
+@pytest.mark.parametrize(
+    ("document", "least"), [("detection.md", 40), ("segmentation.md", 30), ("reference/quirks.md", 85)]
+)
 def test_every_row_of_the_tables_of_quirks_names_its_tests(document: str, least: int) -> None:
     """Each table whose last column is called test: every row names some, and all of them are there."""
-    folders = (ROOT / "tests" / "pipeline").rglob("test_*.py")
+    folders = (ROOT / "tests").rglob("test_*.py")
     there = {name for file in folders for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
     lines = (ROOT / "docs" / document).read_text().splitlines()
     starts = [number for number, line in enumerate(lines) if re.fullmatch(r"\|.*\| test \|", line)]
