@@ -5,6 +5,7 @@ A page asks for a part with a line ``<!-- made of: NAME -->``, NAME being one of
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -114,6 +115,25 @@ def lint_rules() -> str:
     return "\n".join(_table(("rule", "severity", "what is wrong", "mend", "seen or written in"), rows))
 
 
+def report_keys() -> str:
+    """What stands at the top of report.json."""
+    return _keys(ROOT / "pipeline/report/schema.json")
+
+
+def score_keys() -> str:
+    """What stands at the top of a tracker's scores."""
+    return _keys(ROOT / "pipeline/tasks/tracking/metrics/schema.json")
+
+
+def _keys(schema: Path) -> str:
+    content = json.loads(schema.read_text(encoding="utf-8"))
+    rows = []
+    for key, value in content["properties"].items():
+        within = content["$defs"].get(value.get("$ref", "").rpartition("/")[2], {})
+        rows.append((f"`{key}`", _cell(value.get("description") or within.get("description") or "")))
+    return "\n".join(_table(("key", "what it is"), rows))
+
+
 def hardware() -> str:
     """Every chip's file as tables, each number with its source."""
     return "\n\n".join(part for name in chip_names() for part in _chip(name, load_chip(name)))
@@ -186,4 +206,6 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-MADE: dict[str, Callable[[], str]] = {"commands": commands, "hardware": hardware, "lint_rules": lint_rules}
+MADE: dict[str, Callable[[], str]] = {
+    one.__name__: one for one in (commands, hardware, lint_rules, report_keys, score_keys)
+}
