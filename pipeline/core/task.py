@@ -331,6 +331,13 @@ class Task(ABC):
         """The student in a checkpoint. Raises FormatError where the file holds none, MonospikeError where not all of it
         runs on the chip."""
 
+    def network(self, checkpoint: Path) -> Network:
+        """The integers of the student in a checkpoint, by themselves; parts on the host in real values may be left out.
+
+        Raises as ``deployable`` does, and QuantizeError where there is no such network.
+        """
+        return self.deployable(checkpoint).network()
+
     def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
         """The integers of the student in a checkpoint at work on a sequence. Raises MonospikeError where the checkpoint
         or the sequence is no such thing, or the task has none."""
