@@ -246,7 +246,8 @@ class Task(ABC):
     first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
     post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
     not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
-    and whose value counts.
+    and whose value counts. family, samples: for a model's card, what its models are called and what a training draws.
+    limits: for the card, what the models are not good for, a sentence each.
     """
 
     name: ClassVar[str]
@@ -255,6 +256,9 @@ class Task(ABC):
     processing_key: ClassVar[str] = "processing"
     processing_type: ClassVar[type[Processing]] = Processing
     not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
+    family: ClassVar[str] = "model"
+    samples: ClassVar[str] = "samples"
+    limits: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build_model(self, architecture: Any) -> nn.Module:

@@ -65,6 +65,13 @@ class Tracking(SiameseFamily, Task):
     """SiamFC++ teachers and their spiking students."""
 
     name = "tracking"
+    family, samples = "SiamFC++", "pairs"
+    limits = (
+        "It has seen little data: it follows one object over short sequences, and loses it where better trackers "
+        "don't.",
+        "It takes no step when the object leaves the picture: it goes on answering with a box.",
+        "Scores are of the sequences named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = DataConfig
     processing_key = "tracker"
