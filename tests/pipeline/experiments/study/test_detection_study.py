@@ -40,7 +40,7 @@ STUDY = {
     "seeds": [1, 2],
     "benchmarks": [
         {"name": "detection", "label": "all", "roots": ["first", "second"]},
-        {"label": "second", "roots": ["second"], "forms": "deployed", "without": ["teacher"]},
+        {"label": "second", "roots": ["second"], "forms": "deployed", "without": ["teacher", "none"]},
     ],
     "runs": {
         "teacher": {"config": "teacher.yaml", "seeds": [1]},
@@ -215,7 +215,7 @@ def test_the_shipped_study_distils_the_plain_student_in_three_ways() -> None:
         ),
         ({"goals": [{"kind": "above_still"}]}, "above_still: detection has no answer that never changes"),
         (
-            {"runs": {"none": {"config": "tracking.yaml"}}, "goals": []},
+            {"runs": {**STUDY["runs"], "none": {"config": "tracking.yaml"}}, "goals": []},
             "trains for the task 'tracking'; the study is of",
         ),
         (
