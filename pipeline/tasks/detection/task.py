@@ -33,6 +33,12 @@ class Detection(DetectorFamily, Task):
     """YOLOX teachers and their spiking students."""
 
     name = "detection"
+    family, samples = "YOLOX", "pictures"
+    limits = (
+        "It has seen hundreds of pictures, not the 118,000 of COCO: of other scenes and kinds it knows nothing.",
+        "Its picture is small: what has few pixels there, as a far head in a crowd, is lost.",
+        "Scores are of the pictures named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = SampleData
     processing_key = "detector"

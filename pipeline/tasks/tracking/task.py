@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netx import Network
 from pipeline.core.files import files_stamp
 from pipeline.core.progress import Progress
 from pipeline.core.task import Batch, Predictor, Processing, SequenceRequest, SequenceRun, Task
@@ -64,6 +65,13 @@ class Tracking(SiameseFamily, Task):
     """SiamFC++ teachers and their spiking students."""
 
     name = "tracking"
+    family, samples = "SiamFC++", "pairs"
+    limits = (
+        "It has seen little data: it follows one object over short sequences, and loses it where better trackers "
+        "don't.",
+        "It takes no step when the object leaves the picture: it goes on answering with a box.",
+        "Scores are of the sequences named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = DataConfig
     processing_key = "tracker"
@@ -141,6 +149,10 @@ class Tracking(SiameseFamily, Task):
 
     def deployable(self, checkpoint: Path) -> TrainedModel:
         return trained_model(checkpoint)
+
+    def network(self, checkpoint: Path) -> Network:
+        """Also of a student whose head is real-valued on the host, which has nothing to say of its deployment."""
+        return TrainedModel(*spiking_model(checkpoint)).network()
 
     def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
         """The tracker on its way; what of the student is on the chip is watched, the rest may be on the host."""

@@ -16,9 +16,11 @@ from PIL import Image
 
 from netx.bundle import load
 from netx.errors import FormatError, MonospikeError
+from netx.fingerprint import fingerprint
 from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError, read_values
 from pipeline.core.progress import Progress
+from pipeline.model_zoo.package import package
 from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks import find_task, task_of
 from pipeline.tasks.checkpoint import read_checkpoint, round_to_half
@@ -99,6 +101,19 @@ def test_a_file_of_half_the_size_holds_the_model_that_was_scored(place):
     assert all(torch.equal(value, value.half().float()) for value in model.parameters())
     scores = task.validator(config).validate(model, torch.device("cpu"))
     assert scores["map"] == json.loads((place / "runs/shapes/metrics.json").read_text())["teacher"]["map"]
+
+
+def test_a_detector_is_packaged_with_a_card_of_its_task(place, tmp_path):
+    package(place / "runs/shapes", "tiny-fsd", "student", None, tmp_path)
+    card = json.loads((tmp_path / "tiny-fsd" / "card.json").read_text())
+    network = find_task("detection").deployable(place / "runs/shapes/student.safetensors").network()
+    assert (card["task"], card["time_steps"], card["fingerprint"]) == ("detection", 1, fingerprint(network))
+    [source] = card["data"]
+    assert (source["root"], source["what"]) == (str(place / "pictures"), "not described")
+    text = (tmp_path / "tiny-fsd" / "README.md").read_text()
+    assert "spiking YOLOX of 1 time step" in text
+    assert "4 steps of 2 pictures" in text
+    assert f"- validation: mAP {card['validation']['map']:.3f}" in text
 
 
 def test_a_number_that_float16_cannot_say_is_named():
