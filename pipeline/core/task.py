@@ -281,6 +281,12 @@ class Task(ABC):
         where a term doesn't fit them.
         """
 
+    def compared(self, config: Any) -> Callable[[Any, str, str], tuple[Tensor, Tensor, Tensor]]:
+        """What the gate of online distillation compares: a ``pipeline.training.gate.Compared``. Raises MonospikeError
+        where the task has none."""
+        del config
+        raise MonospikeError(f"online: the task {self.name!r} does not say what a gate compares; leave 'online' out")
+
     @abstractmethod
     def example(self, config: Any) -> Batch:
         """One empty sample, for a dry run of models and terms."""

@@ -23,6 +23,7 @@ from pipeline.tasks import find_task
 from pipeline.tasks.tracking.config import TrainingConfig
 from pipeline.tasks.train import run_training
 from pipeline.training.distributed import DistributedContext
+from pipeline.training.term import TrainingError
 
 CPU = DistributedContext(torch.device("cpu"))
 SIDES = {"template": 103, "search": 143, "box_shift": 1.4}
@@ -38,8 +39,17 @@ PAIR = {
         {"kind": "tracking", "model": "teacher"},
         {"kind": "tracking", "model": "student"},
         {"kind": "class_kd", "student": "student", "teacher": "teacher", "detach_teacher": False},
-        {"kind": "adversarial", "student": "student", "teacher": "teacher", "channels": 4},
+        {
+            "kind": "adversarial",
+            "student": "student",
+            "teacher": "teacher",
+            "channels": 4,
+            "tensor": "search_features",
+            "adapter": "to_teacher",
+            "adapter_kind": "smooth",
+        },
     ],
+    "online": {"student": "student", "teacher": "teacher", "gate": "smooth"},
     "learners": {
         "teacher": {"members": ["teacher"], "optimiser": {"kind": "sgd", "rate": 0.01, "warm_up": 1}},
         "opponent": {"members": ["losses.student/adversarial"], "every": 2},
@@ -73,8 +83,10 @@ def test_two_models_and_a_discriminator_that_were_killed_go_on_to_the_weights_of
     of_steps = [line for line in lines if "rate" in line]
     assert len(of_steps) == 5
     assert all(
-        {"rate/teacher", "rate/opponent", "student/adversarial_discriminator"} <= line.keys() for line in of_steps
+        {"rate/teacher", "rate/opponent", "student/adversarial_discriminator", "online/gap"} <= line.keys()
+        for line in of_steps
     )
+    assert all(0 < line["rate/teacher"] < 0.01 for line in of_steps), "the gate slows it down"
     assert (tmp_path / "unbroken" / "teacher.safetensors").exists()
     (tmp_path / "training.yaml").write_text(yaml.safe_dump(PAIR))
     command = [sys.executable, "-m", "pipeline", "train", "training.yaml", "--runs", "."]
@@ -119,7 +131,59 @@ def test_learners_that_cannot_be_meant_are_refused_with_the_key(learners, compla
         pair(learners=learners)
 
 
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"online": {"student": "pupil", "teacher": "teacher"}}, r"online.student: there is no model 'pupil', only te"),
+        ({"learners": {}}, r"online.teacher: 'teacher' needs a learner of its own.*\{teacher: \{members: \[teacher\]"),
+        (
+            {"learners": {"both": {"members": ["teacher", "student"]}}},
+            r"online.teacher: 'teacher' needs a learner of its own",
+        ),
+        (
+            {
+                "models": {
+                    **PAIR["models"],
+                    "teacher": {**PAIR["models"]["teacher"], "trained": False, "weights": "it"},
+                },
+                "losses": PAIR["losses"][1:2],
+                "learners": {},
+            },
+            r"online.teacher: 'teacher' is not trained: a gate is between two models that learn",
+        ),
+    ],
+)
+def test_a_gate_that_cannot_be_is_refused_with_the_key(changes, complaint):
+    with pytest.raises(ConfigError, match=complaint) as error:
+        pair(**changes)
+    assert "\n" not in str(error.value).strip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"tensor": "feelings"}, r"losses.3 \(adversarial\): a loss names the tensor 'student/feelings'; there are st"),
+        (
+            {"tensor": "distances", "teacher_tensor": "boxes"},
+            r"losses.3 \(adversarial\): a loss names the tensor 'teacher",
+        ),
+        ({"adapter_kind": "linear", "tensor": "score"}, r"losses.3 \(adversarial\): .*'student/score'"),
+    ],
+)
+def test_a_discriminator_without_features_is_refused_before_anything_is_trained(tmp_path, changes, complaint):
+    losses = [*PAIR["losses"][:3], {**PAIR["losses"][3], **changes}]
+    with pytest.raises(TrainingError, match=complaint):
+        trained(tmp_path / "run", pair(losses=losses))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_adapter_kind_without_an_adapter_is_refused():
+    losses = [*PAIR["losses"][:3], {key: value for key, value in PAIR["losses"][3].items() if key != "adapter"}]
+    with pytest.raises(ConfigError, match=r"losses.3.*adapter_kind: there is no adapter; name one"):
+        pair(losses=losses)
+
+
 def test_a_loss_that_teaches_a_teacher_which_is_not_trained_is_refused():
     models = {**PAIR["models"], "teacher": {**PAIR["models"]["teacher"], "trained": False, "weights": "it"}}
     with pytest.raises(ConfigError, match=r"class_kd teaches 'teacher', which is not trained"):
-        pair(models=models, losses=PAIR["losses"][1:3], learners={})
+        pair(models=models, losses=PAIR["losses"][1:3], learners={}, online=None)
