@@ -64,13 +64,21 @@ class Adapted(TeacherTerm):
         return self
 
 
-class FeatureTerm(Adapted):
-    """Features: ``pipeline.training.distillation.features``. Tensors with time steps are averaged over them."""
+class FeatureLoss(Adapted):
+    """How features are compared: ``pipeline.training.distillation.features``."""
 
-    kind: Literal["feature_kd"]
     loss: Literal["cwd", "mse"] = Field("cwd", description="channel-wise KL, or mean squared difference")
     temperature: float = Field(1.0, gt=0, description="of cwd")
     standardise: bool = Field(False, description="each channel of both to mean 0 and deviation 1 over the batch first")
+    features: dict[str, str] = Field(
+        min_length=1, description="the student's tensors, and the teacher's that each becomes like"
+    )
+
+
+class FeatureTerm(FeatureLoss):
+    """Features. Tensors with time steps are averaged over them."""
+
+    kind: Literal["feature_kd"]
     features: dict[str, str] = Field(
         {"template_features": "template_features", "search_features": "search_features"},
         min_length=1,

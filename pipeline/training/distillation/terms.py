@@ -22,7 +22,7 @@ from pipeline.training.distillation.config import (
     BoxTerm,
     CentreTerm,
     ClassTerm,
-    FeatureTerm,
+    FeatureLoss,
     TargetResponseTerm,
     TeacherTerm,
 )
@@ -62,7 +62,7 @@ class Distillation(Term):
 class FeatureDistillation(Distillation):
     """``feature_kd``."""
 
-    def __init__(self, config: FeatureTerm, shapes: NamedTensors) -> None:
+    def __init__(self, config: FeatureLoss, shapes: NamedTensors) -> None:
         """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
         super().__init__(config)
         self._config = config
@@ -81,13 +81,17 @@ class FeatureDistillation(Distillation):
             self.adapters[config.adapter] = adapter_of(config.adapter_kind, *channels.pop())
 
     def forward(self, context: Context) -> dict[str, Tensor]:
-        losses = [self._loss(context.tensors[o], self._of_teacher(context, t)) for o, t in self._pairs.items()]
+        losses = [self._loss(*self._compared(context, *names)) for names in self._pairs.items()]
         return self._weighted(torch.stack(losses).mean())
 
-    def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
-        ours, theirs = map_of(ours), map_of(theirs)
+    def _compared(self, context: Context, of_student: str, of_teacher: str) -> tuple[Tensor, Tensor]:
+        """Maps of student and teacher, in the teacher's space."""
+        ours, theirs = map_of(context.tensors[of_student]), map_of(self._of_teacher(context, of_teacher))
         for adapter in self.adapters.values():
             ours = adapted(adapter, ours, theirs)
+        return ours, theirs
+
+    def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
         if self._config.standardise:
             ours, theirs = features.standardised(ours), features.standardised(theirs)
         if self._config.loss == "mse":
