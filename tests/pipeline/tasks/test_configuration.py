@@ -89,7 +89,8 @@ def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new,
 
 def test_there_are_trainings_of_every_kind():
     kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
-    assert {*kinds, "demo_training", "teacher_alexnet", "dst_alexnet", "detection_training"} == set(TRAININGS)
+    detection = ("detection_teacher", "detection_none")
+    assert {*kinds, *detection, "demo_training", "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
 
 
 @pytest.mark.parametrize("name", TRAININGS)

@@ -20,6 +20,7 @@ from pipeline.core.config import ConfigError, read_values
 from pipeline.core.progress import Progress
 from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks import find_task, task_of
+from pipeline.tasks.checkpoint import read_checkpoint, round_to_half
 from pipeline.tasks.config import parse_training
 from pipeline.tasks.detection.detector import ModelDetector
 from pipeline.tasks.detection.models.yolox import Yolox
@@ -27,7 +28,7 @@ from pipeline.tasks.detection.samples import as_set
 from pipeline.tasks.detection.validation import split
 from sim import engine
 
-CONFIG = Path(__file__).parents[4] / "configs" / "detection_training.yaml"
+CONFIG = Path(__file__).parents[4] / "configs" / "detection_none.yaml"
 SHAPES = ("disc", "square")
 
 pytestmark = pytest.mark.timeout(600)
@@ -58,7 +59,7 @@ def training(root: Path, **changes: object) -> dict:
     values = read_values(CONFIG)
     spiking = {"kind": "spiking_yolox", "width": "tiny", "side": 64, "classes": 2}
     student = {"architecture": spiking}
-    teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}}
+    teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}, "stored": "float16"}
     levels = [{"features": f"features_{stride}", "stride": stride} for stride in (8, 16, 32)]
     pair = {"student": "student", "teacher": "teacher", "adapter": "align"}
     fsd = {"kind": "fsd", **pair, "levels": levels}
@@ -70,7 +71,7 @@ def training(root: Path, **changes: object) -> dict:
         "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd, told_apart],
         "learners": {"teacher": {"members": ["teacher"]}, "opponent": {"members": ["losses.student/adversarial"]}},
         "online": {"student": "student", "teacher": "teacher", "gate": "smooth"},
-        "data": {**values["data"], "root": str(root)},
+        "data": {**values["data"], "sets": [{"root": str(root)}]},
         "detector": {"classes": list(SHAPES)},
         "train": {**values["train"], "steps": 4, "batch": 2, "workers": 0, "blocks": "plain"},
         "validation": {"every": 100, "held_out": 0.25},
@@ -115,6 +116,25 @@ def test_a_training_leaves_models_with_their_scores_and_what_is_done_around_them
     assert stored == {"classes": list(SHAPES), "fill": 114, "score": 0.01, "overlap": 0.65, "most": 100}
 
 
+def test_a_file_of_half_the_size_holds_the_model_that_was_scored(place):
+    path = place / "runs/shapes/teacher.safetensors"
+    task, config = parse_training(training(place / "pictures"), "here")
+    model = read_checkpoint(path, task).model(task)
+    parameters = sum(value.numel() for value in model.state_dict().values())
+    assert path.stat().st_size < 2.3 * parameters
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
+    assert all(torch.equal(value, value.half().float()) for value in model.parameters())
+    scores = task.validator(config).validate(model, torch.device("cpu"))
+    assert scores["map"] == json.loads((place / "runs/shapes/metrics.json").read_text())["teacher"]["map"]
+
+
+def test_a_number_that_float16_cannot_say_is_named():
+    model = torch.nn.Linear(2, 1)
+    torch.nn.init.constant_(model.bias, 1e6)
+    with pytest.raises(MonospikeError, match="bias: holds 1e\\+06, and float16 ends at 65504"):
+        round_to_half(model)
+
+
 def test_no_picture_is_trained_on_that_is_validated_on(place):
     task, config = parse_training(training(place / "pictures"), "here")
     trained, held_out = split(config)
@@ -123,6 +143,14 @@ def test_no_picture_is_trained_on_that_is_validated_on(place):
     assert trained.classes == SHAPES
     images = task.batches(config, 0)[0]["images"]
     assert images.shape == (2, 3, 64, 64)
+
+
+def test_a_small_set_may_come_several_times_an_epoch(place):
+    sets = [{"root": str(place / "pictures"), "repeats": 3}]
+    values = training(place / "pictures")
+    _, config = parse_training({**values, "data": {**values["data"], "sets": sets}}, "here")
+    trained, held_out = split(config)
+    assert (len(trained), len({one.file for one in trained.pictures}), len(held_out)) == (18, 6, 2)
 
 
 def test_what_is_wrong_in_the_pictures_is_named_and_costs_the_others_nothing(tmp_path):
