@@ -88,4 +88,5 @@ class FusedFeatures(FeatureDistillation):
         before = torch.cat([torch.zeros_like(by_clip[:, :1]), by_clip[:, :-1]], dim=1).flatten(0, 1)
         earlier = masks[:, :-1].flatten(0, 1)
         of_object = ((earlier > 0) & (earlier != VOID)).to(maps.dtype)
-        return before, F.adaptive_avg_pool2d(of_object[:, None], maps.shape[-2:])
+        rows, columns = maps.shape[-2:]
+        return before, F.adaptive_avg_pool2d(of_object[:, None], (rows, columns))
