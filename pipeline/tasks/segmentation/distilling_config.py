@@ -1,12 +1,19 @@
-"""The distillation terms that only segmentation has: ``pipeline.tasks.segmentation.distilling`` has their formulas."""
+"""The distillation terms of segmentation. Formulas of those that no other task has are in
+``pipeline.tasks.segmentation.distilling``."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from pipeline.training.distillation.config import FeatureLoss, TeacherTerm
+from pipeline.training.distillation.config import (
+    AdversarialTerm,
+    ClassTerm,
+    FeatureLoss,
+    FeatureTerm,
+    TeacherTerm,
+)
 
 Priors = Literal["both", "appearance", "position"]
 
@@ -46,3 +53,7 @@ class FusedFeatureTerm(FeatureLoss):
         description="the student's tensors, and the teacher's that each becomes like",
     )
     priors: Priors = Field("both", description="what of the frame before is given")
+
+
+DistillationTerm: TypeAlias = FeatureTerm | ClassTerm | AdversarialTerm | BoundaryTerm | RelationTerm | FusedFeatureTerm
+"""To be told apart by their kind."""

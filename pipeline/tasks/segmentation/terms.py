@@ -1,4 +1,4 @@
-"""The distillation terms that only segmentation has, and what its gate compares.
+"""From a configuration's distillation terms to functions, and what segmentation's gate compares.
 
 Models answer of all frames of a clip but the first, clip after clip: ``logits`` of background and objects, (clip *
 frame, class, row, column), and maps of features, (clip * frame, channel, row, column). The batch is that of
@@ -18,10 +18,22 @@ from pipeline.tasks.segmentation.distilling import (
     near_boundary,
     pixel_relation,
 )
-from pipeline.tasks.segmentation.distilling_config import BoundaryTerm, FusedFeatureTerm, RelationTerm
+from pipeline.tasks.segmentation.distilling_config import (
+    BoundaryTerm,
+    DistillationTerm,
+    FusedFeatureTerm,
+    RelationTerm,
+)
+from pipeline.training.distillation.adversarial import Adversarial
+from pipeline.training.distillation.config import AdversarialTerm, ClassTerm, FeatureTerm
 from pipeline.training.distillation.features import map_of
-from pipeline.training.distillation.terms import Distillation, FeatureDistillation, check_positions
-from pipeline.training.term import Context, NamedTensors
+from pipeline.training.distillation.terms import (
+    ClassDistillation,
+    Distillation,
+    FeatureDistillation,
+    check_positions,
+)
+from pipeline.training.term import Context, NamedTensors, Term
 
 
 def labels_of(context: Context) -> Tensor:
@@ -90,3 +102,21 @@ class FusedFeatures(FeatureDistillation):
         of_object = ((earlier > 0) & (earlier != VOID)).to(maps.dtype)
         rows, columns = maps.shape[-2:]
         return before, F.adaptive_avg_pool2d(of_object[:, None], (rows, columns))
+
+
+def distillation_term(config: DistillationTerm, shapes: NamedTensors) -> Term:
+    """The term of a configuration. shapes: tensors as the models will answer them, whose values don't matter. Raises
+    TrainingError where it doesn't fit them."""
+    match config:
+        case FeatureTerm():
+            return FeatureDistillation(config, shapes)
+        case ClassTerm():
+            return ClassDistillation(config)
+        case AdversarialTerm():
+            return Adversarial(config, shapes)
+        case BoundaryTerm():
+            return BoundaryDistillation(config)
+        case RelationTerm():
+            return RelationDistillation(config, shapes)
+        case FusedFeatureTerm():
+            return FusedFeatures(config, shapes)
