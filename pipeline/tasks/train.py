@@ -116,6 +116,8 @@ class _Session:
         if len(self.learners) > 1:
             members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
             progress.say("  learners: " + ", ".join(members))
+        if online := config.online:
+            progress.say(f"  gate ({online.gate}): {online.teacher} is held back by its gap to {online.student}")
         if config.train.mixed_precision and not context.has_bfloat16:
             progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not self.log.has_tensorboard:
