@@ -20,7 +20,7 @@ PEERS_PYTHONS := 3.12 3.11
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
-.PHONY: demo test core core-setup peers oracles check wheel setup clean
+.PHONY: demo test core core-setup peers oracles check site wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -91,6 +91,12 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(MAKE) site
+
+# The documentation, to be read from site/index.html without a network. Strict: a link to nowhere ends it. Hooks and
+# docstrings are this checkout's. What mkdocs-material has to say of other programs is no matter of a build.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR) $(BIN)/mkdocs build --quiet --strict
 
 # What an earlier build has left would go into the wheel, modules that are gone since among it. The wheel then stands in
 # for the checkout: its files alone, in an empty folder, start the demo by its name.
@@ -107,4 +113,4 @@ $(READY): pyproject.toml constraints.txt scripts/find-python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE) $(PEERS) $(PEERS_NEW) $(ORACLES) build dist *.egg-info runs
+	rm -rf $(VENV) $(CORE) $(PEERS) $(PEERS_NEW) $(ORACLES) build dist site *.egg-info runs
