@@ -42,9 +42,9 @@ class TrainedDetector:
     settings: DetectorProcessing
 
     @property
-    def priced(self) -> str:
+    def priced(self) -> tuple[str, ...]:
         """The only network."""
-        return INPUT
+        return (INPUT,)
 
     @property
     def processing(self) -> DetectorProcessing:

@@ -1,4 +1,4 @@
-"""How models start: a teacher's encoders with ImageNet weights, a spiking student with thresholds from first batches."""
+"""How models start: a teacher's encoders with ImageNet weights, a student with thresholds from the first batches."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def load_backbones(teacher: Stm, weights: Path) -> Stm:
 
 def calibrate(student: SpikingStm, first: Sequence[Batch], rate: float) -> SpikingStm:
     """A student with the weights of ``student``, made of plain layers, and thresholds with which a share ``rate`` of
-    each layer's neurons spikes on the clips of ``first``. Thresholds that the configuration names stay; the new ones are
-    part of the result's configuration."""
+    each layer's neurons spikes on the clips of ``first``. Thresholds that the configuration names stay; the new ones
+    are part of the result's configuration."""
     state = {name: value.clone() for name, value in student.state_dict().items()}  # means are learned in training alone
     given, neurons = student.config.thresholds, student.neurons
     rates = {name: rate for name in neurons if name not in given}

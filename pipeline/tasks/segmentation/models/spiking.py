@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from netx import Input, Network, Shape
+from netx.network import side_by_side
 from netx.types import SPIKES
 from pipeline.models.blocks import Blocks
 from pipeline.models.graph import NodeList, SpikingGraph
@@ -43,8 +44,8 @@ IMAGE, MASKED, READ = "image", "masked", "read"
 KEY, VALUE, ANSWER = "key", "value", "answer"
 """Layers that are read."""
 
-READ_SCALE = 4.0
-"""At first, of what was read before it is rounded: membranes are of the order of 1. Ours."""
+READ_SCALE = 16.0
+"""At first, of what was read before it is rounded: means of membranes are of the order of a tenth. Ours."""
 
 Chip: TypeAlias = Callable[[str, Mapping[str, Tensor]], Mapping[str, Tensor]]
 """A part's name and its inputs, (frame, channel, row, column), to the spikes and membranes (SLAYER units) of at least
@@ -101,11 +102,7 @@ class SpikingStm(QuantisedModule):
 
     def network(self) -> Network:
         """The integers of all parts, which don't know each other, in one. Raises as ``SpikingGraph.network``."""
-        parts = [self.graph(part).network() for part in PARTS]
-        inputs, layers, outputs = (
-            tuple(item for part in parts for item in getattr(part, name)) for name in ("inputs", "layers", "outputs")
-        )
-        return Network(inputs, layers, outputs)
+        return side_by_side([self.graph(part).network() for part in PARTS])
 
     def part_of(self, network: Network, part: str) -> Network:
         """One of PARTS in what ``network`` made."""

@@ -6,10 +6,8 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.models.mobilenet import MobileNetV2
 from pipeline.models.parameters import parameter_count
 from pipeline.tasks.segmentation.models.clip import Objects
 from pipeline.tasks.segmentation.models.config import StmConfig
@@ -182,16 +180,3 @@ def test_frozen_norms_stay_as_they_are(clips) -> None:
     assert model.training
     with torch.no_grad():
         assert Stm(StmConfig(size="tiny", height=32, width=48, frozen_norms=False)).train()(*clips)
-
-
-def test_both_encoders_take_the_weights_of_a_mobilenet(tmp_path) -> None:
-    from pipeline.tasks.segmentation.initialisation import load_backbones
-
-    torch.manual_seed(2)
-    source = MobileNetV2()
-    save_file(source.state_dict(), tmp_path / "mobilenet.safetensors")
-    model = load_backbones(Stm(StmConfig(size="tiny")), tmp_path / "mobilenet.safetensors")
-    for encoder in (model.encoder, model.memory_encoder.backbone):
-        state = encoder.state_dict()
-        assert all(torch.equal(value, source.state_dict()[name]) for name, value in state.items())
-        assert not any(name.startswith("features.14") for name in state), "nothing behind stride 16"
