@@ -79,7 +79,7 @@ class SampleData(Section):
     split: str | None = None
     pictures: str = Field("builtin", description='"builtin" (scikit-learn\'s two photographs) or a folder of pictures')
     composition: CompositionSpec = CompositionSpec(
-        frames=24, height=240, width=432, object_size=(60, 100), speed=0.1, pan=3
+        frames=24, height=240, width=432, object_size=(40, 90), speed=0.1, pan=3
     )
     sequences: int | None = Field(4, ge=1, description="the first so many; None for all of the videos")
     frames: int | None = Field(None, ge=2, description="the first so many of each; None for all")

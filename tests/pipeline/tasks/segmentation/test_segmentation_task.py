@@ -228,7 +228,7 @@ def test_what_does_not_fit_together_is_refused(place) -> None:
 
 
 def test_composed_sequences_need_no_data(tmp_path) -> None:
-    composed = {"kind": "composed", "composition": {"object_size": [20, 30], "height": 64, "width": 96, "pan": 1}}
+    composed = {"kind": "composed", "composition": {"object_size": [20, 25], "height": 96, "width": 128, "pan": 1}}
     data = {"height": 32, "width": 48, "frames": 3, "objects": 2, "sources": [composed]}
     validation = {"every": 100, "sequences": 1, "frames": 4}
     task, config = parse_training(training(tmp_path, data=data, validation=validation), "here")
