@@ -172,7 +172,7 @@ class Tracking(SiameseFamily, Task):
             )
         passages = Passages(model, scorer.network)
         all_of_them = [one for number, given in enumerate(programmings) for one in passages.of(number, given)]
-        return SequenceRun(video.name, scorer.network, SEARCH, tuple(all_of_them))
+        return SequenceRun(video.name, scorer.network, (SEARCH,), tuple(all_of_them))
 
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:
         return model_tracker(checkpoint, engine_called(engine), load_processing(checkpoint))

@@ -131,7 +131,7 @@ class Yolox(nn.Module):
         super().__init__()
         self.config = config
         mobilenet = config.backbone == "mobilenet_v2"
-        self.backbone = MobileNetV2(config.frozen) if mobilenet else CspDarknet(config.size)
+        self.backbone = MobileNetV2(frozen=config.frozen) if mobilenet else CspDarknet(config.size)
         self.neck = Neck(self.backbone.channels, config.size)
         self.heads = nn.ModuleDict(
             {
