@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -25,6 +25,9 @@ class ModelEntry(Section):
     architecture: Section
     weights: str | None = Field(None, description="checkpoint to start from; a model that is not trained needs one")
     trained: bool = True
+    stored: Literal["float32", "float16"] = Field(
+        "float32", description="numbers in the trained model's file; float16 halves it, and is what is scored"
+    )
 
     def started_from(self, weights: str) -> Self:
         """The same model, from a checkpoint instead of afresh."""

@@ -22,7 +22,7 @@ from pipeline.core.task import Batch, Task, Validator
 from pipeline.models.blocks import built_of, find_blocks, name_of
 from pipeline.models.parameters import parameter_count
 from pipeline.models.quantisation import QuantisedModule
-from pipeline.tasks.checkpoint import parse_architecture, save_checkpoint, start_from
+from pipeline.tasks.checkpoint import parse_architecture, round_to_half, save_checkpoint, start_from
 from pipeline.tasks.config import TrainingConfig
 from pipeline.tasks.dry_run import dry_answers, dry_run
 from pipeline.training.averaging import Averages
@@ -168,6 +168,9 @@ class _Session:
         """Validate and save the models. Processes that don't lead have nothing to say."""
         metrics: dict[str, Any] = {}
         if self.log is not None and self.validator is not None:
+            halved = {name for name in self.models if self.config.models[name].stored == "float16"}
+            for name in halved:
+                round_to_half(self.models[name])  # what is scored is what is kept
             for name, scores in self.validated().items():
                 rounding = self.validator.rounding(self.models[name], self.context.device)
                 metrics[name] = {**scores, **self.sizes(name), **({"rounding": rounding} if rounding else {})}
@@ -175,7 +178,7 @@ class _Session:
             processing = self.task.processing(self.config)
             for name, model in self.models.items():
                 path, of_model = self.folder / f"{name}.safetensors", {"metrics": json.dumps(metrics[name])}
-                save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model})
+                save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model}, name in halved)
                 self.log.add(self.config.train.steps, self._logged(name, metrics[name]))
             with write_whole(self.folder / METRICS) as temporary:
                 temporary.write_text(json.dumps(metrics, indent=1), encoding="utf-8")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def read_samples(folder: Path) -> list[Sample]:
     values = read_npz(folder / LABELS)
     try:
         ends = np.cumsum(values["counts"])[:-1]
-        parts = {name: np.split(values[name], ends) for name in _OF_OBJECTS}
+        parts: dict[str, list[Any]] = {name: np.split(values[name], ends) for name in _OF_OBJECTS}
         names = tuple(map(str, values["names"]))
         return [
             Sample(

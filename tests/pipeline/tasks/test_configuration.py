@@ -89,7 +89,7 @@ def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new,
 
 def test_there_are_trainings_of_every_kind():
     kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
-    others = ("demo_training", "teacher_alexnet", "dst_alexnet", "detection_training")
+    others = ("demo_training", "teacher_alexnet", "dst_alexnet", "detection_teacher", "detection_none")
     assert {*kinds, *others, "segmentation_teacher", "segmentation_training"} == set(TRAININGS)
 
 

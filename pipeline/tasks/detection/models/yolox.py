@@ -130,7 +130,8 @@ class Yolox(nn.Module):
     def __init__(self, config: YoloxConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = MobileNetV2() if config.backbone == "mobilenet_v2" else CspDarknet(config.size)
+        mobilenet = config.backbone == "mobilenet_v2"
+        self.backbone = MobileNetV2(config.frozen) if mobilenet else CspDarknet(config.size)
         self.neck = Neck(self.backbone.channels, config.size)
         self.heads = nn.ModuleDict(
             {
