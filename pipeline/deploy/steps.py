@@ -172,7 +172,7 @@ def measure(run: Run) -> Profile:
 def _at_every_frame(run: Run) -> tuple[Target, Recording]:
     """The networks that run at every frame as one, on real frames, and what the engine did with these."""
     names = run.deployable.priced
-    targets, recordings = ([of[name] for name in names] for of in (run.targets, run.on_the_engine))
+    targets, recordings = [run.targets[name] for name in names], [run.on_the_engine[name] for name in names]
     real = min(target.real for target in targets)
     frames = {name: values[:real] for target in targets for name, values in target.frames.items()}
     network = side_by_side([target.network for target in targets])

@@ -54,15 +54,14 @@ class Normalised(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Pictures, RGB, 0..255, (frame, 3, row, column), to maps at strides that ENDS has; what lies
-    behind the last of them is left out.
+    """Pictures, RGB, 0..255, (frame, 3, row, column), to maps at strides that ENDS has; what lies behind the last of
+    them is left out.
 
-    channels: of these maps. normalised: pictures as ImageNet's are seen. frozen: how many of torchvision's layers, from
-    the first, stay as they are: their weights are not trained, and their norms go by what they have seen before. A
-    small training need not spend its time there.
+    channels: of these maps. frozen: how many of torchvision's layers, from the first, stay as they are: their weights
+    are not trained, and their norms go by what they have seen before. A small training need not spend its time there.
     """
 
-    def __init__(self, strides: tuple[int, ...] = (8, 16, 32), frozen: int = 0) -> None:
+    def __init__(self, frozen: int = 0, strides: tuple[int, ...] = (8, 16, 32)) -> None:
         super().__init__()
         self.channels = tuple(CHANNELS[stride] for stride in strides)
         self._ends = [ENDS[stride] for stride in strides]

@@ -90,7 +90,8 @@ class TrainedSegmenter:
             "integer": integer_segmenter(self.model, self.settings, network),
             STILL: StillMask(),
         }
-        values, predictions = {}, {}
+        values: dict[str, dict[str, float]] = {}
+        predictions: dict[str, npt.NDArray] = {}
         with progress.task("segmentation", len(FORMS)) as bar:
             for form in FORMS:
                 found, masks = scored(samples, segmenters[form])

@@ -73,7 +73,7 @@ def page_sections(
     """The sequences, and how well their objects were followed. accuracy: the scores of an ``Evaluation``."""
     shown = samples[:_SHOWN]
     animation = _animation(shown[0], found["integer"][shown[0].name])
-    values = {"strips": [_strip(one, found) for one in shown], "animation": uri(animation, "gif")}
+    values: dict[str, Any] = {"strips": [_strip(one, found) for one in shown], "animation": uri(animation, "gif")}
     yield PageSection(
         "segmentation", "The followed objects", fragment(_PICTURES, values), "Masks", {ANIMATION: animation}
     )

@@ -37,6 +37,12 @@ class Segmentation(Task):
     """STM teachers and their spiking students."""
 
     name = "segmentation"
+    family, samples = "STM", "clips"
+    limits = (
+        "It has seen some dozens of videos, not YouTube-VOS's thousands: of other scenes and kinds it knows little.",
+        "Its frames are small: thin and far things are lost, and contours are coarse.",
+        "Scores are of the sequences named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = SampleData
     processing_key = "segmenter"

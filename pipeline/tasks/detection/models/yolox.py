@@ -76,7 +76,7 @@ class Neck(nn.Module):
     inputs: channels of the backbone's maps. channels: of the neck's.
     """
 
-    def __init__(self, inputs: tuple[int, int, int], size: Size) -> None:
+    def __init__(self, inputs: tuple[int, ...], size: Size) -> None:
         super().__init__()
         fine, middle, coarse = self.channels = tuple(size.channels(full) for full in (256, 512, 1024))
         repeats, depthwise = size.repeats(3), size.depthwise

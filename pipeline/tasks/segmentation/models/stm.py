@@ -47,7 +47,7 @@ class ResNet(nn.Module):
 
 def backbone(size: Size) -> ResNet | MobileNetV2:
     """Both answer with the maps at STRIDES."""
-    return MobileNetV2(STRIDES) if size.backbone == "mobilenet_v2" else ResNet(size.backbone)
+    return MobileNetV2(strides=STRIDES) if size.backbone == "mobilenet_v2" else ResNet(size.backbone)
 
 
 class MemoryEncoder(nn.Module):
