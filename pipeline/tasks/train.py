@@ -29,8 +29,11 @@ from pipeline.training.averaging import Averages
 from pipeline.training.batches import batches
 from pipeline.training.config import MAIN
 from pipeline.training.distributed import DistributedContext
+from pipeline.training.gate import Gate
+from pipeline.training.learners import Learner, learners_of
 from pipeline.training.logs import SPEED, Log, Stopwatch
-from pipeline.training.loop import Learner, Method, learners_of, train
+from pipeline.training.loop import train
+from pipeline.training.method import Method
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 
@@ -59,6 +62,7 @@ def run_training(
         {name: model for name, model in models.items() if config.models[name].trained},
         {name: model.eval() for name, model in models.items() if not config.models[name].trained},
         [term.to(context.device) for term in terms],
+        _gate(task, config),
     )
     learners = learners_of(method, config.train, config.learners)
     averages = None
@@ -112,6 +116,8 @@ class _Session:
         if len(self.learners) > 1:
             members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
             progress.say("  learners: " + ", ".join(members))
+        if online := config.online:
+            progress.say(f"  gate ({online.gate}): {online.teacher} is held back by its gap to {online.student}")
         if config.train.mixed_precision and not context.has_bfloat16:
             progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not self.log.has_tensorboard:
@@ -227,7 +233,15 @@ def _terms(task: Task, config: TrainingConfig) -> tuple[list[Term], set[str]]:
     torch.manual_seed(config.seed)  # adapters have weights at random
     terms = task.build_terms(config, answers)
     answers.read.clear()
-    return terms, dry_run(terms, answers, example)
+    return terms, dry_run(terms, _gate(task, config), answers, example)
+
+
+def _gate(task: Task, config: TrainingConfig) -> Gate | None:
+    if config.online is None:
+        return None
+    learner = config.learner_of(config.online.teacher)
+    assert learner is not None, "as the configuration has it"
+    return Gate(config.online, learner, task.compared(config))
 
 
 def _models(
