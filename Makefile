@@ -20,7 +20,7 @@ PEERS_PYTHONS := 3.12 3.11
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
-.PHONY: demo test core peers oracles faults check wheel setup clean
+.PHONY: demo test core core-setup peers oracles faults check site wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -33,11 +33,13 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
 
 # The core on a second Python, where there is one: netx, quantize, the engine, lint, profile and report, without Lava.
-core:
-	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then \
-		$(MAKE) $(CORE)/.ready CORE_PYTHON="$$python" && $(CORE)/bin/python -m pip check && \
+core: core-setup
+	@if [ -e $(CORE)/.ready ]; then $(CORE)/bin/python -m pip check && \
 		OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder -m "not lava" $(CORE_TESTS); \
 	else echo "skipped: the core is tested on a second Python where there is one"; fi
+
+core-setup:
+	@if python=$$(sh scripts/find-python $(CORE_PYTHONS)); then $(MAKE) $(CORE)/.ready CORE_PYTHON="$$python"; fi
 
 $(CORE)/.ready: pyproject.toml constraints.txt
 	"$(CORE_PYTHON)" -m venv $(CORE)
@@ -93,6 +95,12 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(MAKE) site
+
+# The documentation, to be read from site/index.html without a network. Strict: a link to nowhere ends it. Hooks and
+# docstrings are this checkout's. What mkdocs-material has to say of other programs is no matter of a build.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR) $(BIN)/mkdocs build --quiet --strict
 
 # What an earlier build has left would go into the wheel, modules that are gone since among it. The wheel then stands in
 # for the checkout: its files alone, in an empty folder, start the demo by its name.
@@ -109,4 +117,4 @@ $(READY): pyproject.toml constraints.txt scripts/find-python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE) $(PEERS) $(PEERS_NEW) $(ORACLES) build dist *.egg-info runs
+	rm -rf $(VENV) $(CORE) $(PEERS) $(PEERS_NEW) $(ORACLES) build dist site *.egg-info runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -228,6 +228,15 @@ class Network:
             for source in dict.fromkeys(layer.inputs):
                 found.setdefault(source, []).append(layer)
         return {name: tuple(readers) for name, readers in found.items()}
+
+
+def side_by_side(networks: Sequence[Network]) -> Network:
+    """Networks that don't know each other as one. Raises NetworkError where two have a name in common."""
+    inputs, layers, outputs = (
+        tuple(item for network in networks for item in getattr(network, name))
+        for name in ("inputs", "layers", "outputs")
+    )
+    return Network(inputs, layers, outputs)
 
 
 def has_synapse(layer: Layer) -> bool:

@@ -11,9 +11,11 @@ networks that they were given.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import numpy.typing as npt
 
 from netx import Network, NetworkError
@@ -54,7 +56,7 @@ def run(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool =
 
 def run_batch(network: Network, frames: Mapping[str, npt.ArrayLike], *, strict: bool = False) -> list[Recording]:
     """As ``run`` for several independent sequences: frames of shape (sequence, frame, channel, height, width)."""
-    return _recorder(network, strict, frames_together(network)).run_batch(frames)
+    return _recorder(network, strict, _count(network, frames, sequences=True)).run_batch(frames)
 
 
 def run_in_parts(
@@ -92,10 +94,13 @@ def trace(network: Network, frames: Mapping[str, npt.ArrayLike], *, pipelined: b
     return compile_to_trace(network, pipelined=pipelined).traced(frames)
 
 
-def _count(network: Network, frames: Mapping[str, npt.ArrayLike]) -> int:
-    """Frames that are given; what is wrong with them is said where they are run."""
-    given = frames.get(network.inputs[0].name)
-    return len(given) if hasattr(given, "__len__") else 1  # type: ignore[arg-type]
+def _count(network: Network, frames: Mapping[str, npt.ArrayLike], sequences: bool = False) -> int:
+    """Frames that are given, of all sequences together; what is wrong with them is said where they are run."""
+    try:
+        given = np.shape(frames[network.inputs[0].name])
+    except (KeyError, ValueError):  # no such input, or lists of several lengths
+        given = ()
+    return math.prod(given[: 1 + sequences])
 
 
 def _recorder(

@@ -37,7 +37,7 @@ def checked_batches(network: Network, frames: Mapping[str, npt.ArrayLike]) -> di
     """As ``checked_frames`` for several sequences: shape (sequence, frame, channel, height, width)."""
     shapes = {}
     for source in network.inputs:
-        shape = np.shape(frames.get(source.name, ()))
+        shape = _array(source, frames.get(source.name, ())).shape
         if len(shape) != 5:
             raise NetworkError(f"input {source.name!r}: shape is {shape}, expected (sequence, frame, {source.shape})")
         shapes[source.name] = shape[:2]
@@ -55,7 +55,7 @@ def checked_batches(network: Network, frames: Mapping[str, npt.ArrayLike]) -> di
 def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.integer]:
     if source.name not in frames:
         raise NetworkError(f"no frames were given for input {source.name!r}")
-    array = np.asarray(frames[source.name])
+    array = _array(source, frames[source.name])
     if array.ndim != 4 or array.shape[1:] != source.shape or len(array) == 0:
         raise NetworkError(f"input {source.name!r}: frames have shape {array.shape}, expected (frame, {source.shape})")
     if array.dtype.kind not in "biuf":
@@ -68,6 +68,13 @@ def _checked(source: Input, frames: Mapping[str, npt.ArrayLike]) -> npt.NDArray[
         raise NetworkError(f"input {source.name!r}: frames hold {array.min()}..{array.max()}, expected {source.range}")
     eight_bits = array.dtype in (np.int8, np.uint8) and array.flags.writeable and min(array.strides) > 0
     return array if eight_bits else _plain(array)
+
+
+def _array(source: Input, frames: npt.ArrayLike) -> npt.NDArray:
+    try:
+        return np.asarray(frames)
+    except ValueError:
+        raise NetworkError(f"input {source.name!r}: frames are lists of several lengths, and no array") from None
 
 
 def _plain(array: npt.NDArray) -> IntArray:

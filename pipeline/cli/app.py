@@ -31,9 +31,12 @@ from pipeline.cli.graph import graph
 from pipeline.cli.import_nir import import_nir
 from pipeline.cli.lint import lint_command
 from pipeline.cli.map import map_network
+from pipeline.cli.open import open_command
 from pipeline.cli.options import with_options
 from pipeline.cli.package import models, package
 from pipeline.cli.profile import profile
+from pipeline.cli.report import report_command
+from pipeline.cli.runs import runs_command
 from pipeline.cli.search import search
 from pipeline.cli.segment import segment
 from pipeline.cli.selfcheck import selfcheck
@@ -84,6 +87,9 @@ def _options(
 # As --help lists them.
 app.command("deploy")(with_options(deploy))
 app.command("verify")(with_options(verify))
+app.command("runs")(with_options(runs_command))
+app.command("open")(with_options(open_command))
+app.command("report")(with_options(report_command))
 app.command("simulate")(with_options(simulate))
 app.command("map")(with_options(map_network))
 app.command("profile")(with_options(profile))

@@ -11,17 +11,15 @@ import yaml
 
 from netx.errors import MonospikeError
 from netx.files import alone_in, as_it_is, write_whole
-from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, parsed_shape
+from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, RunsOption, parsed_shape
 from pipeline.core.config import ConfigError
 from pipeline.core.progress import Progress, echo
+from pipeline.deploy.layout import CONFIG_FILE, STAGES
 
 if TYPE_CHECKING:
     from pipeline.deploy.config import RunConfig
 
-CONFIG_FILE = "config.yaml"
-"""In a run's folder: the whole configuration, defaults included."""
-
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
+NETWORK_FILES = (".net", ".nir")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def deploy(options: DeployOptions) -> None:
     from pipeline.deploy.config import load_config
     from pipeline.deploy.run import open_run
     from pipeline.deploy.stages import is_outdated, run_step, select
-    from pipeline.deploy.steps import STAGES, STEPS, found_identical
+    from pipeline.deploy.steps import STEPS, found_identical
     from pipeline.deploy.student import training_of
     from pipeline.tasks import find_task
 
@@ -75,7 +73,10 @@ class VerifyOptions:
 
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run's folder or YAML configuration; or, with --sequence, a model."),
+        typer.Argument(
+            metavar="RUN",
+            help="A run's folder or YAML configuration; with --sequence a model; with --input or --against a network.",
+        ),
     ]
     runs: RunsOption = Path("runs")
     sequence: Annotated[
@@ -106,7 +107,11 @@ class VerifyOptions:
         Path | None, typer.Option("--against", help="NIRData of another simulator, held against the network RUN.")
     ] = None
     source: Annotated[
-        Path | None, typer.Option("--input", help="With --against: frames, where the file does not hold them.")
+        Path | None,
+        typer.Option(
+            "--input",
+            help="Frames on which the network RUN is held against Lava; or, with --against, where that file has none.",
+        ),
     ] = None
     input_shape: InputShapeOption = None
 
@@ -114,7 +119,8 @@ class VerifyOptions:
 def verify(options: VerifyOptions) -> None:
     """Run every engine anew and compare them bit by bit: on a run's files, or a checkpoint's tracker on a sequence.
 
-    With --against a network's file, run in the exact engine, is held against what another simulator made of it.
+    With --input any network's file is run on those frames in the exact engine and in Lava, and every variable of every
+    layer is compared. With --against it is held against what another simulator made of it.
 
     Ends with 0 when all are identical. Ends with 1 when not, and names the first layer, neuron and frame that differ.
     A check of a sequence that was stopped goes on from its last finished part.
@@ -135,9 +141,15 @@ def verify(options: VerifyOptions) -> None:
         if not result.identical:
             raise typer.Exit(1)
         return
+    if options.source is not None and options.sequence is not None:
+        raise MonospikeError("--input: holds frames for a network; with --sequence a model looks at its own")
     if options.source is not None:
-        raise MonospikeError("--input: is for a check with --against")
-    if options.sequence is not None:
+        from pipeline.deploy.network_check import SECONDS, identical_in_lava
+
+        _refuse_others(options, ("box", "frames", "every", "reprogram", "convolution", "config"))
+        shape, seconds = parsed_shape(options.input_shape), options.seconds or SECONDS
+        identical = identical_in_lava(options.run, options.source, Progress(), seconds=seconds, input_shape=shape)
+    elif options.sequence is not None:
         request = SequenceRequest(
             options.sequence, options.box, options.frames, options.every or 1, options.reprogram, options.config
         )
@@ -151,15 +163,19 @@ def verify(options: VerifyOptions) -> None:
         identical = verify_sequence(check).identical
     elif options.run.suffix == ".safetensors" or (str(options.run) in packaged() and not options.run.exists()):
         raise MonospikeError(f"{options.run}: a model is verified on a sequence; name its folder with --sequence")
+    elif options.run.suffix in NETWORK_FILES:
+        raise MonospikeError(f"{options.run}: a network is verified on frames; name them with --input")
     else:
-        for name in ("box", "frames", "every", "reprogram", "convolution", "seconds", "config"):
-            if getattr(options, name) is not None:
-                raise MonospikeError(
-                    f"--{name}: is for a check with --sequence; a run has its own in its configuration"
-                )
+        _refuse_others(options, ("box", "frames", "every", "reprogram", "convolution", "seconds", "config"))
         identical = _verify_run(options.run, options.runs)
     if not identical:
         raise typer.Exit(1)
+
+
+def _refuse_others(options: VerifyOptions, names: tuple[str, ...]) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            raise MonospikeError(f"--{name}: is for a check with --sequence; a run has its own in its configuration")
 
 
 def _verify_run(where: Path, runs: Path) -> bool:

@@ -29,29 +29,32 @@ def evaluate_detection(options: EvaluateOptions) -> None:
     from pipeline.core.files import file_digest, write_json
     from pipeline.core.progress import Progress
     from pipeline.datasets.config import DetectionData
-    from pipeline.datasets.detection import open_detection
+    from pipeline.datasets.detection import open_detections
     from pipeline.model_zoo.names import checkpoint_path
     from pipeline.tasks.detection.coco_json import results
     from pipeline.tasks.detection.metrics.answers import answers_beside
     from pipeline.tasks.detection.metrics.evaluate import answer_all, summary
 
-    if options.root is None or options.model is None:
+    if not options.roots or options.model is None:
         raise MonospikeError("evaluate detection needs --root DIR, the pictures with their boxes, and --model NAME")
+    if options.annotations is not None and len(options.roots) > 1:
+        raise MonospikeError("--annotations: is of one data set, and several were given with --root")
     out = options.out
     listed = out.with_name(f"{out.stem}-detections.json")
     check_places(out, listed)
     checkpoint, progress = checkpoint_path(options.model), Progress()
     detector = open_detector(checkpoint, options.engine)
     annotations = None if options.annotations is None else str(options.annotations)
-    data = DetectionData(root=str(options.root), annotations=annotations, split=options.split)
-    pictures = open_detection(data, detector.classes)
+    sets = [DetectionData(root=str(root), annotations=annotations, split=options.split) for root in options.roots]
+    pictures = open_detections(sets, detector.classes)
     for issue in pictures.issues[:_MOST_ISSUES]:
         progress.say(f"  {issue}")
     if len(pictures.issues) > _MOST_ISSUES:
         progress.say(f"  ... and {len(pictures.issues) - _MOST_ISSUES} more; see 'issues' in {out}")
     kept = answers_beside(out, options.model, options.engine, file_digest(checkpoint))
     answers = answer_all(pictures, detector.step, kept, progress)
-    asked = {"benchmark": DETECTION, "root": str(options.root), "model": options.model, "engine": options.engine}
+    root = ", ".join(map(str, options.roots))
+    asked = {"benchmark": DETECTION, "root": root, "model": options.model, "engine": options.engine}
     scored = {**asked, **summary(pictures, answers)}
     write_json(listed, results(pictures, answers.found))
     write_json(out, scored)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netx.errors import MonospikeError
 from pipeline.cli.options import AddressOption, ConfigOption, JobsOption, TrackerOption, WeightsOption
 
 
@@ -25,7 +26,10 @@ class EvaluateOptions:
         ),
     ]
     out: Annotated[Path, typer.Option("--out", help="JSON file of the scores; a page of the same name lies beside it.")]
-    root: Annotated[Path | None, typer.Option("--root", help="Where the benchmark lies.", show_default=False)] = None
+    roots: Annotated[
+        list[Path] | None,
+        typer.Option("--root", help="Where the benchmark lies; several of detection count as one.", show_default=False),
+    ] = None
     tracker: TrackerOption = "demo"
     engine: Annotated[str, typer.Option("--engine", help="float or integer: the form of a student.")] = "float"
     absent: Annotated[
@@ -60,3 +64,10 @@ class EvaluateOptions:
     config: ConfigOption = None
     jobs: JobsOption = None
     address: AddressOption = None
+
+    @property
+    def root(self) -> Path | None:
+        """Where the benchmark lies, None where that was not said. Raises MonospikeError where it was said twice."""
+        if self.roots is None or len(self.roots) < 2:
+            return self.roots[0] if self.roots else None
+        raise MonospikeError(f"--root: {self.benchmark!r} lies in one place; only detection takes several")

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 def echo(text: object) -> None:
     """A line of standard output; what foreign text in it would hide is shown."""
-    print(shown(str(text), lines=True))
+    print(shown(str(text), lines=True), flush=True)
 
 
 def cell(text: str) -> str:

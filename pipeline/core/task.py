@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.config import Section
+from pipeline.core.judging import Judge
 from pipeline.core.progress import Progress
 from sim.recording import Recording
 
@@ -193,21 +194,21 @@ class SequenceRun:
 
     name: str
     network: Network
-    priced: str
+    priced: tuple[str, ...]
     passages: tuple[Passage, ...]
 
     @property
     def at_every_frame(self) -> tuple[Passage, ...]:
-        """The passages of the network that is priced: one for each time that it was programmed."""
-        return tuple(passage for passage in self.passages if passage.target == self.priced)
+        """The passages of the networks that are priced: one for each time that one was programmed."""
+        return tuple(passage for passage in self.passages if passage.target in self.priced)
 
 
 class Deployable(Protocol):
     """A trained student, all of whose networks run on the chip at one time step, and what the host does around them."""
 
     @property
-    def priced(self) -> str:
-        """Name of the target that runs at every frame: the one that is counted, mapped and priced."""
+    def priced(self) -> tuple[str, ...]:
+        """Names of the targets that run at every frame: those that are counted, mapped and priced, as one network."""
 
     @property
     def processing(self) -> Processing:
@@ -245,7 +246,8 @@ class Task(ABC):
     first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
     post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
     not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
-    and whose value counts.
+    and whose value counts. family, samples: for a model's card, what its models are called and what a training draws.
+    limits: for the card, what the models are not good for, a sentence each.
     """
 
     name: ClassVar[str]
@@ -254,6 +256,9 @@ class Task(ABC):
     processing_key: ClassVar[str] = "processing"
     processing_type: ClassVar[type[Processing]] = Processing
     not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
+    family: ClassVar[str] = "model"
+    samples: ClassVar[str] = "samples"
+    limits: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build_model(self, architecture: Any) -> nn.Module:
@@ -281,6 +286,12 @@ class Task(ABC):
         where a term doesn't fit them.
         """
 
+    def compared(self, config: Any) -> Callable[[Any, str, str], tuple[Tensor, Tensor, Tensor]]:
+        """What the gate of online distillation compares: a ``pipeline.training.gate.Compared``. Raises MonospikeError
+        where the task has none."""
+        del config
+        raise MonospikeError(f"online: the task {self.name!r} does not say what a gate compares; leave 'online' out")
+
     @abstractmethod
     def example(self, config: Any) -> Batch:
         """One empty sample, for a dry run of models and terms."""
@@ -306,6 +317,12 @@ class Task(ABC):
         """A model's scores in a line, for people."""
         return ", ".join(f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float))
 
+    def judge(self) -> Judge:
+        """How studies judge its models. Raises MonospikeError where the task has no studies."""
+        raise MonospikeError(
+            f"the task {self.name!r} does not say how its models are judged: there are no studies of it"
+        )
+
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:
         """Leave what a deployment is evaluated on in ``folder``; returns what that is, in a line."""
@@ -323,6 +340,13 @@ class Task(ABC):
     def deployable(self, checkpoint: Path) -> Deployable:
         """The student in a checkpoint. Raises FormatError where the file holds none, MonospikeError where not all of it
         runs on the chip."""
+
+    def network(self, checkpoint: Path) -> Network:
+        """The integers of the student in a checkpoint, by themselves; parts on the host in real values may be left out.
+
+        Raises as ``deployable`` does, and QuantizeError where there is no such network.
+        """
+        return self.deployable(checkpoint).network()
 
     def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
         """The integers of the student in a checkpoint at work on a sequence. Raises MonospikeError where the checkpoint

@@ -39,6 +39,7 @@ class LabelledPicture:
     difficult: bool (object,), in VOC neither found nor missed. crowd: bool (object,), COCO's boxes of many objects.
         Crowds are not trained on.
     areas: float64 (object,), square pixels: of the outline where the file says it (COCO), else of the box.
+    of: which of several data sets it comes from, counted from 0.
     """
 
     id: int
@@ -49,6 +50,7 @@ class LabelledPicture:
     difficult: Flags
     crowd: Flags
     areas: Values
+    of: int = 0
 
     def __len__(self) -> int:
         """Number of objects."""
@@ -109,6 +111,25 @@ def open_detection(data: DetectionData, classes: Sequence[str] | None = None) ->
         why = f"; the first of {len(issues)} things that are wrong: {issues[0]}" if issues else ", the split is empty"
         raise DataError(f"{data.root}: no picture is left{why}")
     return DetectionSet(known, labelled, tuple(issues), _category_ids(known, category_ids(data, layout)))
+
+
+def open_detections(sets: Sequence[DetectionData], classes: Sequence[str]) -> DetectionSet:
+    """Several data sets as one, in their order, under the same ``classes``. Pictures are counted from 1 where there is
+    more than one set, since their own numbers may be the same; a file that lies in two of them is taken once.
+
+    Raises as ``open_detection``, also where one of several has nothing.
+    """
+    if len(sets) == 1:
+        return open_detection(sets[0], classes)
+    pictures, issues = dict[Path, LabelledPicture](), list[str]()
+    for of, data in enumerate(sets):
+        found = open_detection(data, classes)
+        issues.extend(found.issues)
+        for picture in found.pictures:
+            own = replace(picture, id=len(pictures) + 1, of=of)
+            if pictures.setdefault(picture.file.resolve(), own) is not own:
+                issues.append(f"{picture.file}: lies in two of the data sets; it counts as the first has it")
+    return DetectionSet(tuple(classes), tuple(pictures.values()), tuple(issues))
 
 
 def without_unreadable(pictures: DetectionSet) -> DetectionSet:

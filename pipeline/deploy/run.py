@@ -19,6 +19,7 @@ from pipeline.core.provenance import modules_digest
 from pipeline.core.reach import reached
 from pipeline.core.task import Deployable, Target, Task
 from pipeline.deploy.config import RunConfig
+from pipeline.deploy.layout import recording_file
 from pipeline.deploy.stages import StageError
 from pipeline.experiments.dse.results import read_results
 from pipeline.model_zoo.names import checkpoint_path
@@ -113,7 +114,7 @@ class Run:
 
     def recorded(self, engine: str, target: str) -> Path:
         """The file of what an engine did with a target's frames."""
-        return self.folder / "simulate" / f"{engine}-{target}.npz"
+        return self.folder / recording_file(engine, target)
 
     def recordings(self, engine: str) -> dict[str, Recording]:
         """What an engine did, by target. Raises FormatError where a file is damaged."""

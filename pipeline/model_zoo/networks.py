@@ -33,9 +33,10 @@ def read_network(
 
 def _of_model(name: str) -> Network:
     # Imported here because it loads torch, which networks from files do without.
-    from pipeline.tasks.tracking.subject import open_subject
+    from pipeline.tasks import task_of
 
-    network = open_subject(checkpoint_path(name)).network()
+    checkpoint = checkpoint_path(name)
+    network = task_of(checkpoint).network(checkpoint)
     if Path(name).suffix != CHECKPOINT and (written := card(name).get("fingerprint")) != fingerprint(network):
         raise FormatError(
             f"{name}: its weights become other integers here than its card tells of, whose scores then say nothing; "

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import torch
 from pydantic import ValidationError
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from netx.errors import FormatError
+from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
 from pipeline.core.config import Section
 from pipeline.core.task import Processing
@@ -51,11 +52,35 @@ class Checkpoint:
         return model.eval()
 
 
+@torch.no_grad()
+def round_to_half(model: nn.Module) -> None:
+    """Make of every number, in place, the float16 next to it: what a file of half the size can hold.
+
+    Raises MonospikeError naming the tensor where one is larger than float16 can say.
+    """
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            rounded = value.half()
+            if not torch.isfinite(rounded).all():
+                raise MonospikeError(f"{name}: holds {value.abs().max():g}, and float16 ends at 65504: store float32")
+            value.copy_(rounded)
+
+
 def save_checkpoint(
-    model: nn.Module, task: str, processing: Processing, path: Path, notes: Mapping[str, str] | None = None
+    model: nn.Module,
+    task: str,
+    processing: Processing,
+    path: Path,
+    notes: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> None:
-    """Write weights, ``model.config`` and processing; the file appears whole or not at all."""
+    """Write weights, ``model.config`` and processing; the file appears whole or not at all.
+
+    half: as float16, of a model that ``round_to_half`` has made ready; it reads back as it is.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     said = {TASK: task, MODEL: model.config.model_dump_json(), PROCESSING: processing.model_dump_json()}
     with write_whole(path) as temporary:
         temporary.write_bytes(save(tensors, {**said, **(notes or {})}))

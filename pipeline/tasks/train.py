@@ -23,15 +23,18 @@ from pipeline.core.task import Batch, Task, Validator
 from pipeline.models.blocks import built_of, find_blocks, name_of
 from pipeline.models.parameters import parameter_count
 from pipeline.models.quantisation import QuantisedModule
-from pipeline.tasks.checkpoint import parse_architecture, save_checkpoint, start_from
+from pipeline.tasks.checkpoint import parse_architecture, round_to_half, save_checkpoint, start_from
 from pipeline.tasks.config import TrainingConfig
 from pipeline.tasks.dry_run import dry_answers, dry_run
 from pipeline.training.averaging import Averages
 from pipeline.training.batches import batches
 from pipeline.training.config import MAIN
 from pipeline.training.distributed import DistributedContext
+from pipeline.training.gate import Gate
+from pipeline.training.learners import Learner, learners_of
 from pipeline.training.logs import SPEED, Log, Stopwatch
-from pipeline.training.loop import Learner, Method, learners_of, train
+from pipeline.training.loop import train
+from pipeline.training.method import Method
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 
@@ -60,6 +63,7 @@ def run_training(
         {name: model for name, model in models.items() if config.models[name].trained},
         {name: model.eval() for name, model in models.items() if not config.models[name].trained},
         [term.to(context.device) for term in terms],
+        _gate(task, config),
     )
     learners = learners_of(method, config.train, config.learners)
     averages = None
@@ -112,6 +116,8 @@ class _Session:
         if len(self.learners) > 1:
             members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
             progress.say("  learners: " + ", ".join(members))
+        if online := config.online:
+            progress.say(f"  gate ({online.gate}): {online.teacher} is held back by its gap to {online.student}")
         if config.train.mixed_precision and not context.has_bfloat16:
             progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not self.log.has_tensorboard:
@@ -168,6 +174,9 @@ class _Session:
         """Validate and save the models. Processes that don't lead have nothing to say."""
         metrics: dict[str, Any] = {}
         if self.log is not None and self.validator is not None:
+            halved = {name for name in self.models if self.config.models[name].stored == "float16"}
+            for name in halved:
+                round_to_half(self.models[name])  # what is scored is what is kept
             for name, scores in self.validated().items():
                 rounding = self.validator.rounding(self.models[name], self.context.device)
                 metrics[name] = {**scores, **self.sizes(name), **({"rounding": rounding} if rounding else {})}
@@ -175,7 +184,7 @@ class _Session:
             processing = self.task.processing(self.config)
             for name, model in self.models.items():
                 path, of_model = self.folder / f"{name}.safetensors", {"metrics": json.dumps(metrics[name])}
-                save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model})
+                save_checkpoint(model, self.task.name, processing, path, {**notes, **of_model}, name in halved)
                 self.log.add(self.config.train.steps, self._logged(name, metrics[name]))
             with write_whole(self.folder / METRICS) as temporary:
                 temporary.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
@@ -224,7 +233,15 @@ def _terms(task: Task, config: TrainingConfig) -> tuple[list[Term], set[str]]:
     torch.manual_seed(config.seed)  # adapters have weights at random
     terms = task.build_terms(config, answers)
     answers.read.clear()
-    return terms, dry_run(terms, answers, example)
+    return terms, dry_run(terms, _gate(task, config), answers, example)
+
+
+def _gate(task: Task, config: TrainingConfig) -> Gate | None:
+    if config.online is None:
+        return None
+    learner = config.learner_of(config.online.teacher)
+    assert learner is not None, "as the configuration has it"
+    return Gate(config.online, learner, task.compared(config))
 
 
 def _models(

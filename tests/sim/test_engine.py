@@ -27,6 +27,7 @@ from netx import (
 )
 from sim import engine
 from sim.compare import compare
+from sim.kernels import native
 from sim.random_networks import seeded
 from sim.recording import Recording
 
@@ -190,6 +191,22 @@ def test_a_run_may_be_cut_anywhere_and_sequences_may_share_a_batch(seed):
     first, second = engine.run_batch(drawn.network, both)
     same(first, whole)
     same(second, reverse)
+
+
+@pytest.mark.skipif(not native.available(), reason="numba is not installed")
+def test_few_frames_of_a_small_network_are_not_worth_a_trial_of_kernels():
+    """A batch made ready for all the frames that a cache holds takes seconds to choose kernels for it."""
+    network = Network((Input("x", (4, 1, 1)),), (Layer("n", ("x",), Dense(np.eye(4)), LIF(1)),), ("n",))
+    first, second = engine.run_batch(network, {"x": np.ones((2, 3, 4, 1, 1), int)})
+    same(first, second)
+    (choice,) = engine.choices(network)
+    assert (choice.type, choice.reason.startswith("too little to compute")) == ("events", True)
+
+
+@pytest.mark.parametrize("run", [engine.run, engine.run_batch])
+def test_frames_that_are_no_array_are_an_error_that_names_the_input(run):
+    with pytest.raises(NetworkError, match="input 'x': frames are lists of several lengths"):
+        run(alone(Delta(1)), {"x": [[1, 2], [3]]})
 
 
 def test_a_recording_with_messages_survives_its_file(tmp_path):

@@ -12,7 +12,7 @@ from pipeline.diagnostics.doctor.finding import Finding, Status, one_line
 
 NAME = "monospike"
 _TESTED_LAVA = {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}
-_DEVELOPERS = ("dev", "test")
+_DEVELOPERS = ("dev", "docs", "test")
 """Extras that no command needs."""
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.core.config import Section
 from pipeline.core.task import Processing
 from pipeline.datasets.config import DetectionData
 from pipeline.tasks import config as any_task
@@ -51,7 +52,8 @@ class DetectionTerm(training.OwnTerm):
 
 
 TermConfig = Annotated[
-    DetectionTerm | FeatureTerm | SeparationTerm | FocalGlobalTerm | AdversarialTerm, Field(discriminator="kind")
+    DetectionTerm | training.SpikeRateTerm | FeatureTerm | SeparationTerm | FocalGlobalTerm | AdversarialTerm,
+    Field(discriminator="kind"),
 ]
 
 
@@ -72,16 +74,25 @@ class ModelEntry(any_task.ModelEntry):
         return self
 
 
-class TrainingData(DetectionData):
+class TrainingSet(DetectionData):
+    """A data set among those of a training. Objects of classes that ``detector.classes`` doesn't name are left out."""
+
+    repeats: int = Field(1, ge=1, le=1000, description="how often its pictures come in an epoch: small sets are lost")
+
+
+class TrainingData(Section):
     """The pictures of a training."""
 
+    sets: tuple[TrainingSet, ...] = Field(strict=False, min_length=1)
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
 class ValidationConfig(any_task.ValidationSettings):
     """Pictures that models are scored on; none of them is trained on."""
 
-    data: DetectionData | None = Field(None, description="None: some of the training's pictures, which it then lacks")
+    sets: tuple[DetectionData, ...] = Field(
+        (), strict=False, description="none: some of the training's pictures, which it then lacks"
+    )
     held_out: float = Field(0.1, gt=0, lt=1, description="share of the training's pictures, where there are no others")
     pictures: int | None = Field(None, ge=1, description="the first so many of them; None for all")
 

@@ -65,7 +65,7 @@ def read_samples(folder: Path) -> list[Sample]:
     values = read_npz(folder / LABELS)
     try:
         ends = np.cumsum(values["counts"])[:-1]
-        parts = {name: np.split(values[name], ends) for name in _OF_OBJECTS}
+        parts: dict[str, list[Any]] = {name: np.split(values[name], ends) for name in _OF_OBJECTS}
         names = tuple(map(str, values["names"]))
         return [
             Sample(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline.core.seeds import derived_seed
-from pipeline.datasets.detection import DetectionSet, LabelledPicture, open_detection, without_unreadable
+from pipeline.datasets.detection import DetectionSet, LabelledPicture, open_detections, without_unreadable
 from pipeline.datasets.errors import DataError
 from pipeline.tasks.detection.config import DetectorProcessing, TrainingConfig
 from pipeline.tasks.detection.detector import Answer, ModelDetector, in_torch, squares
@@ -25,23 +25,25 @@ TOGETHER = 8
 
 
 def split(config: TrainingConfig) -> tuple[DetectionSet, DetectionSet]:
-    """The pictures to train on, and those to validate on, of which all can be read.
+    """The pictures to train on, each as often as it comes in an epoch, and those to validate on, of which all can be
+    read.
 
     Raises DataError or FormatError where they are missing or bad, or none is left for one of the two.
     """
-    training, settings = open_detection(config.data, config.detector.classes), config.validation
-    if settings.data is not None:
-        held_out = open_detection(settings.data, config.detector.classes)
+    training, settings = open_detections(config.data.sets, config.detector.classes), config.validation
+    if settings.sets:
+        held_out = open_detections(settings.sets, config.detector.classes)
     else:
         count = max(round(len(training) * settings.held_out), 1)
         if count == len(training):
-            raise DataError(f"{config.data.root}: has one picture; none is left to validate on")
+            raise DataError(f"{config.data.sets[0].root}: has one picture; none is left to validate on")
         order = np.random.default_rng(derived_seed(config.seed, "held out", 0)).permutation(len(training))
         held_out = _only(training, sorted(order[:count]))
         training = _only(training, sorted(order[count:]))
     most = settings.pictures
     held_out = held_out if most is None else _only(held_out, range(min(most, len(held_out))))
-    return training, without_unreadable(held_out)
+    repeats = [index for index, one in enumerate(training.pictures) for _ in range(config.data.sets[one.of].repeats)]
+    return _only(training, repeats), without_unreadable(held_out)
 
 
 class DetectionValidator:

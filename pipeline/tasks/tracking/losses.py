@@ -43,6 +43,18 @@ def on_target(distances: Tensor, same: Tensor) -> Tensor:
     return (distances > 0).all(dim=1) & same[:, None, None]
 
 
+def focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
+    """``-a (1 - q)^gamma log q`` of each logit, where q is the probability of what is true, and a is alpha where that
+    is ``positive`` (bool) and 1 - alpha elsewhere (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
+    eq. 5).
+
+    ``torchvision.ops`` has it too, whose import takes as long as torch's own; a test holds the two against each other.
+    """
+    of_truth = torch.where(positive, logits, -logits)
+    weight = alpha * positive + (1 - alpha) * ~positive
+    return -weight * torch.sigmoid(-of_truth) ** gamma * F.logsigmoid(of_truth)
+
+
 def tracking_loss(
     readout: Mapping[str, Tensor],
     predicted: Tensor,
@@ -59,15 +71,12 @@ def tracking_loss(
 
     The IoU is of areas, which is what the published code's "+ 1" makes of distances between centres of pixels.
     """
-    # Imported here because it takes a second, which only a training has to wait for.
-    from torchvision.ops import sigmoid_focal_loss
-
     truth = distances_to_sides(box, points)
     measured = truth - 0.5 * config.half_pixel
     inside = (measured > 0).all(dim=1)
     positive = inside & positive_pair[:, None, None]
     counted = positive_pair[:, None, None] | inside
-    class_loss = sigmoid_focal_loss(readout["class"][:, 0], positive.float(), config.alpha, config.gamma)
+    class_loss = focal_loss(readout["class"][:, 0], positive, config.alpha, config.gamma)
     count = positive.sum().clamp(min=1)
     centred = inside if config.centre_on_negatives else positive
     centre_label = centreness(measured)

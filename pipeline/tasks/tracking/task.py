@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netx import Network
 from pipeline.core.files import files_stamp
 from pipeline.core.progress import Progress
 from pipeline.core.task import Batch, Predictor, Processing, SequenceRequest, SequenceRun, Task
@@ -23,6 +24,7 @@ from pipeline.tasks.tracking.checkpoint import SiameseFamily, load_processing, s
 from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig, ValidationConfig
 from pipeline.tasks.tracking.deployable import SEARCH, TrainedModel, spiking_model, trained_model
 from pipeline.tasks.tracking.initialisation import FITTED_BATCHES, INITIAL_RATE, calibrate, initialise_from
+from pipeline.tasks.tracking.judging import TrackingJudge
 from pipeline.tasks.tracking.model_tracker import around, model_tracker
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
@@ -31,11 +33,12 @@ from pipeline.tasks.tracking.rounding import rounding_difference
 from pipeline.tasks.tracking.sampling import PairBatches, empty_batch
 from pipeline.tasks.tracking.scorer import IntegerScorer
 from pipeline.tasks.tracking.settings import settings_for
-from pipeline.tasks.tracking.terms import build_terms
+from pipeline.tasks.tracking.terms import build_terms, compared
 from pipeline.tasks.tracking.track_video import first_box, parsed_box
 from pipeline.tasks.tracking.trackers import engine_called
 from pipeline.tasks.tracking.validation import validate, validation_tracks
 from pipeline.training.calibration import RATE
+from pipeline.training.gate import Compared
 from pipeline.training.term import NamedTensors, Term
 
 
@@ -63,6 +66,13 @@ class Tracking(SiameseFamily, Task):
     """SiamFC++ teachers and their spiking students."""
 
     name = "tracking"
+    family, samples = "SiamFC++", "pairs"
+    limits = (
+        "It has seen little data: it follows one object over short sequences, and loses it where better trackers "
+        "don't.",
+        "It takes no step when the object leaves the picture: it goes on answering with a box.",
+        "Scores are of the sequences named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = DataConfig
     processing_key = "tracker"
@@ -79,6 +89,9 @@ class Tracking(SiameseFamily, Task):
 
     def build_terms(self, config: TrainingConfig, answers: Mapping[str, Tensor]) -> list[Term]:
         return build_terms(config.losses, answers if isinstance(answers, NamedTensors) else NamedTensors(answers))
+
+    def compared(self, config: TrainingConfig) -> Compared:  # noqa: ARG002
+        return compared
 
     def example(self, config: TrainingConfig) -> Batch:
         architecture = next(iter(config.models.values())).architecture  # all models see the same crops
@@ -109,6 +122,9 @@ class Tracking(SiameseFamily, Task):
         spikes = f", spike rate {scores['spike_rate']:.3f}" if "spike_rate" in scores else ""
         return f"mean IoU {scores['mean_iou']:.3f} (a box that never moves: {scores['fixed_box']:.3f}){spikes}"
 
+    def judge(self) -> TrackingJudge:
+        return TrackingJudge()
+
     # Deployment.
 
     def write_samples(self, config: DataConfig, seed: int, folder: Path, progress: Progress) -> str:
@@ -138,6 +154,10 @@ class Tracking(SiameseFamily, Task):
     def deployable(self, checkpoint: Path) -> TrainedModel:
         return trained_model(checkpoint)
 
+    def network(self, checkpoint: Path) -> Network:
+        """Also of a student whose head is real-valued on the host, which has nothing to say of its deployment."""
+        return TrainedModel(*spiking_model(checkpoint)).network()
+
     def follow(self, checkpoint: Path, request: SequenceRequest, progress: Progress) -> SequenceRun:
         """The tracker on its way; what of the student is on the chip is watched, the rest may be on the host."""
         model, stored = spiking_model(checkpoint)
@@ -152,7 +172,7 @@ class Tracking(SiameseFamily, Task):
             )
         passages = Passages(model, scorer.network)
         all_of_them = [one for number, given in enumerate(programmings) for one in passages.of(number, given)]
-        return SequenceRun(video.name, scorer.network, SEARCH, tuple(all_of_them))
+        return SequenceRun(video.name, scorer.network, (SEARCH,), tuple(all_of_them))
 
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:
         return model_tracker(checkpoint, engine_called(engine), load_processing(checkpoint))

@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.tasks.tracking.config import TermConfig, TrackingTerm
 from pipeline.tasks.tracking.losses import on_target, score_points, tracking_loss, true_distances
 from pipeline.tasks.tracking.models.config import STRIDE
+from pipeline.training.config import SpikeRateTerm
 from pipeline.training.distillation import config as kinds
 from pipeline.training.distillation import terms as distilling
 from pipeline.training.distillation.adversarial import Adversarial
@@ -21,6 +22,7 @@ from pipeline.training.distillation.dense_boxes import common_centre
 from pipeline.training.distillation.foreground import PADDING, PictureBoxes
 from pipeline.training.distillation.mutual import disagreement, suppression
 from pipeline.training.distillation.separation import Separation
+from pipeline.training.sparsity import SpikeRate
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
@@ -38,6 +40,16 @@ def target(context: Context) -> PictureBoxes:
     classes = torch.where(batch["same"], 0.0, PADDING)[:, None]
     boxes = torch.cat([corner, corner + size, classes], dim=1)[:, None]
     return PictureBoxes(boxes, *batch["search"].shape[-2:])
+
+
+def compared(context: Context, student: str, teacher: str) -> tuple[Tensor, Tensor, Tensor]:
+    """For a gate: target or background, position by position. Of a pair whose template shows another target only the
+    positions inside the box say anything, as in SiamFC++'s own loss."""
+    logits = common_centre(context.tensors[f"{student}/class"], context.tensors[f"{teacher}/class"])
+    distances, truly = truth(context, logits[0].shape[-1])
+    counted = (distances > 0).all(dim=1) | context.batch["same"][:, None, None]
+    ours, theirs = (torch.sigmoid(values[:, 0])[counted] for values in logits)
+    return ours[:, None], theirs[:, None], truly[counted][:, None].to(ours.dtype)
 
 
 class Tracking(Term):
@@ -114,6 +126,8 @@ def _term(config: TermConfig, shapes: NamedTensors) -> Term:
     match config:
         case TrackingTerm():
             return Tracking(config)
+        case SpikeRateTerm():
+            return SpikeRate(config, shapes)
         case kinds.FeatureTerm():
             return distilling.FeatureDistillation(config, shapes)
         case kinds.SeparationTerm() | kinds.FocalGlobalTerm():

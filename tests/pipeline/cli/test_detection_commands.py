@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,25 @@ def test_scores_and_detections_are_written_and_what_is_bad_is_named(
     assert "1 of 3 pictures could not be answered; see 'failed' in scores.json" in ended.stdout
     (root / "images" / "c.png").unlink()
     assert monospike(*words, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.usefixtures("white")
+def test_several_sets_are_scored_as_one(monospike: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    (root / "images" / "c.png").unlink()
+    (root / "labels" / "b.txt").unlink()
+    shutil.copytree(root, tmp_path / "other")
+    (tmp_path / "other" / "labels" / "a.txt").write_text("0 .5 .5 .1 .1\n")  # a box that is not found
+    both = ("--root", root, "--root", tmp_path / "other", "--model", "demo", "--out", "scores.json")
+    assert monospike("evaluate", "detection", *both, cwd=tmp_path).returncode == 0
+    got = json.loads((tmp_path / "scores.json").read_text())
+    assert (got["images"], got["per_class"]["white"]["objects"]) == (4, 2)
+    assert got["map50"] == pytest.approx(51 / 101), "the first of two equal scores is right: recall .5 at precision 1"
+    refused = monospike("evaluate", "detection", *both, "--annotations", "a.json", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--annotations: is of one data set" in refused.stderr
+    twice = monospike("evaluate", "folder", "--root", root, "--root", root, "--out", "it.json", cwd=tmp_path)
+    assert twice.returncode == 2
+    assert "--root: 'folder' lies in one place" in twice.stderr
 
 
 @pytest.mark.usefixtures("white")

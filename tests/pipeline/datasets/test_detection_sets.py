@@ -13,7 +13,7 @@ from PIL import Image
 
 from netx.errors import MonospikeError
 from pipeline.datasets.config import DetectionData
-from pipeline.datasets.detection import DetectionSet, open_detection, without_unreadable
+from pipeline.datasets.detection import DetectionSet, open_detection, open_detections, without_unreadable
 
 SIZE = 80, 60
 ONE_SET = {"a": [("dog", 10, 20, 30, 40)], "b": [("cat", 0, 0, 80, 60), ("dog", 5, 5, 6, 7)], "c": []}
@@ -36,7 +36,7 @@ def write_voc(root: Path, content: dict[str, list[str]]) -> None:
     for stem, objects in content.items():
         picture(root / "JPEGImages" / f"{stem}.png")
         file = root / "Annotations" / f"{stem}.xml"
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         size = "<size><width>80</width><height>60</height></size>"
         file.write_text(f"<annotation>{size}\n{''.join(objects)}</annotation>")
 
@@ -57,7 +57,7 @@ def write_coco(root: Path, content: dict[str, Any]) -> Path:
     for stem in "abc":
         picture(root / "images" / f"{stem}.png")
     path = root / "annotations" / "instances.json"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1))
     return path
 
@@ -65,7 +65,7 @@ def write_coco(root: Path, content: dict[str, Any]) -> Path:
 def write_yolo(root: Path, labels: dict[str, str], names: str = "dog\ncat\n") -> None:
     for stem in "abc":
         picture(root / "images" / f"{stem}.png")
-    (root / "labels").mkdir(exist_ok=True)
+    (root / "labels").mkdir(parents=True, exist_ok=True)
     (root / "classes.txt").write_text(names)
     for stem, text in labels.items():
         (root / "labels" / f"{stem}.txt").write_text(text)
@@ -96,6 +96,23 @@ def yolo(root: Path) -> None:
 
     labels = {stem: "".join(line(*thing) for thing in objects) for stem, objects in ONE_SET.items() if objects}
     write_yolo(root, labels, "cat\ndog\n")
+
+
+def test_several_sets_are_one_whose_pictures_are_counted_on(tmp_path: Path) -> None:
+    coco(tmp_path / "first")
+    yolo(tmp_path / "second")
+    sets = [DetectionData(root=str(tmp_path / name)) for name in ("first", "second")]
+    found = open_detections(sets, ("dog", "cat"))
+    assert [(one.id, one.file.parent.parent.name, one.of) for one in found.pictures] == [
+        *((number, "first", 0) for number in (1, 2, 3)),
+        *((number, "second", 1) for number in (4, 5, 6)),
+    ]
+    assert found.classes == ("dog", "cat")
+    one, other = ([p.classes.tolist() for p in found.pictures if p.of == of] for of in (0, 1))
+    assert one == other, "by name, whatever numbers the files have for classes"
+    again = open_detections([*sets, sets[0]], ("dog", "cat"))
+    assert len(again) == 6
+    assert [issue.split(": ")[1].split(";")[0] for issue in again.issues] == ["lies in two of the data sets"] * 3
 
 
 @pytest.mark.parametrize("layout", [voc, coco, yolo])

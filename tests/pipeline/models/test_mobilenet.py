@@ -75,3 +75,16 @@ def test_a_file_of_other_things_is_refused(tmp_path):
     with pytest.raises(FormatError, match=r"tensor 'features\.0\.1\.weight' is missing"):
         convert_weights(tmp_path / "few.pt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_frozen_layers_keep_their_weights_and_statistics():
+    torch.manual_seed(0)
+    model = MobileNetV2(frozen=4).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sum(one.square().mean() for one in model(torch.rand(2, 3, 64, 64) * 255)).backward()
+    for name, value in model.state_dict().items():
+        if name.endswith("running_mean"):
+            assert torch.equal(value, before[name]) == (int(name.split(".")[1]) < 4), name
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is None) == (int(name.split(".")[1]) < 4), name
+    assert set(before) == set(MobileNetV2().state_dict()), "and their names are the same"

@@ -68,6 +68,13 @@ class YoloxConfig(DetectorConfig):
     kind: Literal["yolox"] = "yolox"
     size: Annotated[Size, BeforeValidator(_named_size)] = SIZES["micro"]
     backbone: Literal["csp_darknet", "mobilenet_v2"] = "csp_darknet"
+    frozen: int = Field(0, ge=0, le=18, description="first layers of a mobilenet_v2 that are not trained")
+
+    @model_validator(mode="after")
+    def _freezes_what_it_has(self) -> YoloxConfig:
+        if self.frozen and self.backbone != "mobilenet_v2":
+            raise ValueError("frozen: is for 'backbone: mobilenet_v2', which has weights before it is trained")
+        return self
 
 
 FIRST_STRIDES = (2, 4)

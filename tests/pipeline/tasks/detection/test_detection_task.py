@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from drawn_pictures import SHAPES, draw_pictures
 from PIL import Image
 
 from netx.bundle import load
 from netx.errors import FormatError, MonospikeError
+from netx.fingerprint import fingerprint
 from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError, read_values
 from pipeline.core.progress import Progress
+from pipeline.model_zoo.package import package
 from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks import find_task, task_of
+from pipeline.tasks.checkpoint import read_checkpoint, round_to_half
 from pipeline.tasks.config import parse_training
 from pipeline.tasks.detection.detector import ModelDetector
 from pipeline.tasks.detection.models.yolox import Yolox
@@ -27,45 +31,30 @@ from pipeline.tasks.detection.samples import as_set
 from pipeline.tasks.detection.validation import split
 from sim import engine
 
-CONFIG = Path(__file__).parents[4] / "configs" / "detection_training.yaml"
-SHAPES = ("disc", "square")
+CONFIG = Path(__file__).parents[4] / "configs" / "detection_none.yaml"
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def draw_pictures(root: Path, count: int) -> None:
-    """Pictures of 96 x 64 with a bright disc or a dark square each, in YOLO's layout."""
-    random = np.random.default_rng(7)
-    for name in ("images", "labels"):
-        (root / name).mkdir(parents=True)
-    (root / "classes.txt").write_text("\n".join(SHAPES) + "\n")
-    rows, columns = np.mgrid[:64, :96]
-    for number in range(count):
-        picture = random.integers(90, 150, (64, 96, 3), np.uint8)
-        radius, x, y, kind = int(random.integers(8, 16)), *random.integers(18, [78, 46]), number % 2
-        inside = np.hypot(columns - x, rows - y) < radius
-        if kind:
-            inside = (abs(columns - x) < radius) & (abs(rows - y) < radius)
-        picture[inside] = (30, 20, 60) if kind else (250, 240, 80)
-        Image.fromarray(picture).save(root / "images" / f"{number:03}.png")
-        box = (x / 96, y / 64, 2 * radius / 96, 2 * radius / 64)
-        (root / "labels" / f"{number:03}.txt").write_text(f"{kind} {' '.join(f'{value:.6f}' for value in box)}\n")
-
-
 def training(root: Path, **changes: object) -> dict:
-    """The shipped configuration, made small and given a teacher that learns beside the student."""
+    """The shipped configuration, made small and given a teacher that learns beside the student, a gate that holds it
+    back, and a discriminator."""
     values = read_values(CONFIG)
     spiking = {"kind": "spiking_yolox", "width": "tiny", "side": 64, "classes": 2}
     student = {"architecture": spiking}
-    teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}}
+    teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}, "stored": "float16"}
     levels = [{"features": f"features_{stride}", "stride": stride} for stride in (8, 16, 32)]
-    fsd = {"kind": "fsd", "student": "student", "teacher": "teacher", "adapter": "align", "levels": levels}
+    pair = {"student": "student", "teacher": "teacher", "adapter": "align"}
+    fsd = {"kind": "fsd", **pair, "levels": levels}
+    told_apart = {"kind": "adversarial", **pair, "adapter_kind": "smooth", "tensor": "features_16"}
     return {
         **values,
         "name": "shapes",
         "models": {"student": student, "teacher": teacher},
-        "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd],
-        "data": {**values["data"], "root": str(root)},
+        "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd, told_apart],
+        "learners": {"teacher": {"members": ["teacher"]}, "opponent": {"members": ["losses.student/adversarial"]}},
+        "online": {"student": "student", "teacher": "teacher", "gate": "smooth"},
+        "data": {**values["data"], "sets": [{"root": str(root)}]},
         "detector": {"classes": list(SHAPES)},
         "train": {**values["train"], "steps": 4, "batch": 2, "workers": 0, "blocks": "plain"},
         "validation": {"every": 100, "held_out": 0.25},
@@ -103,8 +92,43 @@ def test_a_training_leaves_models_with_their_scores_and_what_is_done_around_them
     lines = [json.loads(line) for line in (place / "runs/shapes/log.jsonl").read_text().splitlines()]
     names = {name for line in lines for name in line}
     assert {"student/box", "student/l1", "teacher/class", "student/fsd_foreground"} <= names
+    assert {"student/adversarial", "student/adversarial_discriminator", "online/gap", "online/threshold"} <= names
+    of_steps = [line for line in lines if "rate" in line]
+    assert all(0 < line["rate/teacher"] < line["rate/opponent"] for line in of_steps), "the gate slows it down"
     stored = json.loads(read_metadata(place / "runs/shapes/student.safetensors")["processing"])
     assert stored == {"classes": list(SHAPES), "fill": 114, "score": 0.01, "overlap": 0.65, "most": 100}
+
+
+def test_a_file_of_half_the_size_holds_the_model_that_was_scored(place):
+    path = place / "runs/shapes/teacher.safetensors"
+    task, config = parse_training(training(place / "pictures"), "here")
+    model = read_checkpoint(path, task).model(task)
+    parameters = sum(value.numel() for value in model.state_dict().values())
+    assert path.stat().st_size < 2.3 * parameters
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
+    assert all(torch.equal(value, value.half().float()) for value in model.parameters())
+    scores = task.validator(config).validate(model, torch.device("cpu"))
+    assert scores["map"] == json.loads((place / "runs/shapes/metrics.json").read_text())["teacher"]["map"]
+
+
+def test_a_detector_is_packaged_with_a_card_of_its_task(place, tmp_path):
+    package(place / "runs/shapes", "tiny-fsd", "student", None, tmp_path)
+    card = json.loads((tmp_path / "tiny-fsd" / "card.json").read_text())
+    network = find_task("detection").deployable(place / "runs/shapes/student.safetensors").network()
+    assert (card["task"], card["time_steps"], card["fingerprint"]) == ("detection", 1, fingerprint(network))
+    [source] = card["data"]
+    assert (source["root"], source["what"]) == (str(place / "pictures"), "not described")
+    text = (tmp_path / "tiny-fsd" / "README.md").read_text()
+    assert "spiking YOLOX of 1 time step" in text
+    assert "4 steps of 2 pictures" in text
+    assert f"- validation: mAP {card['validation']['map']:.3f}" in text
+
+
+def test_a_number_that_float16_cannot_say_is_named():
+    model = torch.nn.Linear(2, 1)
+    torch.nn.init.constant_(model.bias, 1e6)
+    with pytest.raises(MonospikeError, match="bias: holds 1e\\+06, and float16 ends at 65504"):
+        round_to_half(model)
 
 
 def test_no_picture_is_trained_on_that_is_validated_on(place):
@@ -115,6 +139,14 @@ def test_no_picture_is_trained_on_that_is_validated_on(place):
     assert trained.classes == SHAPES
     images = task.batches(config, 0)[0]["images"]
     assert images.shape == (2, 3, 64, 64)
+
+
+def test_a_small_set_may_come_several_times_an_epoch(place):
+    sets = [{"root": str(place / "pictures"), "repeats": 3}]
+    values = training(place / "pictures")
+    _, config = parse_training({**values, "data": {**values["data"], "sets": sets}}, "here")
+    trained, held_out = split(config)
+    assert (len(trained), len({one.file for one in trained.pictures}), len(held_out)) == (18, 6, 2)
 
 
 def test_what_is_wrong_in_the_pictures_is_named_and_costs_the_others_nothing(tmp_path):

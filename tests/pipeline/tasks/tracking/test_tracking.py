@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torchvision.ops import sigmoid_focal_loss as focal
+from torchvision.ops import sigmoid_focal_loss
 
 from netx import Range
 from pipeline.core.boxes import iou
@@ -18,7 +18,7 @@ from pipeline.tasks.tracking.crop import (
     positions,
     to_crop,
 )
-from pipeline.tasks.tracking.losses import centreness, tracking_loss
+from pipeline.tasks.tracking.losses import centreness, focal_loss, tracking_loss
 from pipeline.tasks.tracking.predictor import Geometry, ScoreMap, track
 from pipeline.training.distillation.dense_boxes import box_iou, distances_to_sides
 
@@ -146,10 +146,20 @@ def test_labels_of_a_box_of_known_sides():
     assert centreness(sides)[0, 1, 2].item() == pytest.approx((1 / 3) ** 0.5, rel=1e-4)
 
 
+def test_focal_loss_is_torchvisions():
+    logits = torch.linspace(-20, 20, 101, dtype=torch.float64, requires_grad=True)
+    positive = torch.arange(101) % 3 == 0
+    ours = focal_loss(logits, positive, 0.75, 1.5)
+    theirs = sigmoid_focal_loss(logits, positive.double(), 0.75, 1.5)
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
+    gradients = (torch.autograd.grad(loss.sum(), logits)[0] for loss in (ours, theirs))
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
+
+
 def test_focal_loss_of_one_logit():
     p = 1 / (1 + np.exp(-0.7))
     logits = torch.tensor([0.7, 0.7])
-    loss = focal(logits, torch.tensor([1.0, 0.0]))
+    loss = focal_loss(logits, torch.tensor([True, False]), 0.25, 2.0)
     assert loss[0].item() == pytest.approx(-0.25 * (1 - p) ** 2 * np.log(p), rel=1e-5)
     assert loss[1].item() == pytest.approx(-0.75 * p**2 * np.log(1 - p), rel=1e-5)
 
