@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,7 @@ class _Rooms:
 
     def part(self, name: str, now: slice) -> Room:
         """Room for the frames ``now`` of a layer."""
-        return self.layers.get(name, Room()).cut(now)
+        return self.layers[name].cut(now) if name in self.layers else Room()
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,20 @@ class Compiled:
                 torch.from_numpy(room.output).copy_(values[name].permute(0, 2, 3, 1))
             if watch is not None:
                 watch(name)
-            for unneeded in _unneeded(self.network, position):
+            for unneeded in self._unneeded[position]:
                 del values[unneeded]
+
+    @cached_property
+    def _unneeded(self) -> list[list[str]]:
+        """After each layer the values that no later one reads, and that a layer up to it has read or made."""
+        last = {}
+        for position, layer in enumerate(self.network.layers):
+            for name in (*layer.inputs, layer.name):
+                last[name] = position
+        found: list[list[str]] = [[] for _ in self.network.layers]
+        for name, position in last.items():
+            found[position].append(name)
+        return found
 
 
 def compile(
@@ -258,13 +271,6 @@ def _compiled(
         layer.name: compile_layer(network, layer, setting, record, forced.get(layer.name)) for layer in network.layers
     }
     return Compiled(network, record, setting.batch, setting.device, types, layers, trace)
-
-
-def _unneeded(network: Network, position: int) -> tuple[str, ...]:
-    """The values that no layer after ``position`` reads, and that some layer up to there has read or made."""
-    later = {source for layer in network.layers[position + 1 :] for source in layer.inputs}
-    here = {*network.layers[position].inputs, network.layers[position].name}
-    return tuple(here - later)
 
 
 def _values(frames: npt.NDArray, low: int, high: int) -> Tensor:

@@ -53,14 +53,14 @@ def study(options: StudyOptions) -> None:
     # Imported here because it loads torch, for which --help should not wait.
     import torch
 
-    from pipeline.core.config import ConfigError, read_config
+    from pipeline.core.config import ConfigError
     from pipeline.core.progress import Progress
     from pipeline.core.workers import cores
-    from pipeline.experiments.study.config import StudyConfig
+    from pipeline.experiments.study.config import read_study
     from pipeline.experiments.study.run import PAGE, RESULTS, TABLES, StudyRequest, run_study
     from pipeline.experiments.study.tables import goal_lines
 
-    settings = read_config(options.config, StudyConfig)
+    settings = read_study(options.config)
     try:
         chosen = tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else ()
     except ValueError:

@@ -37,7 +37,8 @@ class LayerWork:
     """One layer in one frame, mean over the frames and summed over the time steps.
 
     neurons: those that spike. spikes: they send. synops: connections that spikes travel. macs: multiply-accumulates of
-    real or graded values; of the encoder, at every time step anew, as the literature counts it.
+    real or graded values; of the encoder, at every time step anew, as the literature counts it. dense_macs: what the
+    layer would cost in a network of the same shape that does not spike, which sees a frame once.
     """
 
     layer: str
@@ -46,6 +47,7 @@ class LayerWork:
     spikes: float
     synops: float
     macs: float
+    dense_macs: float
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def code_digest(*modules: str) -> str:
     modules: what the results come from, by dotted names; they, all of ours that they import, also within functions, and
     the data files beside these are digested. None for the whole program.
     """
-    return modules_digest(*import_closure(*(modules or _all_modules())))
+    return modules_digest(*(import_closure(*modules) if modules else _all_modules()))  # which import no others
 
 
 def kept_beside(out: Path, kind: str, model: str, engine: str, what: Any) -> Path:

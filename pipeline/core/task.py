@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from netx import Network
 from netx.errors import MonospikeError
 from pipeline.core.config import Section
+from pipeline.core.judging import Judge
 from pipeline.core.progress import Progress
 from sim.recording import Recording
 
@@ -245,7 +246,8 @@ class Task(ABC):
     first is a ``pipeline.tasks.config.TrainingConfig``. processing_type: what its checkpoints say of pre- and
     post-processing. processing_key: by which a deployment's configuration may say what it expects of that.
     not_compared: keys of an architecture in which a checkpoint may differ from the configuration that starts from it,
-    and whose value counts.
+    and whose value counts. family, samples: for a model's card, what its models are called and what a training draws.
+    limits: for the card, what the models are not good for, a sentence each.
     """
 
     name: ClassVar[str]
@@ -254,6 +256,9 @@ class Task(ABC):
     processing_key: ClassVar[str] = "processing"
     processing_type: ClassVar[type[Processing]] = Processing
     not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {}
+    family: ClassVar[str] = "model"
+    samples: ClassVar[str] = "samples"
+    limits: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build_model(self, architecture: Any) -> nn.Module:
@@ -305,6 +310,12 @@ class Task(ABC):
     def headline(self, scores: Mapping[str, Any]) -> str:
         """A model's scores in a line, for people."""
         return ", ".join(f"{key} {value:.3f}" for key, value in scores.items() if isinstance(value, float))
+
+    def judge(self) -> Judge:
+        """How studies judge its models. Raises MonospikeError where the task has no studies."""
+        raise MonospikeError(
+            f"the task {self.name!r} does not say how its models are judged: there are no studies of it"
+        )
 
     @abstractmethod
     def write_samples(self, config: Any, seed: int, folder: Path, progress: Progress) -> str:

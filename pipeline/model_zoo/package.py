@@ -12,7 +12,6 @@ from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
 from pipeline.model_zoo.card import in_markdown, make_card
 from pipeline.model_zoo.names import CARD, README
-from pipeline.tasks.tracking.checkpoint import load_model
 
 MOST_BYTES = 12_000_000
 """Of one checkpoint: the package stays small enough to be installed anywhere."""
@@ -31,8 +30,7 @@ def package(run: Path, name: str, model: str | None, results: Path | None, into:
     size = checkpoint.stat().st_size
     if size > MOST_BYTES:
         raise MonospikeError(f"{checkpoint}: has {size:,} bytes, more than the {MOST_BYTES:,} that a model may have")
-    trained = load_model(checkpoint)
-    card = make_card(name, checkpoint, trained, None if results is None else read_results(results))
+    card = make_card(name, checkpoint, None if results is None else read_results(results))
     with write_whole(into / name) as folder:
         folder.mkdir()
         shutil.copyfile(checkpoint, folder / f"{name}.safetensors")

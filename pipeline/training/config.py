@@ -147,3 +147,11 @@ class OwnTerm(TermSection):
     def trains(self) -> tuple[str, ...]:
         """Names of the models it teaches."""
         return (self.model,)
+
+
+class SpikeRateTerm(OwnTerm):
+    """Layers that spike more than wanted: ``pipeline.training.sparsity``. Logged as MODEL/spike_rate."""
+
+    kind: Literal["spike_rate"]
+    most: float = Field(0.1, ge=0, lt=1, description="share of a layer's neurons that may spike and cost nothing")
+    weight: float = Field(100.0, ge=0)

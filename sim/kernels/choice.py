@@ -117,9 +117,9 @@ def _must_follow(convolution: Convolution, reach: int) -> bool:
 
 def _following(convolution: Convolution, offset: npt.NDArray[np.int64], spikes: bool) -> Kernel:
     """Events as ``choose`` says."""
-    sums, added = events.build(convolution), torch.from_numpy(offset)[:, None, None]
     if spikes:
-        return lambda values: (sums(values) > -added).view(torch.uint8)
+        return events.build(convolution, -offset)
+    sums, added = events.build(convolution), torch.from_numpy(offset)[:, None, None]
     return (lambda values: sums(values) + added) if offset.any() else sums
 
 

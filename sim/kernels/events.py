@@ -35,8 +35,12 @@ def objection(convolution: Convolution, device: str) -> str:
     return ""
 
 
-def build(convolution: Convolution) -> Kernel:
-    """The sums in the narrowest type that holds their bound, int64 of messages. The weights are packed here, once."""
+def build(convolution: Convolution, above: npt.NDArray[np.int64] | None = None) -> Kernel:
+    """The sums in the narrowest type that holds their bound, int64 of messages. The weights are packed here, once.
+
+    above: for 1 where a sum is above its channel's number, shape (channel,), and 0 elsewhere, as uint8, in place of the
+    sums.
+    """
     from sim.kernels import native_convolution, native_kernels
 
     geometry = convolution.geometry
@@ -49,12 +53,18 @@ def build(convolution: Convolution) -> Kernel:
     flat = geometry.source[1:] == geometry.kernel == (1, 1) and geometry.groups == 1 and geometry.padding == (0, 0)
 
     kind = _type(convolution, flat)
-    sums = native_kernels.dense_by_type[kind] if flat else native_convolution.convolution_by_type[kind]
+    if above is not None and (flat or kind == "int64"):
+        sums_of, limits_of = build(convolution), torch.from_numpy(above)[:, None, None]
+        return lambda values: (sums_of(values) > limits_of).view(torch.uint8)
+    # A limit that no sum of this type reaches is as good as one at its end.
+    limits = np.zeros(0, kind) if above is None else above.clip(np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
+    by_type = native_convolution.convolution_by_type if above is None else native_convolution.spikes_by_type
+    sums = native_kernels.dense_by_type[kind] if flat else by_type[kind]
     arriving = torch.int32 if kind == "int64" else torch.uint8
 
     def kernel(values: Tensor) -> Tensor:
         seen = _channels_last(values, arriving)
-        out = np.empty((len(seen), height, width, geometry.channels), kind)
+        out = np.empty((len(seen), height, width, geometry.channels), kind if above is None else np.uint8)
         if flat:
             rows, flat_out = seen.reshape(len(seen), -1), out.reshape(len(out), -1)
             native.spread(lambda low, high: sums(rows, packed, flat_out, low, high), len(seen), rows.shape[1])
@@ -62,7 +72,7 @@ def build(convolution: Convolution) -> Kernel:
             bands = max(1, min(height, -(-torch.get_num_threads() // len(seen))))
             words, flat_out = _words(seen, geometry.groups), out.reshape(len(out), -1, columns)
             native.spread(
-                lambda low, high: sums(seen, words, packed, flat_out, numbers, bands, low, high),
+                lambda low, high: sums(seen, words, packed, flat_out, limits, numbers, bands, low, high),
                 len(seen) * bands,
                 out[0].size // bands,
             )

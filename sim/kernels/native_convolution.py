@@ -149,12 +149,37 @@ def _add_by_type(sums, weight, active, pieces, count, values, channel, size):  #
     )
 
 
+def _sums(row, room):
+    """Where the sums of a window are made: in the row itself, or in ``room`` where the row holds spikes."""
+
+
+@overload(_sums, jit_options=INLINE)
+def _sums_by_type(row, room):
+    return (lambda row, room: row) if row.dtype == room.dtype else (lambda row, room: room)  # noqa: ARG005
+
+
+def _fire(row, sums, limits, first):
+    """1 in ``row`` where a sum is above its channel's limit, and 0 elsewhere; nothing where the row has the sums."""
+
+
+@overload(_fire, jit_options=INLINE)
+def _fire_by_type(row, sums, limits, first):  # noqa: ARG001
+    if row.dtype == sums.dtype:
+        return lambda row, sums, limits, first: None  # noqa: ARG005
+
+    def fire(row, sums, limits, first):
+        for n in range(len(row)):
+            row[n] = sums[n] > limits[first + n]
+
+    return fire
+
+
 @njit(**INLINE)
-def _band(values, words, weight, out, geometry, first, end, active, starts, pieces):
+def _band(values, words, weight, out, limits, geometry, first, end, active, starts, pieces, room):
     """Sums of the output rows first..end of one frame; see ``convolution``.
 
-    pieces: what a window sees, (piece, 4): where it begins and ends in ``active``, by how much its rows are shifted
-    there, and its row of the input.
+    room: for the sums of one window where ``out`` is for spikes. pieces: what a window sees, (piece, 4): where it
+    begins and ends in ``active``, by how much its rows are shifted there, and its row of the input.
     """
     kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x, groups, out_width = geometry
     height, width, channels = values.shape
@@ -182,29 +207,37 @@ def _band(values, words, weight, out, geometry, first, end, active, starts, piec
                             pieces[count, 2], pieces[count, 3] = (row + tap - x) * size, y
                             count += 1
                         tap += run
-                sums = out[(oy * out_width + ox) * groups + group]
+                row = out[(oy * out_width + ox) * groups + group]
+                sums = _sums(row, room)
                 _add(sums, weight, active, pieces, count, values, group * size, size)
+                _fire(row, sums, limits, group * len(row))
 
 
-def convolution(values, words, weight, out, geometry, bands, low, high):
+def convolution(values, words, weight, out, limits, geometry, bands, low, high):
     """Sums of a convolution for the parts low..high; part ``frame * bands + band`` is a band of a frame's output rows.
 
     words: see ``_active``. geometry: kernel, stride, padding and dilation, each (height, width), groups, and the width
-    of the output. out: (frame, height * width * group, channel of the group).
+    of the output. out: (frame, height * width * group, channel of the group), of the type of ``limits`` for the sums,
+    or uint8 for 1 where a sum is above the limit of its output channel, (group * channel,), and 0 elsewhere.
     """
     _, height, width, channels = values.shape
     groups, out_width = geometry[8], geometry[9]
     out_height = out.shape[1] // (out_width * groups)
     active, starts = np.empty(height * width * channels + 1, np.int32), np.empty(height * width * groups + 1, np.int32)
-    pieces = np.empty((geometry[0] * geometry[1], _PIECE), np.int64)
+    pieces, room = np.empty((geometry[0] * geometry[1], _PIECE), np.int64), np.empty(out.shape[2], limits.dtype)
     for part in range(low, high):
         f, band = part // bands, part % bands
         first, end = out_height * band // bands, out_height * (band + 1) // bands
-        _band(values[f], words[f], weight, out[f], geometry, first, end, active, starts, pieces)
+        _band(values[f], words[f], weight, out[f], limits, geometry, first, end, active, starts, pieces, room)
 
 
-_REST = "uint64[:, :, :, ::1], int16[:, ::1], {}[:, :, ::1], int64[::1], int64, int64, int64)"
+def _compiled(values, sums, out):
+    arrays = f"{values}[:, :, :, ::1], uint64[:, :, :, ::1], int16[:, ::1], {out}[:, :, ::1], {sums}[::1]"
+    return kernel(f"void({arrays}, int64[::1], int64, int64, int64)")(convolution)
+
+
 convolution_by_type = {
-    kind: kernel(f"void({values}[:, :, :, ::1], " + _REST.format(kind))(convolution)
-    for kind, values in (("int16", "uint8"), ("int32", "uint8"), ("int64", "int32"))
+    kind: _compiled(values, kind, kind) for kind, values in (("int16", "uint8"), ("int32", "uint8"), ("int64", "int32"))
 }
+spikes_by_type = {kind: _compiled("uint8", kind, "uint8") for kind in ("int16", "int32")}
+"""Whether sums are above their limits, in place of the sums."""

@@ -140,7 +140,12 @@ def test_spikes_are_summed_in_16_bits_up_to_their_largest_sum(direct_sums, one_m
     _, kernel = choose("a", sums, forced="events")
     got = kernel(torch.from_numpy(values.astype(np.uint8)))
     assert got.dtype == dtype
-    np.testing.assert_array_equal(got, direct_sums(values.astype(int), weight, (1, 1), (0, 0), (1, 1), 1))
+    expected = direct_sums(values.astype(int), weight, (1, 1), (0, 0), (1, 1), 1)
+    np.testing.assert_array_equal(got, expected)
+    # One more or less than the largest sums, and beyond what 16 bits say.
+    offset = np.resize([-32766, -32765, 32766, 32767, 40000, -40000, 1 << 40, -(1 << 40), 0], len(weight))
+    _, fire = choose("a", sums, offset=offset, spikes=True, forced="events")
+    np.testing.assert_array_equal(fire(torch.from_numpy(values.astype(np.uint8))), expected + offset[:, None, None] > 0)
     assert (int(got.max()), int(got.min())) == (32766 + one_more, -32766)
 
 

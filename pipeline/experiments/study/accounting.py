@@ -17,7 +17,8 @@ _COLUMNS = (("backbone", "fp32"), ("full", "fp32"), ("backbone", "int8"), ("full
 
 
 def accounting_rows(models: Mapping[str, Mapping[str, Any]], goals: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """A block for each goal of energy, with a header; empty where a study has none, or not yet its models.
+    """A block for each goal of energy over that of several time steps, with a header; empty where a study has none, or
+    not yet its models.
 
     models, goals: as in a study's results and configuration. The teacher is the first model without time steps.
     """
@@ -25,6 +26,8 @@ def accounting_rows(models: Mapping[str, Mapping[str, Any]], goals: Sequence[Map
     teacher = next((label for label, model in models.items() if model["time_steps"] is None), None)
     for goal in goals:
         if goal["kind"] != "energy" or not {goal["of"], goal["to"]} <= set(models):
+            continue
+        if (models[goal["to"]]["time_steps"] or 1) == 1:  # no parent of several time steps
             continue
         several, single = (_energies(models[goal[key]]) for key in ("to", "of"))
         if teacher is not None:

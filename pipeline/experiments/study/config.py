@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.core.config import Section, say_deprecated
+from netx.errors import MonospikeError
+from pipeline.core.config import ConfigError, Section, parse_config, read_values, say_deprecated
+from pipeline.core.judging import BenchmarkSection, Judge
+from pipeline.tasks import DEFAULT, find_task
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Figure = Literal["mean_iou", "success", "precision"]
+BenchmarkT = TypeVar("BenchmarkT", bound=BenchmarkSection)
 
 
 class RunEntry(Section):
@@ -20,7 +24,9 @@ class RunEntry(Section):
     config: a training's YAML file, relative to the study's. like: another run, whose entry this one starts from; what
     both say is this one's. set: dotted key -> value, such as ``train.steps: 9`` or ``losses.0.loss.centre_weight: 0``.
     weights: model -> the checkpoint it starts from, as RUN/MODEL, or RUN/T3/MODEL for a stage of pruning; of the same
-    seed, or of the only one. without, only: kinds of losses to leave out, or to keep beside the tracking loss.
+    seed, or of the only one; a model that the file does not have is that one, not trained. losses: terms after the
+    file's. without, only: kinds of losses to leave out, or to keep beside the loss that a model of the task learns by
+    itself.
     """
 
     config: str | None = None
@@ -28,6 +34,7 @@ class RunEntry(Section):
     about: str | None = Field(None, description="what it is, for the tables")
     set: dict[str, Any] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)
+    losses: tuple[dict[str, Any], ...] = ()
     without: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     seeds: tuple[Seed, ...] | None = Field(None, min_length=1, description="in place of the study's")
@@ -57,35 +64,45 @@ class _Scored(Section):
         return current
 
 
-class RatioGoal(_Goal, _Scored):
+class _Figured(_Scored):
+    figure: str | None = Field(None, description="such as mean_iou or map; none: the task's first")
+
+
+class RatioGoal(_Goal, _Figured):
     """A score of ``of``, in integers, over that of ``to``, in real values; means over the seeds."""
 
     kind: Literal["ratio"]
     to: str
-    figure: Figure = "mean_iou"
     at_least: float = Field(gt=0)
 
 
-class AboveGoal(_Goal, _Scored):
+class AboveGoal(_Goal, _Figured):
     """``of`` is above ``to`` by more than the spread: largest less smallest value over the seeds, of that of the two
-    where it is larger."""
+    where it is larger; and by ``at_least``, where that is said."""
 
     kind: Literal["above"]
     to: str
-    figure: Figure = "mean_iou"
+    at_least: float | None = Field(None, gt=0, lt=1)
 
 
-class FixedBoxGoal(_Scored):
-    """On every sequence the mean IoU of each trained model of ``of``, with every seed, is above that of a box that
-    never moves by at least ``margin``."""
+class RoundingGoal(_Goal, _Figured):
+    """With every seed a score of ``of`` in integers differs by at most ``within`` from its own in real values."""
 
-    kind: Literal["above_fixed_box"]
+    kind: Literal["rounding"]
+    within: float = Field(gt=0, lt=1)
+
+
+class StillGoal(_Scored):
+    """On every sequence (or class) the first figure of each trained model of ``of``, with every seed, is above that of
+    an answer that never changes, as a box that never moves, by at least ``margin``."""
+
+    kind: Literal["above_still", "above_fixed_box"]
     of: tuple[str, ...] = Field((), description="none: every model")
     margin: float = Field(0.05, ge=0, lt=1)
 
 
 class EnergyGoal(_Goal):
-    """Energy a frame of ``of`` over that of its multi-step parent ``to``, with both scopes."""
+    """Energy a frame of ``of`` over that of ``to``, such as its multi-step parent, with both scopes."""
 
     kind: Literal["energy"]
     to: str
@@ -100,7 +117,17 @@ class ParametersGoal(_Goal):
     at_least: float = Field(gt=0)
 
 
-Goal = Annotated[RatioGoal | AboveGoal | FixedBoxGoal | EnergyGoal | ParametersGoal, Field(discriminator="kind")]
+class SpikeRateGoal(_Goal):
+    """With every seed at most a share of the neurons of ``of`` spikes, mean over neurons, steps and frames."""
+
+    kind: Literal["spike_rate"]
+    at_most: float = Field(gt=0, le=1)
+
+
+Goal = Annotated[
+    RatioGoal | AboveGoal | RoundingGoal | StillGoal | EnergyGoal | ParametersGoal | SpikeRateGoal,
+    Field(discriminator="kind"),
+]
 
 
 class Ablation(Section):
@@ -111,73 +138,68 @@ class Ablation(Section):
     rows: dict[str, str] = Field(min_length=1, description="run -> what was left out or kept")
 
 
-class BenchmarkEntry(Section):
-    """Where models are evaluated: see ``monospike evaluate``. without: runs whose models are not evaluated there."""
+class StudyConfig(Section, Generic[BenchmarkT]):
+    """One whole study. Read it by ``read_study``: entries of ``benchmarks`` are as its task has them."""
 
-    name: str
-    root: str | None = None
-    starts: int = Field(1, ge=1, description="frames from which each sequence is followed")
-    single_frame: int = Field(0, ge=0, description="frames to search from each start, in place of following")
-    looks: int = Field(0, ge=0, exclude=True, description="what single_frame was called; goes with the next release")
-    forms: Literal["all", "deployed"] = Field("all", description="deployed: integers only, of a model that has them")
-    without: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _renamed(self) -> BenchmarkEntry:
-        if not self.looks:
-            return self
-        say_deprecated("looks", "single_frame")
-        return self.model_copy(update={"single_frame": self.single_frame or self.looks, "looks": 0})
-
-    @property
-    def label(self) -> str:
-        """What tables call it."""
-        return ", ".join((self.name, *self._how))
-
-    @property
-    def file_name(self) -> str:
-        """What files of its scores are called after."""
-        return "-".join((self.name, *self._how)).replace(" ", "-")
-
-    @property
-    def _how(self) -> list[str]:
-        starts = [f"{self.starts} starts"] if self.starts > 1 else []
-        return [*starts, f"{self.single_frame} single frames"] if self.single_frame else starts
-
-
-class StudyConfig(Section):
-    """One whole study."""
-
+    task: str = Field(DEFAULT, description="that all its trainings are for")
     name: Name
     seeds: tuple[Seed, ...] = Field((1, 2, 3), min_length=1)
     runs: dict[Name, RunEntry] = Field(min_length=1)
-    benchmarks: tuple[BenchmarkEntry, ...] = Field((BenchmarkEntry(name="shared-test"),), min_length=1)
+    benchmarks: tuple[BenchmarkT, ...] = Field(min_length=1)
     goals: tuple[Goal, ...] = ()
     ablation: Ablation | None = None
 
+    @property
+    def judge(self) -> Judge:
+        """How the task's models are judged."""
+        return find_task(self.task).judge()
+
     @model_validator(mode="after")
-    def _names_fit(self) -> StudyConfig:
+    def _names_fit(self) -> StudyConfig[BenchmarkT]:
         for name in (run for benchmark in self.benchmarks for run in benchmark.without):
-            if name not in self.runs:
-                raise ValueError(f"benchmarks: there is no run {name!r}, only {', '.join(self.runs)}")
+            self._knows(name, "benchmarks: ")
         for name, entry in self.runs.items():
-            named = [*([entry.like] if entry.like else []), *(w.split("/")[0] for w in entry.weights.values())]
-            for other in named:
-                if other not in self.runs:
-                    raise ValueError(f"runs.{name}: there is no run {other!r}, only {', '.join(self.runs)}")
+            for other in [*([entry.like] if entry.like else []), *(w.split("/")[0] for w in entry.weights.values())]:
+                self._knows(other, f"runs.{name}: ")
         compared = [getattr(goal, key) for goal in self.goals for key in ("of", "to") if hasattr(goal, key)]
         models = [m for one in compared for m in ([one] if isinstance(one, str) else one)]
         if self.ablation is not None:
             models += [self.ablation.whole, self.ablation.without, *self.ablation.rows]
         for model in models:
-            if model.split("/")[0] not in self.runs:
-                raise ValueError(f"there is no run {model.split('/')[0]!r}, only {', '.join(self.runs)}")
-        judged = [benchmark.label for benchmark in self.benchmarks]
-        if len(set(judged)) != len(judged):
-            raise ValueError("benchmarks: one is named twice with as many starts and single frames")
+            self._knows(model.split("/")[0])
+        return self
+
+    def _knows(self, run: str, where: str = "") -> None:
+        if run not in self.runs:
+            raise ValueError(f"{where}there is no run {run!r}, only {', '.join(self.runs)}")
+
+    @model_validator(mode="after")
+    def _goals_fit(self) -> StudyConfig[BenchmarkT]:
+        judged = [benchmark.title for benchmark in self.benchmarks]
+        if twice := [title for title in judged if judged.count(title) > 1]:
+            raise ValueError(f"benchmarks: two are {twice[0]!r}, which would be judged in the same way")
+        judge = self.judge
+        known = [figure.key for figure in judge.figures]
         for goal in self.goals:
             if isinstance(goal, _Scored) and goal.benchmark not in (None, *judged):
                 raise ValueError(
                     f"goals: there is no benchmark {goal.benchmark!r}, only {', '.join(map(repr, judged))}"
                 )
+            if isinstance(goal, _Figured) and goal.figure not in (None, *known):
+                raise ValueError(f"goals: {self.task} has no figure {goal.figure!r}, only {', '.join(known)}")
+            if isinstance(goal, StillGoal) and judge.still is None:
+                raise ValueError(f"goals: {goal.kind}: {self.task} has no answer that never changes")
         return self
+
+
+def read_study(path: Path) -> StudyConfig[Any]:
+    """The study in a YAML file. Raises ConfigError naming the file and every key that is wrong, also where there are no
+    studies of its task."""
+    values = read_values(path)
+    try:
+        judge = find_task(str(values.get("task", DEFAULT))).judge()
+    except MonospikeError as error:
+        raise ConfigError(f"{path}: task: {error}") from None
+    if judge.usual_benchmarks:
+        values.setdefault("benchmarks", list(judge.usual_benchmarks))
+    return parse_config(values, StudyConfig[judge.benchmark_type], str(path))  # type: ignore[name-defined]

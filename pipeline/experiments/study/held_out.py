@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core.config import ConfigError
-from pipeline.datasets.catalog import find_benchmark, root_of
-from pipeline.datasets.locations import located
-from pipeline.experiments.study.config import BenchmarkEntry
+from pipeline.core.judging import BenchmarkSection, Judge
 from pipeline.experiments.study.plan import Training
-from pipeline.tasks.tracking.config import TrainingConfig
 
 
-def refuse_test_data(trainings: Sequence[Training], benchmark: BenchmarkEntry) -> None:
-    """Raises ConfigError, naming run and folder, when a training or its validation reads from the benchmark's folder,
-    or from one that holds it, by links too."""
-    judged = root_of(find_benchmark(benchmark.name), benchmark.root).resolve()
+def refuse_test_data(trainings: Sequence[Training], judge: Judge, benchmark: BenchmarkSection) -> None:
+    """Raises ConfigError, naming run and folder, when a training or its validation reads from the benchmark's folders,
+    or from one that holds them, by links too."""
     reached = cache(_reached)  # trainings share their folders
-    for training in trainings:
-        for folder in _folders(training.config):
-            read = folder.resolve()
-            inside = read == judged or read in judged.parents or judged in read.parents
-            if inside or reached(read).meets(reached(judged)):
-                raise ConfigError(
-                    f"{training.name}: reads {folder}, where {benchmark.name} lies ({judged}), on which models are "
-                    "judged; train and validate on something else"
-                )
+    for judged in (folder.resolve() for folder in judge.test_folders(benchmark)):
+        for training in trainings:
+            for folder in judge.training_folders(training.config):
+                read = folder.resolve()
+                inside = read == judged or read in judged.parents or judged in read.parents
+                if inside or reached(read).meets(reached(judged)):
+                    raise ConfigError(
+                        f"{training.name}: reads {folder}, where {benchmark.title} lies ({judged}), on which models "
+                        "are judged; train and validate on something else"
+                    )
 
 
 class _Reach(NamedTuple):
@@ -64,15 +61,3 @@ def _reached(start: Path) -> _Reach:
                 elif entry.is_dir():
                     open_.append(Path(entry.path))
     return reach
-
-
-def _folders(config: TrainingConfig) -> Iterator[Path]:
-    for source in config.data:
-        for key in ("root", "annotations"):
-            if hasattr(source, key):
-                yield located(getattr(source, key))
-        if getattr(source, "pictures", "builtin") != "builtin":
-            yield located(source.pictures)  # type: ignore[union-attr]
-    for folder in (config.validation.root, config.validation.pictures):
-        if folder not in (None, "builtin"):
-            yield located(folder)

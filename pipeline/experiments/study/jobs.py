@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.progress import Progress
+from pipeline.experiments.study.launcher import Launcher
 
 _POLL_SECONDS = 0.2
-_GRACE_SECONDS = 10.0
-"""How long a command that is told to end may take; then it is killed."""
-
-_SET_PARENT_DEATH_SIGNAL = 1
-"""Linux ``prctl`` option PR_SET_PDEATHSIG (linux/prctl.h)."""
 
 _NAMED_FAILURE = "monospike: "
 """What the command line begins its messages with."""
@@ -48,6 +38,7 @@ class Job:
 
 def run_jobs(
     jobs: Sequence[Job],
+    launcher: Launcher,
     at_once: int,
     what: str,
     progress: Progress,
@@ -58,7 +49,7 @@ def run_jobs(
     after: called with each job that ended well. A need that is no job of these counts as met. When this function is
     left early (Ctrl-C), all processes are ended.
     """
-    waiting, running, failed = list(jobs), dict[Job, subprocess.Popen[bytes]](), dict[str, str]()
+    waiting, running, failed = list(jobs), dict[str, Job](), dict[str, str]()
     finished = 0
     with progress.task(what, sum(job.size for job in jobs)) as task:
         try:
@@ -69,62 +60,29 @@ def run_jobs(
                         failed[job.name] = f"needs {lost[0]!r}, which failed"
                         continue
                     progress.say(f"  {job.name} ...")
-                    running[job] = _start(job)
-                for job in [job for job, process in running.items() if process.poll() is not None]:
+                    launcher.start(job.name, job.arguments, job.output)
+                    running[job.name] = job
+                for name, status in launcher.ended().items() if running else ():
+                    job = running.pop(name)
                     finished += job.size
-                    if status := running.pop(job).returncode:
-                        failed[job.name] = _reason(job, status)
-                        progress.say(f"  {job.name}: failed: {failed[job.name]}")
+                    if status:
+                        failed[name] = _reason(job, status)
+                        progress.say(f"  {name}: failed: {failed[name]}")
                     else:
                         after(job)
-                task.reach(finished + sum(job.done() for job in running), _names(running))
+                task.reach(finished + sum(job.done() for job in running.values()), ", ".join(running))
                 if running:
                     time.sleep(_POLL_SECONDS)
         finally:
-            _end(running)
+            if running:
+                launcher.end_all()
     return failed
 
 
-def _ready(waiting: Sequence[Job], running: Mapping[Job, object], failed: Mapping[str, str]) -> list[Job]:
+def _ready(waiting: Sequence[Job], running: Mapping[str, Job], failed: Mapping[str, str]) -> list[Job]:
     """Those that wait for nobody. A job that can only fail is ready as well."""
-    open_ = {job.name for job in (*waiting, *running)}
+    open_ = {*(job.name for job in waiting), *running}
     return [job for job in waiting if not open_.intersection(job.needs) or set(job.needs) & failed.keys()]
-
-
-def _start(job: Job) -> subprocess.Popen[bytes]:
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    # Sums in another number of threads are other sums, and several commands share the machine.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    with job.output.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *job.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is this process's to answer
-            preexec_fn=_die_with_parent,
-        )
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-
-
-def _end(running: Mapping[Job, subprocess.Popen[bytes]]) -> None:
-    """End what still runs; a training loses what came after its last saved state."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        for process in running.values():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, kind)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for process in running.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(deadline - time.monotonic(), 0))
-
-
-def _names(running: Mapping[Job, object]) -> str:
-    return ", ".join(job.name for job in running)
 
 
 def _reason(job: Job, status: int) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.config import ConfigError, read_values
+from pipeline.core.judging import Form, Judge
 from pipeline.experiments.study.config import RunEntry, StudyConfig
-from pipeline.tasks.config import parse_training
-from pipeline.tasks.tracking.config import ModelEntry, TrainingConfig
-from pipeline.tasks.tracking.models.config import SpikingConfig
-from pipeline.tasks.tracking.trackers import Engine
+from pipeline.tasks.config import TrainingConfig, parse_training
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,22 @@ class Candidate:
     checkpoint: Path
 
     @property
-    def engines(self) -> tuple[Engine, ...]:
-        """The forms that can track, that for the chip last: integers are those of one time step."""
+    def forms(self) -> tuple[Form, ...]:
+        """Those that it has, that for the chip last: integers are those of one time step."""
         return ("float", "integer") if self.time_steps == 1 else ("float",)
 
 
 @dataclass(frozen=True)
 class Training:
-    """One run with one seed. folder: what it leaves lies there. needs: the trainings whose models it starts from."""
+    """One run with one seed. folder: what it leaves lies there. needs: the trainings whose models it starts from.
+    judge: of its task."""
 
     run: str
     seed: int
     folder: Path
     config: TrainingConfig
     needs: tuple[str, ...]
+    judge: Judge
 
     @property
     def name(self) -> str:
@@ -66,19 +67,17 @@ class Training:
             for name, entry in trained.items():
                 stage = () if folder == self.folder else (folder.name,)
                 label = "/".join((self.run, *stage, *((name,) if len(trained) > 1 else ())))
-                steps = _time_steps(entry, int(folder.name[1:]) if stage else None)
+                steps = self.judge.time_steps(entry.architecture)
+                if stage and steps is not None:
+                    steps = int(folder.name[1:])
                 path = folder / f"{name}.safetensors"
                 found.append(Candidate(label, self.run, self.seed, name, steps, self.config, path))
         return tuple(found)
 
 
-def _time_steps(entry: ModelEntry, stage: int | None) -> int | None:
-    """stage: the time steps of a stage of pruning."""
-    architecture = entry.architecture
-    return (stage or architecture.time_steps) if isinstance(architecture, SpikingConfig) else None
-
-
-def plan(study: StudyConfig, home: Path, folder: Path, seeds: Sequence[int], only: Sequence[str]) -> list[Training]:
+def plan(
+    study: StudyConfig[Any], home: Path, folder: Path, seeds: Sequence[int], only: Sequence[str]
+) -> list[Training]:
     """The trainings, each after those that it needs.
 
     home: folder of the study's file, which names other files. folder: the study's, for what it leaves. seeds: of those
@@ -87,11 +86,10 @@ def plan(study: StudyConfig, home: Path, folder: Path, seeds: Sequence[int], onl
     Raises ConfigError, naming run and key, when one cannot be what it says.
     """
     entries = {name: _whole_entry(study, name) for name in study.runs}
-    trainings = [
-        _training(study, entries, name, seed, home, folder)
-        for name in _in_order(entries, only)
-        for seed in _seeds(study, entries[name])
-    ]
+    trainings: list[Training] = []
+    for name in _in_order(entries, only):
+        for seed in _seeds(study, entries[name]):
+            trainings.append(_training(study, entries, name, seed, home, folder, trainings))
     wanted = {t.name for t in trainings if t.seed in seeds}
     for training in reversed(trainings):  # what is needed comes before, whatever its seed
         if training.name in wanted:
@@ -101,11 +99,11 @@ def plan(study: StudyConfig, home: Path, folder: Path, seeds: Sequence[int], onl
     return [training for training in trainings if training.name in wanted]
 
 
-def _seeds(study: StudyConfig, entry: RunEntry) -> tuple[int, ...]:
+def _seeds(study: StudyConfig[Any], entry: RunEntry) -> tuple[int, ...]:
     return entry.seeds or study.seeds
 
 
-def _whole_entry(study: StudyConfig, name: str, within: tuple[str, ...] = ()) -> RunEntry:
+def _whole_entry(study: StudyConfig[Any], name: str, within: tuple[str, ...] = ()) -> RunEntry:
     """A run's entry with what it takes from others."""
     entry = study.runs[name]
     if name in within:
@@ -146,15 +144,24 @@ def _in_order(entries: Mapping[str, RunEntry], only: Sequence[str]) -> list[str]
 
 
 def _training(
-    study: StudyConfig, entries: Mapping[str, RunEntry], run: str, seed: int, home: Path, folder: Path
+    study: StudyConfig[Any],
+    entries: Mapping[str, RunEntry],
+    run: str,
+    seed: int,
+    home: Path,
+    folder: Path,
+    before: Sequence[Training],
 ) -> Training:
+    """before: those of all runs that it may start from."""
     entry = entries[run]
     assert entry.config is not None, "an entry that is like no other has one"
     path, where = home / entry.config, f"runs.{run}"
     values = read_values(path)
     for key, value in entry.set.items():
-        _assign(values, key, value, where)
-    _choose_losses(values, entry, where)
+        _assign(values, key, deepcopy(value), where)
+    if entry.losses:
+        values["losses"] = [*(values.get("losses") or []), *entry.losses]
+    _choose_losses(values, entry, study.judge.own_loss, where)
     needs = []
     for model, source in entry.weights.items():
         other, *rest = source.split("/")
@@ -162,16 +169,30 @@ def _training(
             raise ConfigError(f"{where}.weights.{model}: {source!r} names no model; write it as RUN/MODEL")
         from_seed = _seed_of(study, entries, other, seed, where)
         needs.append(f"{other}, seed {from_seed}")
+        if isinstance(models := values.get("models"), dict) and model not in models:
+            [source_of] = [training for training in before if training.name == needs[-1]]
+            models[model] = _as_it_was(source_of, rest, f"{where}.weights.{model}: {source!r}")
         checkpoint = folder / other / f"seed{from_seed}" / Path(*rest)
         _assign(values, f"models.{model}.weights", f"{checkpoint}.safetensors", f"{where}.weights")
     values |= {"seed": seed, "name": f"seed{seed}"}
     _, config = parse_training(values, f"{where} ({path.name})")
-    if not isinstance(config, TrainingConfig):
-        raise ConfigError(f"{where} ({path.name}): trains for the task {config.task!r}; studies are of tracking")
-    return Training(run, seed, folder / run / f"seed{seed}", config, tuple(dict.fromkeys(needs)))
+    if config.task != study.task:
+        raise ConfigError(f"{where} ({path.name}): trains for the task {config.task!r}; the study is of {study.task!r}")
+    return Training(run, seed, folder / run / f"seed{seed}", config, tuple(dict.fromkeys(needs)), study.judge)
 
 
-def _seed_of(study: StudyConfig, entries: Mapping[str, RunEntry], run: str, seed: int, where: str) -> int:
+def _as_it_was(training: Training, way: Sequence[str], where: str) -> dict[str, Any]:
+    """An entry of ``models`` for what a training has left, which is not trained on. way: stage and name."""
+    *stage, name = way
+    if name not in training.config.models:
+        raise ConfigError(f"{where}: {training.run} has no model {name!r}, only {', '.join(training.config.models)}")
+    architecture = training.config.models[name].architecture.model_dump(mode="json")
+    if stage and stage[0][1:].isdecimal():
+        architecture["time_steps"] = int(stage[0][1:])
+    return {"architecture": architecture, "trained": False}
+
+
+def _seed_of(study: StudyConfig[Any], entries: Mapping[str, RunEntry], run: str, seed: int, where: str) -> int:
     """The seed of ``run`` that a training with ``seed`` starts from."""
     there = _seeds(study, entries[run])
     if seed in there:
@@ -201,8 +222,8 @@ def _index(items: list[Any], part: str, key: str, where: str) -> int:
     return int(part)
 
 
-def _choose_losses(values: dict[str, Any], entry: RunEntry, where: str) -> None:
-    """Leave out the terms of some kinds, or all but some and the tracking loss."""
+def _choose_losses(values: dict[str, Any], entry: RunEntry, own: str, where: str) -> None:
+    """Leave out the terms of some kinds, or all but some and the loss that models learn by themselves, ``own``."""
     terms = values.get("losses") or []
     kinds = [term.get("kind") for term in terms if isinstance(term, dict)]
     for name in (*entry.without, *entry.only):
@@ -211,4 +232,4 @@ def _choose_losses(values: dict[str, Any], entry: RunEntry, where: str) -> None:
     if entry.without:
         values["losses"] = [term for term in terms if term["kind"] not in entry.without]
     if entry.only:
-        values["losses"] = [term for term in terms if term["kind"] in (*entry.only, "tracking")]
+        values["losses"] = [term for term in terms if term["kind"] in (*entry.only, own)]

@@ -48,10 +48,10 @@ def curves(name: str, logs: Mapping[str, Mapping[str, Points]]) -> str:
     return svg(f"curves-{name}", 0.4 + 1.5 * rows, draw)
 
 
-def scores(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], still: float | None) -> str:
-    """Mean IoU of every model: a bar for each form, a line from the smallest to the largest seed, a dot for the mean.
+def scores(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], still: float | None, score: str) -> str:
+    """A score of every model: a bar for each form, a line from the smallest to the largest seed, a dot for the mean.
 
-    rows: by model, then by form, spreads. still: mean IoU of a box that never moves.
+    rows: by model, then by form, spreads. still: that of an answer that never changes. score: what it is called.
     """
 
     def draw(figure: Figure) -> None:
@@ -65,7 +65,7 @@ def scores(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], still: float | N
                 ax.plot(spread["mean"], at, "o", color=INK, markersize=3.5)
         if still is not None:
             ax.axvline(still, color=GREY, linestyle=":", linewidth=1.8)
-        ax.set(xlim=(0, 1), xlabel="mean IoU")
+        ax.set(xlim=(0, 1), xlabel=score)
 
     return svg("scores", 0.75 + 0.5 * len(rows), draw)
 
@@ -84,29 +84,34 @@ def energies(rows: Mapping[str, Mapping[str, float]]) -> str:
     return svg("energies", 0.75 + 0.5 * len(rows), draw)
 
 
-def sequences(shown: Mapping[str, Mapping[str, Mapping[str, Any]]], still: Mapping[str, float]) -> str:
-    """Mean IoU of every sequence: a dot a model with its range over the seeds, and a box that never moves.
+def parts(
+    shown: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    names: Sequence[str],
+    still: Mapping[str, float] | None,
+    score: str,
+) -> str:
+    """A score of every sequence, or class: a dot a model with its range over the seeds, a line for what never changes.
 
-    shown: by model, then by sequence, spreads.
+    shown: by model, then by part, spreads. names: of the parts. still: by part. score: what it is called.
     """
 
     def draw(figure: Figure) -> None:
-        ax = row_axes(figure, list(still))
-        for place, value in enumerate(still.values()):
-            ax.plot([value, value], [place - 0.4, place + 0.4], color=GREY, linestyle=":", linewidth=2)
+        ax = row_axes(figure, names)
+        for place, value in enumerate((still or {}).values()):
+            ax.plot([value] * 2, [place - 0.4, place + 0.4], color=GREY, linestyle=":", linewidth=2)
         for index, (label, rows) in enumerate(shown.items()):
             colour, mark = _COLOURS[index % 3], "osDv^"[index // 3 % 5]
             offset = (index - (len(shown) - 1) / 2) * 0.7 / max(len(shown), 1)
-            for place, name in enumerate(still):
+            for place, name in enumerate(names):
                 if name in rows:
                     row = rows[name]
                     ax.plot([row["min"], row["max"]], [place + offset] * 2, color=colour, linewidth=1.4)
                     ax.plot(row["mean"], place + offset, mark, color=colour, markersize=4.5, label=label)
         handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
-        ax.set(xlim=(0, 1), xlabel="mean IoU")
+        ax.set(xlim=(0, 1), xlabel=score)
 
-    return svg("sequences", 1.2 + 0.16 * math.ceil(len(shown) / 3) + 0.12 * len(still) * (2 + len(shown)), draw)
+    return svg("parts", 1.2 + 0.16 * math.ceil(len(shown) / 3) + 0.12 * len(names) * (2 + len(shown)), draw)
 
 
 def _averaged(points: Points) -> tuple[list[float], list[float]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from math import exp
 from typing import Any
 
+from pipeline.core.judging import Judge
 from pipeline.experiments.study.accounting import accounting_rows
-from pipeline.planning.literature_energy import prices
+from pipeline.planning.literature_energy import TWINS, prices
 from pipeline.report.markdown import in_words, table
-from pipeline.tasks.tracking.metrics.single_frame import RESIZED, SHIFT
 
 Results = Mapping[str, Any]
 """What ``pipeline.study.results`` gathers."""
@@ -17,8 +17,8 @@ Results = Mapping[str, Any]
 VERDICTS = {True: "met", False: "NOT met", None: "open"}
 
 
-def markdown(results: Results) -> str:
-    """The whole document."""
+def markdown(results: Results, judge: Judge) -> str:
+    """The whole document. judge: of the study's task, as everywhere here."""
     parts = [
         f"# {results['config']['name']}",
         f"Made by `{results['commands']['study']}`; seeds {', '.join(map(str, results['seeds']))}. Values are means "
@@ -30,12 +30,13 @@ def markdown(results: Results) -> str:
     if results["missing"]:
         parts += ["## Not there", *(f"- {line}" for line in results["missing"])]
     for benchmark in results["benchmarks"]:
-        parts += [f"## {benchmark}", benchmark_words(results, benchmark), table(score_rows(results, benchmark))]
-        if rows := ablation_rows(results, benchmark):
+        words, scores = benchmark_words(results, judge, benchmark), score_rows(results, judge, benchmark)
+        parts += [f"## {benchmark}", words, table(scores)]
+        if rows := ablation_rows(results, judge, benchmark):
             parts += ["### Ablation of the losses", ABLATION, table(rows)]
-        if rows := sequence_rows(results, benchmark):
-            parts += ["### Mean IoU of each sequence", _SEQUENCES, table(rows)]
-    parts += ["## Cost of a frame", _cost_words(results), table(cost_rows(results))]
+        if rows := part_rows(results, judge, benchmark):
+            parts += [f"### {part_title(judge)}", _part_words(judge), table(rows)]
+    parts += ["## Cost of a frame", cost_words(results, judge), table(cost_rows(results))]
     if rows := accounting_rows(results["models"], results["config"]["goals"]):
         parts += ["### By the accounting of S4-KD", ACCOUNTING, table(rows)]
     parts += ["## Commands", _commands(results), "## Versions", _versions(results)]
@@ -52,29 +53,22 @@ ACCOUNTING = (
     "does not say what it counts, so it stands beside both scopes."
 )
 
-_SEQUENCES = (
-    "Means over the seeds; of the integer network where there is one, else of the float model. *fixed* is a box that "
-    "never moves."
-)
+
+def part_title(judge: Judge) -> str:
+    """Of the table of sequences, or of classes."""
+    first, *others = judge.main.label.split()
+    return " ".join([first.capitalize() if first.islower() else first, *others, "of each", judge.part])
 
 
-def benchmark_words(results: Results, benchmark: str) -> str:
+def _part_words(judge: Judge) -> str:
+    words = "Means over the seeds; of the integer network where there is one, else of the float model."
+    return words if judge.still is None else f"{words} *{judge.still.model}* is {judge.still.words}."
+
+
+def benchmark_words(results: Results, judge: Judge, benchmark: str) -> str:
     """How models are judged there."""
     entry = results["config"]["benchmarks"][results["benchmarks"].index(benchmark)]
-    if entry["single_frame"]:
-        return (
-            f"Single-frame evaluation: from each of {entry['starts']} frames of a sequence a template is taken, and "
-            f"{entry['single_frame']} frames of the whole sequence are searched for it, each around a box near the "
-            f"true one: up to {SHIFT:g} target size off along each axis, and larger or smaller by a factor of up to "
-            f"{exp(RESIZED):.2f}. No error reaches the next frame."
-        )
-    if entry["starts"] == 1:
-        return "Each sequence is followed once, from its first frame."
-    return (
-        f"Each sequence is followed from {entry['starts']} frames spread evenly from its first to its last, always to "
-        "the end that is farther away, forwards or backwards in time. Scores are means over these runs, so that a "
-        "single loss of the object decides less."
-    )
+    return judge.words(judge.benchmark_type.model_validate_json(json.dumps(entry)))
 
 
 def goal_lines(goals: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -82,28 +76,29 @@ def goal_lines(goals: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"- **{VERDICTS[goal['met']]}**: {goal['goal']}. Found: {goal['found']}." for goal in goals]
 
 
-def score_rows(results: Results, benchmark: str) -> list[list[str]]:
-    """Every model in both forms, with a header; a box that never moves last."""
-    rows = [["model", "form", "mean IoU", "success", "precision", "seeds"]]
+def score_rows(results: Results, judge: Judge, benchmark: str) -> list[list[str]]:
+    """Every model in both forms, with a header; an answer that never changes last."""
+    keys = [figure.key for figure in judge.figures]
+    rows = [["model", "form", *(figure.label for figure in judge.figures), "seeds"]]
     for label, model in results["models"].items():
-        for engine, scores in model["summary"]["scores"].get(benchmark, {}).items():
-            values = [in_words(scores.get(figure)) for figure in ("mean_iou", "success", "precision")]
-            rows.append([label, engine, *values, str(scores["mean_iou"]["n"])])
+        for form, scores in model["summary"]["scores"].get(benchmark, {}).items():
+            seeds = sum(form in row["scores"].get(benchmark, {}) for row in model["seeds"].values())
+            rows.append([label, form, *(in_words(scores.get(key)) for key in keys), str(seeds)])
     still = results["fixed"].get(benchmark)
-    if still:
-        rows.append(["fixed", "", *(f"{still[figure]:.3f}" for figure in ("mean_iou", "success", "precision")), ""])
+    if still and judge.still:
+        rows.append([judge.still.model, "", *(f"{still[key]:.3f}" for key in keys), ""])
     return rows
 
 
-def ablation_rows(results: Results, benchmark: str) -> list[list[str]]:
+def ablation_rows(results: Results, judge: Judge, benchmark: str) -> list[list[str]]:
     """Nothing, parts and all of the distillation, with the difference to all and to nothing; with a header."""
     ablation = results["config"]["ablation"]
     if ablation is None:
         return []
     named = {ablation["without"]: "no distillation", **ablation["rows"], ablation["whole"]: "all"}
-    means = {label: _integer_iou(results, label, benchmark) for label in named}
+    means = {label: _integer_score(results, label, benchmark, judge) for label in named}
     none, whole = means[ablation["without"]], means[ablation["whole"]]
-    rows = [["losses", "run", "mean IoU", "over no distillation", "over all"]]
+    rows = [["losses", "run", judge.main.label, "over no distillation", "over all"]]
     for label, what in named.items():
         found = means[label]
         differences = [
@@ -113,26 +108,33 @@ def ablation_rows(results: Results, benchmark: str) -> list[list[str]]:
     return rows
 
 
-def _integer_iou(results: Results, label: str, benchmark: str) -> Mapping[str, Any] | None:
+def _integer_score(results: Results, label: str, benchmark: str, judge: Judge) -> Mapping[str, Any] | None:
     model = results["models"].get(label)
     scores = model["summary"]["scores"].get(benchmark, {}).get("integer") if model else None
-    return scores["mean_iou"] if scores else None
+    return scores.get(judge.main.key) if scores else None
 
 
-def sequence_rows(results: Results, benchmark: str) -> list[list[str]]:
-    """Sequences by models, with a header."""
-    still = results["fixed"].get(benchmark)
+def shown_parts(results: Results, judge: Judge, benchmark: str) -> dict[str, Mapping[str, Any]]:
+    """By model, then by part, spreads: of the integers where there are any."""
     shown = {}
     for label, model in results["models"].items():
         scores = model["summary"]["scores"].get(benchmark, {})
         if found := scores.get("integer") or scores.get("float"):
-            shown[label] = found["sequences"]
-    if not still or not shown:
+            shown[label] = found[judge.parts]
+    return shown
+
+
+def part_rows(results: Results, judge: Judge, benchmark: str) -> list[list[str]]:
+    """Sequences, or classes, by models, with a header; none where an answer that never changes is to come."""
+    shown = shown_parts(results, judge, benchmark)
+    still = results["fixed"].get(benchmark)
+    if not shown or (judge.still and not still):
         return []
-    rows = [["sequence", "fixed", *shown]]
-    for name, value in still["sequences"].items():
+    names = dict.fromkeys(name for values in ([still[judge.parts]] if still else shown.values()) for name in values)
+    rows = [[judge.part, *([judge.still.model] if judge.still else []), *shown]]
+    for name in names:
         means = [f"{values[name]['mean']:.2f}" if name in values else "–" for values in shown.values()]
-        rows.append([name, f"{value:.2f}", *means])
+        rows.append([name, *([f"{still[judge.parts][name]:.2f}"] if still else []), *means])
     return rows
 
 
@@ -141,7 +143,7 @@ def cost_rows(results: Results) -> list[list[str]]:
     rows = [
         [
             "model", "parameters", "spike rate", "synops", "MACs",
-            "backbone, fp32", "full, fp32", "backbone, int8", "full, int8",
+            "backbone, fp32", "full, fp32", "backbone, int8", "full, int8", "int8 twin", "1-bit twin",
         ]
     ]  # fmt: skip
     for label, model in results["models"].items():
@@ -149,18 +151,23 @@ def cost_rows(results: Results) -> list[list[str]]:
         energies = [summary["energy"][s][a]["mean"] for a in ("fp32", "int8") for s in ("backbone", "full")]
         rate = f"{summary['spike_rate']['mean']:.1%}" if summary["spike_rate"]["mean"] else "–"
         counts = [f"{summary[key]['mean'] / 1e6:.1f} M" for key in ("synops", "macs")]
-        rows.append([label, f"{summary['parameters']:,}", rate, *counts, *(f"{e * 1e6:.1f} µJ" for e in energies)])
+        twins = summary["twins"] and [summary["twins"][twin]["mean"] for twin in TWINS]
+        joules = [f"{e * 1e6:.1f} µJ" for e in (*energies, *(twins or ()))] + ([] if twins else ["–"] * len(TWINS))
+        rows.append([label, f"{summary['parameters']:,}", rate, *counts, *joules])
     return rows
 
 
-def _cost_words(results: Results) -> str:
+def cost_words(results: Results, judge: Judge) -> str:
+    """What the costs are of."""
     fp32, int8 = prices("fp32"), prices("int8")
     return (
-        f"Of the search branch, which runs at every frame, on frames of {results['benchmarks'][0]}. Energy by the "
+        f"{judge.frame}, on frames of {results['benchmarks'][0]}. Energy by the "
         f"literature's rule: {fp32.mac:g} pJ a multiply-accumulate and {fp32.add:g} pJ a synaptic operation in 32-bit "
         f"floating point, {int8.mac:g} and {int8.add:g} pJ in 8-bit integers (45 nm; sim/hardware names the sources); "
-        "no memory, no neuron updates, nothing static. *Backbone* is the five convolutions, *full* adds neck, "
-        "correlation and head. The encoder's multiply-accumulates count at every time step."
+        f"no memory, no neuron updates, nothing static. {judge.scopes} "
+        "The encoder's multiply-accumulates count at every time step. *Twins* are networks of the same layers that do "
+        "not spike and see a frame once, with 8-bit weights: every connection is a multiply-accumulate of 8-bit "
+        "activations, or behind the first layer an addition where an activation is one bit."
     )
 
 

@@ -52,7 +52,8 @@ class DetectionTerm(training.OwnTerm):
 
 
 TermConfig = Annotated[
-    DetectionTerm | FeatureTerm | SeparationTerm | FocalGlobalTerm | AdversarialTerm, Field(discriminator="kind")
+    DetectionTerm | training.SpikeRateTerm | FeatureTerm | SeparationTerm | FocalGlobalTerm | AdversarialTerm,
+    Field(discriminator="kind"),
 ]
 
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from netx.errors import MonospikeError
-from pipeline.core.config import Section
 from pipeline.core.files import files_stamp
 from pipeline.core.progress import Progress
 from pipeline.core.task import Batch, Processing, Task
 from pipeline.datasets.locations import located
 from pipeline.models.mobilenet import MobileNetV2, load_weights
-from pipeline.tasks.checkpoint import read_checkpoint
-from pipeline.tasks.detection.config import DetectorProcessing, SampleData, TrainingConfig
+from pipeline.tasks.detection.checkpoint import DetectorFamily, load_with_processing
+from pipeline.tasks.detection.config import SampleData, TrainingConfig
 from pipeline.tasks.detection.deployable import TrainedDetector
-from pipeline.tasks.detection.detector import Model, ModelDetector, detector
+from pipeline.tasks.detection.detector import ModelDetector, detector
 from pipeline.tasks.detection.initialisation import CALIBRATED_BATCHES, calibrate
-from pipeline.tasks.detection.models.config import ModelConfig, SpikingYoloxConfig, YoloxConfig
+from pipeline.tasks.detection.judging import DetectionJudge
 from pipeline.tasks.detection.models.spiking import SpikingYolox
 from pipeline.tasks.detection.models.yolox import Yolox
 from pipeline.tasks.detection.samples import Sample, read_samples, write_samples
@@ -31,25 +29,19 @@ from pipeline.tasks.detection.validation import DetectionValidator, split
 from pipeline.training.term import NamedTensors, Term
 
 
-class Detection(Task):
+class Detection(DetectorFamily, Task):
     """YOLOX teachers and their spiking students."""
 
     name = "detection"
+    family, samples = "YOLOX", "pictures"
+    limits = (
+        "It has seen hundreds of pictures, not the 118,000 of COCO: of other scenes and kinds it knows nothing.",
+        "Its picture is small: what has few pixels there, as a far head in a crowd, is lost.",
+        "Scores are of the pictures named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = SampleData
     processing_key = "detector"
-    processing_type: ClassVar[type[Processing]] = DetectorProcessing
-    not_compared: ClassVar[Mapping[str, Literal["checkpoint", "configuration"]]] = {"thresholds": "checkpoint"}
-
-    def build_model(self, architecture: Any) -> nn.Module:
-        if isinstance(architecture, YoloxConfig):
-            return Yolox(architecture)
-        assert isinstance(architecture, SpikingYoloxConfig), "there is no other"
-        return SpikingYolox(architecture)
-
-    def parse_architecture(self, text: str) -> Section:
-        kinds: TypeAdapter[Section] = TypeAdapter(ModelConfig)
-        return kinds.validate_json(text)
 
     # Training.
 
@@ -91,6 +83,9 @@ class Detection(Task):
         issues = f"; {wrong} things are wrong in the pictures: 'issues' in metrics.json names them" if wrong else ""
         return f"{values}{spikes}{issues}"
 
+    def judge(self) -> DetectionJudge:
+        return DetectionJudge()
+
     # Deployment.
 
     def write_samples(self, config: SampleData, seed: int, folder: Path, progress: Progress) -> str:
@@ -105,18 +100,10 @@ class Detection(Task):
         return [files_stamp(located(config.root), "**/*"), *(files_stamp(file.parent, file.name) for file in others)]
 
     def deployable(self, checkpoint: Path) -> TrainedDetector:
-        model, processing = self._loaded(checkpoint)
+        model, processing = load_with_processing(checkpoint)
         if not isinstance(model, SpikingYolox):
             raise MonospikeError(f"{checkpoint}: holds no spiking network; take a student that learned from it")
         return TrainedDetector(model, processing)
 
     def predictor(self, checkpoint: Path, engine: str) -> ModelDetector:
-        return detector(*self._loaded(checkpoint), engine)
-
-    def _loaded(self, checkpoint: Path) -> tuple[Model, DetectorProcessing]:
-        """The model, in evaluation mode, and what is done around it."""
-        stored = read_checkpoint(checkpoint, self)
-        model, processing = stored.model(self), stored.processing
-        assert isinstance(model, (Yolox, SpikingYolox)), "there is no other"
-        assert isinstance(processing, DetectorProcessing), "of the type that this task says"
-        return model, processing
+        return detector(*load_with_processing(checkpoint), engine)

@@ -11,11 +11,13 @@ from pipeline.tasks.detection.assignment import assign
 from pipeline.tasks.detection.config import DetectionTerm, TermConfig, TrainingConfig
 from pipeline.tasks.detection.decoding import answers_of
 from pipeline.tasks.detection.losses import detection_losses
+from pipeline.training.config import SpikeRateTerm
 from pipeline.training.distillation import terms as distilling
 from pipeline.training.distillation.adversarial import Adversarial
 from pipeline.training.distillation.config import AdversarialTerm, FeatureTerm, FocalGlobalTerm, SeparationTerm
 from pipeline.training.distillation.foreground import PictureBoxes
 from pipeline.training.distillation.separation import Separation
+from pipeline.training.sparsity import SpikeRate
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
@@ -65,6 +67,8 @@ def _term(section: TermConfig, config: TrainingConfig, shapes: NamedTensors) -> 
         case DetectionTerm():
             # As ``pipeline.tasks.detection.sampling`` has it.
             return Detection(section, round((1 - config.data.augmentation.plain) * config.train.steps))
+        case SpikeRateTerm():
+            return SpikeRate(section, shapes)
         case FeatureTerm():
             return distilling.FeatureDistillation(section, shapes)
         case SeparationTerm() | FocalGlobalTerm():

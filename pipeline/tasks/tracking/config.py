@@ -98,6 +98,7 @@ class TrackingTerm(training.OwnTerm):
 
 TermConfig = Annotated[
     TrackingTerm
+    | training.SpikeRateTerm
     | FeatureTerm
     | ClassTerm
     | BoxTerm

@@ -132,10 +132,11 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
         activity = count(one.network, one.frames, one.recording)
         frames += activity.frames
         if student.config.encoder == "host":  # its spikes are the network's input
-            _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0))
+            _add(sums, "search_conv1", (np.count_nonzero(one.inputs), 0, 0, 0))
             neurons["search_conv1"] = one.inputs[0].size
         for layer in activity.layers:
-            _add(sums, layer.layer, [values.sum() for values in (layer.spikes, layer.synops, layer.macs)])
+            counts = (layer.spikes, layer.synops, layer.macs, layer.dense_macs)
+            _add(sums, layer.layer, [values.sum() for values in counts])
             neurons[layer.layer] = layer.neurons if layer.layer in one.recording.spikes else 0
     frames //= student.time_steps  # every frame came once a step
     host = on_host(student)
@@ -143,10 +144,11 @@ def _work(student: SpikingSiamFCpp, recorded: Iterable[Recorded]) -> Work:
     roles = student.roles
     layers = []
     for name, total in sums.items():
-        spikes, synops, macs = (float(value / frames) for value in total)
+        spikes, synops, macs, dense = (float(value / frames) for value in total)
+        dense /= student.time_steps
         if name in encoder:
-            macs = encoder[name] * student.time_steps
-        layers.append(LayerWork(name, roles[name].part == "backbone", neurons[name], spikes, synops, macs))
+            macs, dense = encoder[name] * student.time_steps, encoder[name]
+        layers.append(LayerWork(name, roles[name].part == "backbone", neurons[name], spikes, synops, macs, dense))
     # Both branches correlate by the same module, in two rows of one name.
     layers += [row for row in host if row.layer not in encoder]
     return Work(student.time_steps, tuple(layers), layers[0].macs / student.time_steps)
@@ -160,7 +162,8 @@ def on_host(student: SpikingSiamFCpp) -> list[LayerWork]:
     """What the host does in real values: the encoder, under its layer's name, and neck, correlation and head."""
     rows: list[LayerWork] = []
     if student.config.encoder == "host":
-        rows += [LayerWork("search_conv1", True, 0, 0.0, 0.0, _macs(student.config, "backbone.conv1")[0].macs)]
+        macs = _macs(student.config, "backbone.conv1")[0].macs
+        rows += [LayerWork("search_conv1", True, 0, 0.0, 0.0, macs, macs)]
     if student.config.head == "host":
         rows += _macs(student.config, "matcher.")
     return rows
@@ -171,7 +174,7 @@ def _macs(config: SiameseConfig, prefix: str) -> tuple[LayerWork, ...]:
     teacher = SiamFCppConfig(**{key: getattr(config, key) for key in SiameseConfig.model_fields})
     _, rows = cost_table(SiamFCpp(teacher))
     return tuple(
-        LayerWork(row.layer, row.layer.startswith(_TEACHER_BACKBONE), 0, 0.0, 0.0, float(row.macs))
+        LayerWork(row.layer, row.layer.startswith(_TEACHER_BACKBONE), 0, 0.0, 0.0, float(row.macs), float(row.macs))
         for row in rows
         if row.layer.startswith(prefix)
     )

@@ -24,6 +24,7 @@ from pipeline.tasks.tracking.checkpoint import SiameseFamily, load_processing, s
 from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig, ValidationConfig
 from pipeline.tasks.tracking.deployable import SEARCH, TrainedModel, spiking_model, trained_model
 from pipeline.tasks.tracking.initialisation import FITTED_BATCHES, INITIAL_RATE, calibrate, initialise_from
+from pipeline.tasks.tracking.judging import TrackingJudge
 from pipeline.tasks.tracking.model_tracker import around, model_tracker
 from pipeline.tasks.tracking.models.siamfcpp import SiamFCpp
 from pipeline.tasks.tracking.models.spiking import SpikingSiamFCpp
@@ -64,6 +65,13 @@ class Tracking(SiameseFamily, Task):
     """SiamFC++ teachers and their spiking students."""
 
     name = "tracking"
+    family, samples = "SiamFC++", "pairs"
+    limits = (
+        "It has seen little data: it follows one object over short sequences, and loses it where better trackers "
+        "don't.",
+        "It takes no step when the object leaves the picture: it goes on answering with a box.",
+        "Scores are of the sequences named here; of others nothing is known.",
+    )
     training_config = TrainingConfig
     data_config = DataConfig
     processing_key = "tracker"
@@ -109,6 +117,9 @@ class Tracking(SiameseFamily, Task):
     def headline(self, scores: Mapping[str, Any]) -> str:
         spikes = f", spike rate {scores['spike_rate']:.3f}" if "spike_rate" in scores else ""
         return f"mean IoU {scores['mean_iou']:.3f} (a box that never moves: {scores['fixed_box']:.3f}){spikes}"
+
+    def judge(self) -> TrackingJudge:
+        return TrackingJudge()
 
     # Deployment.
 

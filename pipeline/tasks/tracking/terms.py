@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.tasks.tracking.config import TermConfig, TrackingTerm
 from pipeline.tasks.tracking.losses import on_target, score_points, tracking_loss, true_distances
 from pipeline.tasks.tracking.models.config import STRIDE
+from pipeline.training.config import SpikeRateTerm
 from pipeline.training.distillation import config as kinds
 from pipeline.training.distillation import terms as distilling
 from pipeline.training.distillation.adversarial import Adversarial
@@ -21,6 +22,7 @@ from pipeline.training.distillation.dense_boxes import common_centre
 from pipeline.training.distillation.foreground import PADDING, PictureBoxes
 from pipeline.training.distillation.mutual import disagreement, suppression
 from pipeline.training.distillation.separation import Separation
+from pipeline.training.sparsity import SpikeRate
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
@@ -114,6 +116,8 @@ def _term(config: TermConfig, shapes: NamedTensors) -> Term:
     match config:
         case TrackingTerm():
             return Tracking(config)
+        case SpikeRateTerm():
+            return SpikeRate(config, shapes)
         case kinds.FeatureTerm():
             return distilling.FeatureDistillation(config, shapes)
         case kinds.SeparationTerm() | kinds.FocalGlobalTerm():

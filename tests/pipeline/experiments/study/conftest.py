@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,23 +75,40 @@ ablation: {whole: s4_kd, without: s4, rows: {s4_kd_without_class: no classes}}
 """
 
 
-def write_study(folder: Path) -> Path:
-    """The study's files and two sequences of a few frames."""
+def draw_sequences(folder: Path) -> None:
+    """Objects that hardly move."""
     pictures = open_pictures("builtin")
     spec = CompositionSpec(frames=4, height=96, width=128, object_size=(20, 30))
     for index, name in enumerate(("First", "Second")):
         clip = compose(pictures, spec, 900 + index)
-        (folder / "sequences" / name / "img").mkdir(parents=True)
+        (folder / name / "img").mkdir(parents=True)
         for number, frame in enumerate(clip.frames, start=1):
-            Image.fromarray(frame).save(folder / "sequences" / name / "img" / f"{number:04}.png")
-        np.savetxt(folder / "sequences" / name / "groundtruth_rect.txt", clip.boxes, "%.3f", ",")
+            Image.fromarray(frame).save(folder / name / "img" / f"{number:04}.png")
+        np.savetxt(folder / name / "groundtruth_rect.txt", clip.boxes, "%.3f", ",")
+
+
+def write_study(folder: Path) -> Path:
+    """The study's files; sequences lie in the same folder."""
     files = {"teacher": TEACHER, "s4": S4, "s4_kd": S4_KD, "study": STUDY.replace("ROOT", str(folder / "sequences"))}
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
     return folder / "study.yaml"
 
 
+@pytest.fixture(scope="session")
+def study_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Puts the study, and two sequences of a few frames to judge it on, into a folder; returns the study's file."""
+    drawn = tmp_path_factory.mktemp("study") / "sequences"
+    draw_sequences(drawn)
+
+    def put(folder: Path) -> Path:
+        shutil.copytree(drawn, folder / "sequences")
+        return write_study(folder)
+
+    return put
+
+
 @pytest.fixture
-def study_file(tmp_path: Path) -> Path:
+def study_file(tmp_path: Path, study_in: Callable[[Path], Path]) -> Path:
     """The study, nothing of it done."""
-    return write_study(tmp_path)
+    return study_in(tmp_path)

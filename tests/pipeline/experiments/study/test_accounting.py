@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.operations import LayerWork, Work
 from pipeline.experiments.study.accounting import accounting_rows
-from pipeline.planning.literature_energy import joules
+from pipeline.planning.literature_energy import joules, twin_joules
 
 ENERGY = {"kind": "energy", "of": "one", "to": "three", "at_most": 0.346}
 
@@ -16,9 +16,9 @@ ENERGY = {"kind": "energy", "of": "one", "to": "three", "at_most": 0.346}
 def work(steps: int, first: float, synops: float, head: float) -> Work:
     """An encoder of ``first`` MACs a step, a backbone layer of ``synops`` in all, and a head of ``head`` MACs."""
     layers = (
-        LayerWork("search_conv1", True, 10, 0.0, 0.0, first * steps),
-        LayerWork("search_conv2", True, 10, 5.0, synops, 0.0),
-        LayerWork("head", False, 0, 0.0, 0.0, head),
+        LayerWork("search_conv1", True, 10, 0.0, 0.0, first * steps, first),
+        LayerWork("search_conv2", True, 10, 5.0, synops, 0.0, 40e6),
+        LayerWork("head", False, 0, 0.0, 0.0, head, head),
     )
     return Work(steps, layers, first)
 
@@ -50,6 +50,16 @@ def test_first_layer_macs_and_synops_are_priced_by_the_published_rule_in_both_sc
     assert found["S4-KD over its parent, as published"] == ["34.6%", "34.6%", "–", "–"]
 
 
-@pytest.mark.parametrize("goals", [[], [{**ENERGY, "to": "missing"}], [{"kind": "above", "of": "one", "to": "three"}]])
+def test_a_twin_multiplies_where_activations_are_numbers_and_adds_where_they_are_one_bit() -> None:
+    made = work(3, 2e6, 30e6, 1e6)
+    # 2, 40 and 1 million connections, once a frame; 0.23 pJ a multiply-accumulate, 0.03 pJ an addition
+    assert twin_joules(made, "int8") == pytest.approx(9.89e-6)
+    assert twin_joules(made, "binary") == pytest.approx((0.23 * 3e6 + 0.03 * 40e6) * 1e-12)
+
+
+@pytest.mark.parametrize(
+    "goals",
+    [[], [{**ENERGY, "to": "missing"}], [{**ENERGY, "to": "teacher"}], [{"kind": "above", "of": "one", "to": "three"}]],
+)
 def test_without_a_goal_of_energy_or_its_models_there_is_no_table(goals: list[dict[str, Any]]) -> None:
     assert accounting_rows(models(), goals) == []

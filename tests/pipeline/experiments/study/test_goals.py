@@ -9,8 +9,10 @@ from pydantic import TypeAdapter
 
 from pipeline.experiments.study.config import Goal
 from pipeline.experiments.study.figures import spread
-from pipeline.experiments.study.goals import judge_goals
+from pipeline.experiments.study.goals import Found, judge_goals
 from pipeline.report.markdown import in_words
+from pipeline.tasks.detection.judging import DetectionJudge
+from pipeline.tasks.tracking.judging import TrackingJudge
 
 FIXED = {"otb": {"mean_iou": 0.2, "sequences": {"Car": 0.4, "Bird": 0.1}}}
 
@@ -35,7 +37,24 @@ def model(engine: str, ious: list[float], parameters: int = 100, joules: tuple[f
 
 def judged(models: dict, **goal) -> dict:
     parsed = TypeAdapter(Goal).validate_json(json.dumps(goal))
-    return judge_goals([parsed], models, FIXED, "otb")[0]
+    return judge_goals([parsed], Found(TrackingJudge(), models, FIXED, "otb"))[0]
+
+
+def detector(integer: list[float], float_: list[float], rates: list[float] | None = None) -> dict:
+    """A detector by mAP in both forms with each seed, and how much it spikes."""
+    by_form = {"integer": integer, "float": float_}
+    seeds = {
+        str(seed): {"scores": {"all": {form: {"map": found[seed - 1]} for form, found in by_form.items() if found}}}
+        for seed in range(1, max(map(len, by_form.values())) + 1)
+    }
+    scores = {form: {"map": spread(found)} for form, found in by_form.items() if found}
+    summary = {"scores": {"all": scores}, "spike_rate": spread(rates or [0.0])}
+    return {"seeds": seeds, "summary": summary, "time_steps": 1 if rates else None}
+
+
+def judged_detectors(models: dict, **goal) -> dict:
+    parsed = TypeAdapter(Goal).validate_json(json.dumps(goal))
+    return judge_goals([parsed], Found(DetectionJudge(), models, {}, "all"))[0]
 
 
 @pytest.mark.parametrize(("student", "met"), [([0.48, 0.50], True), ([0.47, 0.49], False)])
@@ -117,3 +136,45 @@ def test_a_spread_is_of_a_sample():
     assert found == {"mean": pytest.approx(0.3), "std": pytest.approx(0.26457513), "min": 0.1, "max": 0.6, "n": 3}
     assert in_words(found) == "0.300 ± 0.265 (0.100–0.600)"
     assert in_words(spread([0.25])) == "0.250"
+
+
+@pytest.mark.parametrize(("ours", "met"), [([0.230, 0.240], True), ([0.224, 0.230], False), ([0.215, 0.275], False)])
+def test_above_may_want_a_gain_beside_the_spread(ours, met):
+    """Theirs have a mean of 0.215 and range over 0.01. Gains: 0.020; 0.012, too little; 0.030, and a range of 0.06."""
+    models = {"fsd": detector(ours, []), "none": detector([0.21, 0.22], [])}
+    found = judged_detectors(models, kind="above", of="fsd", to="none", at_least=0.016)
+    assert found["met"] is met
+    assert found["goal"] == "fsd has a mAP above none's by at least 0.016 and by more than the spread over the seeds"
+    assert judged_detectors(models, kind="above", of="fsd", to="none")["met"] is (ours[1] < 0.275)
+
+
+@pytest.mark.parametrize(
+    ("integers", "met"), [([0.300, 0.316], True), ([0.300, 0.3045], False), ([0.306, 0.31], False)]
+)
+def test_rounding_changes_little_with_every_seed_in_either_direction(integers, met):
+    models = {"s": detector(integers, [0.300, 0.3125])}
+    found = judged_detectors(models, kind="rounding", of="s", within=0.005)
+    assert found["met"] is met
+    assert found["value"] == pytest.approx(max(abs(integers[0] - 0.300), abs(integers[1] - 0.3125)))
+
+
+def test_a_seed_without_both_forms_leaves_rounding_open_unless_another_tells():
+    models = {"s": detector([0.3, 0.31], [0.3])}
+    found = judged_detectors(models, kind="rounding", of="s", within=0.005)
+    assert (found["met"], found["found"]) == (None, "not told yet: s seed 2 is not evaluated in both forms on all")
+    models = {"s": detector([0.29, 0.31], [0.3])}
+    assert judged_detectors(models, kind="rounding", of="s", within=0.005)["met"] is False
+
+
+@pytest.mark.parametrize(("rates", "met"), [([0.12, 0.15], True), ([0.08, 0.151], False)])
+def test_no_seed_spikes_more_than_it_may(rates, met):
+    found = judged_detectors({"s": detector([0.3], [], rates)}, kind="spike_rate", of="s", at_most=0.15)
+    assert (found["met"], found["value"]) == (met, max(rates))
+    found = judged_detectors({"t": detector([], [0.3])}, kind="spike_rate", of="t", at_most=0.15)
+    assert (found["met"], found["found"]) == (None, "not told yet: t has no neurons that spike")
+
+
+def test_nothing_is_a_share_of_a_score_of_zero():
+    models = {"s": detector([0.1], []), "t": detector([], [0.0])}
+    found = judged_detectors(models, kind="ratio", of="s", to="t", at_least=0.85)
+    assert (found["met"], found["found"]) == (None, "not told yet: t has 0, of which nothing is a share")

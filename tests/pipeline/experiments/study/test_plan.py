@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.core.config import ConfigError, read_config
-from pipeline.experiments.study.config import BenchmarkEntry, StudyConfig
+from pipeline.core.config import ConfigError
+from pipeline.experiments.study.config import read_study
 from pipeline.experiments.study.held_out import refuse_test_data
 from pipeline.experiments.study.judging import evaluations_of
 from pipeline.experiments.study.plan import Training, plan
+from pipeline.tasks.tracking.judging import TrackingBenchmark, TrackingJudge
 
 
 def planned(path: Path, seeds: tuple[int, ...] = (1, 2), only: tuple[str, ...] = ()) -> list[Training]:
-    return plan(read_config(path, StudyConfig), path.parent, Path("runs/study"), seeds, only)
+    return plan(read_study(path), path.parent, Path("runs/study"), seeds, only)
 
 
 def changed(path: Path, change) -> Path:
@@ -71,7 +72,7 @@ def test_dotted_keys_change_a_training(study_file):
 
 def test_stages_of_pruning_are_models_of_their_own(study_file):
     stages = planned(study_file)[-1]
-    assert [(c.label, c.time_steps, c.engines) for c in stages.candidates] == [
+    assert [(c.label, c.time_steps, c.forms) for c in stages.candidates] == [
         ("pruning/T2", 2, ("float",)),
         ("pruning/T1", 1, ("float", "integer")),
     ]
@@ -130,11 +131,11 @@ def test_goals_name_benchmarks_that_there_are(study_file):
 
 
 def test_the_old_word_for_single_frames_works_and_says_the_new_one(study_file, capsys):
-    wanted = read_config(study_file, StudyConfig)
+    wanted = read_study(study_file)
     changed(study_file, lambda v: v["benchmarks"][2].update(looks=v["benchmarks"][2].pop("single_frame")))
     goal = {"kind": "above", "of": "s4_kd", "to": "s4", "benchmark": "folder, 3 looks"}
     changed(study_file, lambda v: v["goals"].append(goal))
-    study = read_config(study_file, StudyConfig)
+    study = read_study(study_file)
     assert study.benchmarks == wanted.benchmarks
     assert study.goals[-1].benchmark == "folder, 3 single frames"
     said = capsys.readouterr().err
@@ -144,15 +145,15 @@ def test_the_old_word_for_single_frames_works_and_says_the_new_one(study_file, c
 
 def test_a_benchmark_has_as_many_starts_once(study_file):
     changed(study_file, lambda v: v["benchmarks"].append({"name": "folder", "root": "elsewhere"}))
-    with pytest.raises(ConfigError, match="one is named twice with as many starts and single frames"):
+    with pytest.raises(ConfigError, match="two are 'folder', which would be judged in the same way"):
         planned(study_file)
 
 
 def test_runs_that_a_benchmark_goes_without_are_not_judged_there(study_file):
     changed(study_file, lambda v: v["benchmarks"][2].update(without=["pruning"]))
-    study = read_config(study_file, StudyConfig)
+    study = read_study(study_file)
     candidates = [candidate for training in planned(study_file, (1,)) for candidate in training.candidates]
-    judged = {c.label: [one.benchmark.label for one in evaluations_of(c, study)] for c in candidates}
+    judged = {c.label: [one.benchmark.title for one in evaluations_of(c, study)] for c in candidates}
     assert judged["pruning/T1"] == ["folder", "folder", "folder, 2 starts"], "in both forms, then in that for the chip"
     assert judged["s4"] == [*judged["pruning/T1"], "folder, 3 single frames"]
     changed(study_file, lambda v: v["benchmarks"][2].update(without=["prunning"]))
@@ -166,7 +167,7 @@ def test_a_training_that_reads_what_is_judged_is_refused(study_file, source):
     wanted = {key: _filled(value, str(judged / "First")) for key, value in source.items()}
     changed(study_file, lambda v: v["runs"]["s4"].update(set=wanted))
     with pytest.raises(ConfigError, match=r"s4, seed 1: reads .*First, where folder lies .* models are judged"):
-        refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root=str(judged)))
+        refuse_test_data(planned(study_file), TrackingJudge(), TrackingBenchmark(name="folder", root=str(judged)))
 
 
 @pytest.mark.parametrize("link", ["mine/Copy", "mine/Copy/img", "mine/Copy/img/0001.png"])
@@ -177,7 +178,7 @@ def test_a_training_that_reaches_what_is_judged_by_a_link_is_refused(study_file,
     place.symlink_to(Path("sequences", "First", *parts).resolve())
     changed(study_file, lambda v: v["runs"]["s4"].update(set={"data.0": {"kind": "video", "root": "mine"}}))
     with pytest.raises(ConfigError, match=r"s4, seed 1: reads mine, where folder lies"):
-        refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root="sequences"))
+        refuse_test_data(planned(study_file), TrackingJudge(), TrackingBenchmark(name="folder", root="sequences"))
 
 
 def test_a_benchmark_of_links_into_the_training_data_is_refused(study_file, monkeypatch):
@@ -186,11 +187,12 @@ def test_a_benchmark_of_links_into_the_training_data_is_refused(study_file, monk
     Path("judged", "One").symlink_to(Path("sequences", "First").resolve())
     changed(study_file, lambda v: v["runs"]["s4"].update(set={"data.0": {"kind": "video", "root": "sequences"}}))
     with pytest.raises(ConfigError, match=r"s4, seed 1: reads sequences, where folder lies"):
-        refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root="judged"))
+        refuse_test_data(planned(study_file), TrackingJudge(), TrackingBenchmark(name="folder", root="judged"))
 
 
 def test_a_training_that_reads_something_else_is_not_refused(study_file):
-    refuse_test_data(planned(study_file), BenchmarkEntry(name="folder", root=str(study_file.parent / "sequences")))
+    elsewhere = TrackingBenchmark(name="folder", root=str(study_file.parent / "sequences"))
+    refuse_test_data(planned(study_file), TrackingJudge(), elsewhere)
 
 
 def _filled(value, folder: str):

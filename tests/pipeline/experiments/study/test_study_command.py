@@ -5,72 +5,78 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[4]
+from pipeline.core.files import file_digest
+from pipeline.core.provenance import code_digest
+from pipeline.experiments.study.launcher import launcher_for
 
-
-def command(study_file: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "study", study_file.name, *arguments],
-        cwd=study_file.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+pytestmark = pytest.mark.timeout(600)
 
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def alive(pid: int) -> bool:
+@contextmanager
+def interrupted_once(there: Path) -> Iterator[list[int]]:
+    """Ctrl-C, once ``there`` exists; gives the processes that ran then."""
+    seen: list[int] = []
+
+    def interrupt() -> None:
+        while not there.exists() and not over.is_set():
+            time.sleep(0.02)
+        if not over.is_set():
+            seen.extend(children(launcher_for("tracking").pid))
+            os.kill(os.getpid(), signal.SIGINT)
+
+    over, watcher = threading.Event(), threading.Thread(target=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watcher.start()
     try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
+        signal.signal(signal.SIGINT, before)
 
 
-def wait_for(what, seconds: float = 600) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.timeout(900)  # ten processes, each of which has torch to load
-def test_a_study_that_is_stopped_leaves_no_process_and_goes_on(study_file):
-    """Two runs of one seed. Stopped within the first training, the study ends as one that never was."""
+@pytest.fixture(scope="module")
+def finished(monospike, tmp_path_factory, study_in) -> Path:
+    """The file of a study that was stopped within its first training, gone on with, and has ended."""
+    study_file = study_in(tmp_path_factory.mktemp("command"))
     values = yaml.safe_load(study_file.read_text())
     values["runs"] = {name: values["runs"][name] for name in ("teacher", "s4_kd")}
     values["runs"]["teacher"]["set"] = {"train.steps": 40}
     values["goals"] = [{"kind": "ratio", "of": "s4_kd", "to": "teacher", "at_least": 0.97}]
     del values["ablation"]
     study_file.write_text(yaml.safe_dump(values, sort_keys=False))
-    folder = study_file.parent / "runs" / "study"
+    teacher = study_file.parent / "runs" / "study" / "teacher" / "seed1"
 
-    stopped = command(study_file, "--seeds", "1")
-    state = folder / "teacher" / "seed1" / "state.safetensors"
-    wait_for(lambda: state.exists() or stopped.poll() is not None)
-    assert state.exists(), stopped.communicate()[0]
-    (training,) = children(stopped.pid)
-    stopped.send_signal(signal.SIGINT)
-    assert "the same command goes on from here" in stopped.communicate(timeout=300)[0]
+    with interrupted_once(teacher / "state.safetensors") as running:
+        stopped = monospike("study", study_file.name, "--seeds", 1, cwd=study_file.parent)
+    assert "the same command goes on from here" in stopped.stderr
     assert stopped.returncode == 130
-    assert not alive(training)
-    assert not (folder / "teacher" / "seed1" / "teacher.safetensors").exists()
+    assert len(running) == 1
+    assert children(launcher_for("tracking").pid) == []
+    assert not (teacher / "teacher.safetensors").exists()
 
-    again = command(study_file, "--seeds", "1")
-    printed, _ = again.communicate(timeout=800)
-    assert again.returncode == 0, printed
-    assert "from step" in (folder / "teacher" / "seed1" / "output.log").read_text()
+    again = monospike("study", study_file.name, "--seeds", 1, cwd=study_file.parent)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "from step" in (teacher / "output.log").read_text()
+    return study_file
+
+
+def test_a_study_that_is_stopped_leaves_no_process_and_goes_on(finished):
+    """Two runs of one seed. Stopped within the first training, the study ends as one that never was."""
+    folder = finished.parent / "runs" / "study"
     results = json.loads((folder / "results.json").read_text())
     check_results(results, folder)
     check_pages(results, folder)
@@ -135,15 +141,37 @@ def check_pages(results: dict, folder: Path) -> None:
     assert 'src="http' not in page
 
 
-def test_a_training_that_fails_is_told_and_the_rest_is_done(study_file):
+def test_what_is_done_is_not_done_again_where_only_names_have_changed(finished, monospike):
+    """Scores stand by the checkpoint, what the benchmark shows, and the code: in the words of the studies before."""
+    folder = finished.parent / "runs" / "study"
+    written = folder / "s4_kd" / "seed1" / "evaluation" / "student-folder-2-starts-integer.from"
+    root = str(finished.parent / "sequences")
+    shown = {"name": "folder", "root": root, "starts": 2, "single_frame": 0, "forms": "deployed"}
+    code = (f"pipeline.tasks.tracking.{name}" for name in ("metrics.evaluate", "trackers", "operations"))
+    digest = file_digest(folder / "s4_kd" / "seed1" / "student.safetensors")
+    assert written.read_text() == json.dumps([digest, "integer", shown, code_digest(*code)])
+
+    values = yaml.safe_load(finished.read_text())
+    values["runs"]["teacher"]["about"] = "called otherwise"
+    values["runs"]["other"] = values["runs"]["s4_kd"]
+    values["benchmarks"][1]["without"] = ["other"]
+    (finished.parent / "renamed.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    again = monospike("study", "renamed.yaml", "--seeds", 1, "--only", "s4_kd", cwd=finished.parent)
+    assert again.returncode == 0, again.stdout
+    begun = [line for line in again.stdout.splitlines() if line.endswith(" ...")]
+    assert begun == ["  teacher, seed 1 ...", "  s4_kd, seed 1 ..."], "which find that they are done"
+    assert "is trained already" in (folder / "s4_kd" / "seed1" / "output.log").read_text()
+
+
+def test_a_training_that_fails_is_told_and_the_rest_is_done(study_file, monospike):
     values = yaml.safe_load(study_file.read_text())
     values["runs"] = {"teacher": {**values["runs"]["teacher"], "seeds": [1]}, "s4_kd": values["runs"]["s4_kd"]}
     values["runs"]["teacher"]["set"] = {"data.0.pictures": "nowhere"}
     values["goals"], values["seeds"] = [], [1, 2]
     del values["ablation"]
     study_file.write_text(yaml.safe_dump(values, sort_keys=False))
-    ended = command(study_file)
-    printed, _ = ended.communicate(timeout=280)
+    ended = monospike("study", study_file.name, cwd=study_file.parent)
+    printed = ended.stdout
     assert ended.returncode == 1, printed
     assert "teacher, seed 1 failed: nowhere: " in printed
     assert "s4_kd, seed 1 failed: needs 'teacher, seed 1', which failed" in printed
@@ -159,12 +187,7 @@ def test_a_training_that_fails_is_told_and_the_rest_is_done(study_file):
         (["--only", "s5"], "there is no run 's5' in the study, only teacher, s4, s4_kd"),
     ],
 )
-def test_what_there_is_not_is_named(study_file, monkeypatch, capsys, arguments, complaint):
-    from pipeline.cli import app as cli
-
-    monkeypatch.chdir(study_file.parent)
-    monkeypatch.setattr(sys, "argv", ["monospike", "study", str(study_file), *arguments])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 2
-    assert complaint in capsys.readouterr().err
+def test_what_there_is_not_is_named(study_file, monospike, arguments, complaint):
+    ended = monospike("study", study_file.name, *arguments, cwd=study_file.parent)
+    assert ended.returncode == 2
+    assert complaint in ended.stderr

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from drawn_pictures import SHAPES, draw_pictures
 from PIL import Image
 
 from netx.bundle import load
 from netx.errors import FormatError, MonospikeError
+from netx.fingerprint import fingerprint
 from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError, read_values
 from pipeline.core.progress import Progress
+from pipeline.model_zoo.package import package
 from pipeline.models.safetensors_file import read_metadata
 from pipeline.tasks import find_task, task_of
 from pipeline.tasks.checkpoint import read_checkpoint, round_to_half
@@ -29,28 +32,8 @@ from pipeline.tasks.detection.validation import split
 from sim import engine
 
 CONFIG = Path(__file__).parents[4] / "configs" / "detection_none.yaml"
-SHAPES = ("disc", "square")
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def draw_pictures(root: Path, count: int) -> None:
-    """Pictures of 96 x 64 with a bright disc or a dark square each, in YOLO's layout."""
-    random = np.random.default_rng(7)
-    for name in ("images", "labels"):
-        (root / name).mkdir(parents=True)
-    (root / "classes.txt").write_text("\n".join(SHAPES) + "\n")
-    rows, columns = np.mgrid[:64, :96]
-    for number in range(count):
-        picture = random.integers(90, 150, (64, 96, 3), np.uint8)
-        radius, x, y, kind = int(random.integers(8, 16)), *random.integers(18, [78, 46]), number % 2
-        inside = np.hypot(columns - x, rows - y) < radius
-        if kind:
-            inside = (abs(columns - x) < radius) & (abs(rows - y) < radius)
-        picture[inside] = (30, 20, 60) if kind else (250, 240, 80)
-        Image.fromarray(picture).save(root / "images" / f"{number:03}.png")
-        box = (x / 96, y / 64, 2 * radius / 96, 2 * radius / 64)
-        (root / "labels" / f"{number:03}.txt").write_text(f"{kind} {' '.join(f'{value:.6f}' for value in box)}\n")
 
 
 def training(root: Path, **changes: object) -> dict:
@@ -118,6 +101,19 @@ def test_a_file_of_half_the_size_holds_the_model_that_was_scored(place):
     assert all(torch.equal(value, value.half().float()) for value in model.parameters())
     scores = task.validator(config).validate(model, torch.device("cpu"))
     assert scores["map"] == json.loads((place / "runs/shapes/metrics.json").read_text())["teacher"]["map"]
+
+
+def test_a_detector_is_packaged_with_a_card_of_its_task(place, tmp_path):
+    package(place / "runs/shapes", "tiny-fsd", "student", None, tmp_path)
+    card = json.loads((tmp_path / "tiny-fsd" / "card.json").read_text())
+    network = find_task("detection").deployable(place / "runs/shapes/student.safetensors").network()
+    assert (card["task"], card["time_steps"], card["fingerprint"]) == ("detection", 1, fingerprint(network))
+    [source] = card["data"]
+    assert (source["root"], source["what"]) == (str(place / "pictures"), "not described")
+    text = (tmp_path / "tiny-fsd" / "README.md").read_text()
+    assert "spiking YOLOX of 1 time step" in text
+    assert "4 steps of 2 pictures" in text
+    assert f"- validation: mAP {card['validation']['map']:.3f}" in text
 
 
 def test_a_number_that_float16_cannot_say_is_named():
