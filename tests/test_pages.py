@@ -159,7 +159,7 @@ def test_the_command_that_is_not_there_is_seen() -> None:
         ("monospike fly", "no command 'fly'"),
         ("monospike lint a.net --no-such-option", "No such option"),
         ("monospike map a.net", "Missing parameter: chip"),
-        ("monospike import a.nir --calibrate a.npy --from torch", "torch: Input should be 'spikingjelly'"),
+        ("monospike import a.nir --calibrate a.npy --from torch", "'torch' is not one of 'spikingjelly'"),
     ):
         with pytest.raises(AssertionError, match=why):
             parsed(line)
