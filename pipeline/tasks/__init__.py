@@ -35,7 +35,17 @@ def _detection() -> Task:
     return Detection()
 
 
-_ROOMS: dict[str, Callable[[], Task]] = {"tracking": _tracking, "detection": _detection}
+def _segmentation() -> Task:
+    from pipeline.tasks.segmentation.task import Segmentation
+
+    return Segmentation()
+
+
+_ROOMS: dict[str, Callable[[], Task]] = {
+    "tracking": _tracking,
+    "detection": _detection,
+    "segmentation": _segmentation,
+}
 """Loaded when asked for: a task's room brings torch with it."""
 
 

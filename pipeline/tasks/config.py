@@ -13,7 +13,7 @@ from typing_extensions import Self
 from pipeline.core.config import ConfigError, Section, parse_config, read_values
 from pipeline.core.task import Task
 from pipeline.tasks import find_task, task_names
-from pipeline.training.config import MAIN, LearnerConfig, TermSection, TrainSettings
+from pipeline.training.config import MAIN, LearnerConfig, OnlineConfig, TermSection, TrainSettings
 
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 """Of models and learners."""
@@ -71,6 +71,9 @@ class TrainingConfig(Section):
     learners: Mapping[str, LearnerConfig] = Field(
         default_factory=dict, description="those that learn apart from the rest, which train.optimiser teaches"
     )
+    online: OnlineConfig | None = Field(
+        None, description="a gate on a teacher that learns beside its student; None: nothing holds it back"
+    )
     validation: ValidationSettings = ValidationSettings()
     pruning: PruningConfig | None = None
 
@@ -86,6 +89,8 @@ class TrainingConfig(Section):
                 raise ValueError(f"models.{name}: is not trained, and has no weights")
         self._losses_fit(trained)
         self._learners_fit(trained)
+        if self.online is not None:
+            self._gate_fits(self.online, trained)
         if self.pruning is not None:
             pruned = self.models.get(self.pruning.model)
             if pruned is None or not pruned.trained or not hasattr(pruned.architecture, "time_steps"):
@@ -117,6 +122,22 @@ class TrainingConfig(Section):
                     raise ValueError(
                         f"learners.{name}.members: {member!r} is no model that is trained, and no losses.NAME"
                     )
+
+    def _gate_fits(self, online: OnlineConfig, trained: Sequence[str]) -> None:
+        for key, name in (("student", online.student), ("teacher", online.teacher)):
+            if name not in self.models:
+                raise ValueError(f"online.{key}: there is no model {name!r}, only {', '.join(self.models)}")
+            if name not in trained:
+                raise ValueError(f"online.{key}: {name!r} is not trained: a gate is between two models that learn")
+        if self.learner_of(online.teacher) is None:
+            raise ValueError(
+                f"online.teacher: {online.teacher!r} needs a learner of its own, whose rate the gate sets, such as "
+                f"'learners: {{{online.teacher}: {{members: [{online.teacher}]}}}}'"
+            )
+
+    def learner_of(self, model: str) -> str | None:
+        """Name of the learner that has this model for its one member; None where there is none."""
+        return next((name for name, learner in self.learners.items() if learner.members == (model,)), None)
 
 
 def read_training(path: Path) -> tuple[Task, TrainingConfig]:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from pipeline.core.config import Section
 from pipeline.core.task import Batch, Task
+from pipeline.training.distributed import DistributedContext
+from pipeline.training.gate import Gate
 from pipeline.training.term import Context, NamedTensors, Term, TrainingError
 
 
@@ -24,8 +26,9 @@ def dry_answers(task: Task, architectures: Mapping[str, Section], example: Batch
     return NamedTensors(answers)
 
 
-def dry_run(terms: Sequence[Term], answers: NamedTensors, example: Batch) -> set[str]:
-    """Ask each term for its losses of ``dry_answers``; returns the names of the models that they look at.
+def dry_run(terms: Sequence[Term], gate: Gate | None, answers: NamedTensors, example: Batch) -> set[str]:
+    """Ask each term for its losses of ``dry_answers``, and the gate for what it compares; returns the names of the
+    models that they look at.
 
     Raises TrainingError where a loss names what isn't there, two losses have one name, or none teaches what a term has
     of its own.
@@ -44,6 +47,12 @@ def dry_run(terms: Sequence[Term], answers: NamedTensors, example: Batch) -> set
     if twice := [name for name, count in names.items() if count > 1]:
         raise TrainingError(f"losses: two of them are called {twice[0]!r}; give one of the terms another 'name'")
     for term in terms:
-        if term.member not in taught and any(True for _ in term.parameters()):
-            raise TrainingError(f"the loss {term.name!r} has parameters that none of its losses teaches")
+        for member, module in term.members.items():
+            if member not in taught and any(True for _ in module.parameters()):
+                raise TrainingError(f"the loss {term.name!r} has parameters that none of its losses teaches")
+    if gate is not None:
+        try:
+            gate.distances(context, DistributedContext(example.device))
+        except TrainingError as error:
+            raise TrainingError(f"online: {error}") from None
     return {name.split("/")[0] for name in answers.read}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -13,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netx.files import write_whole
+from netx.errors import FormatError
+from netx.files import remove_unfinished, write_whole
+from netx.text_files import read_json
 from pipeline.core.config import ConfigError, parse_config
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
@@ -29,8 +30,11 @@ from pipeline.training.averaging import Averages
 from pipeline.training.batches import batches
 from pipeline.training.config import MAIN
 from pipeline.training.distributed import DistributedContext
+from pipeline.training.gate import Gate
+from pipeline.training.learners import Learner, learners_of
 from pipeline.training.logs import SPEED, Log, Stopwatch
-from pipeline.training.loop import Learner, Method, learners_of, train
+from pipeline.training.loop import train
+from pipeline.training.method import Method
 from pipeline.training.state import SavedState, load_state, save_state
 from pipeline.training.term import Term, TrainingError
 
@@ -51,7 +55,7 @@ def run_training(
     first = saved.step if saved else 0
     if saved and first >= config.train.steps and (folder / METRICS).exists():
         progress.say(f"{config.name}: is trained already, in {folder}")
-        return dict(json.loads((folder / METRICS).read_text(encoding="utf-8")))
+        return _finished(folder / METRICS)
     terms, needed = _terms(task, config)
     stream = _Stream(task, config, first, context)
     models = _models(task, config, needed, saved, stream, context)
@@ -59,6 +63,7 @@ def run_training(
         {name: model for name, model in models.items() if config.models[name].trained},
         {name: model.eval() for name, model in models.items() if not config.models[name].trained},
         [term.to(context.device) for term in terms],
+        _gate(task, config),
     )
     learners = learners_of(method, config.train, config.learners)
     averages = None
@@ -99,8 +104,7 @@ class _Session:
         """Make the folder ready, and say what is about to be done in it."""
         config, context = self.config, self.context
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
+        remove_unfinished(self.folder)
         (self.folder / METRICS).unlink(missing_ok=True)  # of another configuration: would say that this one is done
         self.log = Log(self.folder, first)
         at = f"from step {first}" if first else "afresh"
@@ -112,6 +116,8 @@ class _Session:
         if len(self.learners) > 1:
             members = (f"{learner.name} ({', '.join(sorted(learner.members))})" for learner in self.learners)
             progress.say("  learners: " + ", ".join(members))
+        if online := config.online:
+            progress.say(f"  gate ({online.gate}): {online.teacher} is held back by its gap to {online.student}")
         if config.train.mixed_precision and not context.has_bfloat16:
             progress.say("  in float32: this processor has no bfloat16, which mixed_precision asks for")
         if not self.log.has_tensorboard:
@@ -227,7 +233,15 @@ def _terms(task: Task, config: TrainingConfig) -> tuple[list[Term], set[str]]:
     torch.manual_seed(config.seed)  # adapters have weights at random
     terms = task.build_terms(config, answers)
     answers.read.clear()
-    return terms, dry_run(terms, answers, example)
+    return terms, dry_run(terms, _gate(task, config), answers, example)
+
+
+def _gate(task: Task, config: TrainingConfig) -> Gate | None:
+    if config.online is None:
+        return None
+    learner = config.learner_of(config.online.teacher)
+    assert learner is not None, "as the configuration has it"
+    return Gate(config.online, learner, task.compared(config))
 
 
 def _models(
@@ -264,6 +278,13 @@ def _in_blocks(model: nn.Module, config: TrainingConfig, device: torch.device) -
     return built_of(model, find_blocks(config.train.blocks, settings.neurons, settings.surrogate, device))
 
 
+def _finished(path: Path) -> dict[str, Any]:
+    scores = read_json(path)
+    if not isinstance(scores, dict) or not all(isinstance(value, dict) for value in scores.values()):
+        raise FormatError(f"{path}: holds no scores of trained models; remove it, and they are worked out again")
+    return scores
+
+
 def _fingerprint(config: TrainingConfig) -> str:
     """Tells trainings apart whose weights may differ."""
     weights = [file_digest(Path(entry.weights)) for entry in config.models.values() if entry.weights is not None]
@@ -278,10 +299,10 @@ def _values(config: TrainingConfig) -> dict[str, Any]:
 def _is_of(task: Task, config: TrainingConfig, fingerprint: str) -> bool:
     """Whether a training of this fingerprint is one of ``config``. Options that were not there when it was saved have
     their defaults."""
-    values, weights = json.loads(fingerprint)
     try:
+        values, weights = json.loads(fingerprint)
         before = parse_config({**values, "name": config.name}, task.training_config, "the saved state")
-    except ConfigError:
+    except (ConfigError, ValueError, TypeError):
         return False
     assert isinstance(before, TrainingConfig), "of a task that is registered"
     return json.dumps([_values(before), weights]) == _fingerprint(config)

@@ -84,6 +84,31 @@ class LearnerConfig(Section):
     every: int = Field(1, ge=1, description="steps between two of this learner's; the first step is one of them")
 
 
+class OnlineConfig(Section):
+    """A student and a teacher that learn in the same steps, and a gate on the teacher's learning rate:
+    ``pipeline.training.gate``, whose formulas are SwitOKD's and ours."""
+
+    student: str
+    teacher: str
+    gate: Literal["switch", "smooth"] = Field(
+        "switch", description="switch: the teacher learns or not, as published; smooth: its rate falls with the gap"
+    )
+    behind: Literal["learns", "pauses"] = Field(
+        "learns",
+        description="a teacher that is worse than its student: learns (the authors' code), or is held to the gap alone "
+        "(as published)",
+    )
+    softness: float = Field(0.05, gt=0, le=10, description="of smooth: margin at which the rate is 0.73 of its own")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> OnlineConfig:
+        if self.student == self.teacher:
+            raise ValueError(f"teacher: is {self.teacher!r}, which is its own student")
+        if self.gate == "switch" and "softness" in self.model_fields_set:
+            raise ValueError("softness: is for 'gate: smooth'")
+        return self
+
+
 class AveragingConfig(Section):
     """Moving averages of the weights. Defaults are YOLOX's (yolox/core/trainer.py, yolox/utils/ema.py)."""
 

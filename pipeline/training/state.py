@@ -16,7 +16,8 @@ from netx.errors import FormatError
 from netx.files import write_whole
 from pipeline.models.safetensors_file import check_tensors, read_safetensors
 from pipeline.training.averaging import Averages
-from pipeline.training.loop import Learner, Method
+from pipeline.training.learners import Learner
+from pipeline.training.method import Method
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -56,10 +55,6 @@ class Term(nn.Module):
     are no part of any model.
     """
 
-    apart: ClassVar[bool] = False
-    """Whether the term's own parameters are taught by other losses than the models are, against them perhaps, and
-    therefore need a learner without models."""
-
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
@@ -69,11 +64,23 @@ class Term(nn.Module):
         """What the term's own parameters are called among the members of learners."""
         return f"losses.{self.name}"
 
+    @property
+    def members(self) -> Mapping[str, nn.Module]:
+        """What has parameters of its own, by the names that learners know it by: the whole term, unless its parts learn
+        from different losses."""
+        return {self.member: self}
+
+    @property
+    def opponents(self) -> frozenset[str]:
+        """Those of ``members`` that are taught by other losses than the models are, against them perhaps, and
+        therefore need a learner without models."""
+        return frozenset()
+
     @abstractmethod
     def forward(self, context: Context) -> dict[str, Tensor]:
         """The losses of a step by name, each a scalar with its weight in it."""
 
     @abstractmethod
     def teaches(self, loss: str) -> frozenset[str]:
-        """Whom the loss of that name teaches: names of models, and ``self.member`` for the term's own parameters. A
+        """Whom the loss of that name teaches: names of models, and of ``members`` for the term's own parameters. A
         learner's gradient is that of the losses that teach one of its members, and of no other."""

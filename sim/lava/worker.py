@@ -181,16 +181,25 @@ def simulate(folder: Path, job: LavaJob) -> None:
     sources, blocks = build(job)
     latency = max(block.depth for block in blocks.values())
     probes = {name: _Probe(block, job.frame_count, job.hold) for name, block in blocks.items()}
-    for source in sources:
-        source.create_runtime(run_cfg=_run_config(job.conv), compile_config=COMPILE_CONFIG)
-    _watch_processes(folder, sources)
+    run_by = _started(sources, job.conv)
+    _watch_processes(folder, run_by)
     for step in range(1, job.frame_count * job.hold + latency + 1):
-        for source in sources:
+        for source in run_by:
             source.run(RunSteps(num_steps=1))
         for probe in probes.values():
             probe.read(step)
         lava_job.write_progress(folder, max(0, step - latency) // job.hold)
     lava_job.write_outcome(folder, {name: probe.outcome() for name, probe in probes.items()})
+
+
+def _started(sources: Iterable[Process], conv: ConvModel) -> list[Process]:
+    """The sources by which Lava is run: one of each group of processes that are connected, which have one runtime."""
+    run_by = []
+    for source in sources:
+        if source.runtime is None:
+            source.create_runtime(run_cfg=_run_config(conv), compile_config=COMPILE_CONFIG)
+            run_by.append(source)
+    return run_by
 
 
 def _run_config(conv: ConvModel) -> Loihi2SimCfg:

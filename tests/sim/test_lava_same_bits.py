@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from scipy import signal as scipy_signal
 
-from netx import LIF, Accumulator, Conv2d, Dense, Flatten, Input, Layer, Network, Pool, Range
+from netx import LIF, Accumulator, Concat, Conv2d, Dense, Flatten, Input, Layer, Network, Pool, Range
 from netx.chain import chain_network, chains
 from netx.net_file import write_net
 from sim import engine, lava
@@ -130,6 +130,23 @@ def test_neurons_that_remember_carry_it_from_frame_to_frame():
     network = Network((Input("image", (2, 9, 9)),), layers, ("b",))
     frames = {"image": random_frames(rng, network.inputs[0], 12)}
     assert_same(lava.run(network, frames), engine.run(network, frames))
+
+
+def test_inputs_that_meet_run_together():
+    """Pixels and spikes, side by side with what has been made of the pixels: one runtime for both inputs."""
+    rng = np.random.default_rng(8)
+    network = Network(
+        (Input("pixels", (2, 4, 5), Range(-8, 7)), Input("spikes", (3, 4, 5))),
+        (
+            Layer("a", ("pixels",), random_conv(rng, 4, 2, (1, 1)), LIF(101)),
+            Layer("join", ("a", "spikes"), Concat()),
+            Layer("b", ("join",), random_conv(rng, 2, 7, (3, 3), padding=(1, 1)), LIF(201)),
+            Layer("out", ("b",), random_conv(rng, 1, 2, (1, 1)), Accumulator()),
+        ),
+        ("out",),
+    )
+    frames = {source.name: random_frames(rng, source, 4) for source in network.inputs}
+    assert_same(lava.run(network, frames, timeout=240), engine.run(network, frames))
 
 
 def test_inputs_that_never_meet_run_side_by_side():

@@ -42,9 +42,9 @@ class TrainedDetector:
     settings: DetectorProcessing
 
     @property
-    def priced(self) -> str:
+    def priced(self) -> tuple[str, ...]:
         """The only network."""
-        return INPUT
+        return (INPUT,)
 
     @property
     def processing(self) -> DetectorProcessing:
@@ -66,7 +66,7 @@ class TrainedDetector:
         twin, target = slayer_twin(self.model), targets[INPUT]
         frames = target.frames[INPUT]
         with torch.inference_mode():
-            tensors = twin.signals(torch.from_numpy(frames.astype(np.int32)))
+            tensors = twin.signals({INPUT: torch.from_numpy(frames.astype(np.int32))})
         return {INPUT: recording("slayer", target.network, frames.astype(np.int32), tensors)}
 
     def evaluate(self, network: Network, samples: Sequence[Sample], progress: Progress) -> Evaluation:

@@ -24,8 +24,9 @@ from pipeline.tasks.detection.models.spiking import SpikingYolox
 from pipeline.tasks.detection.models.yolox import Yolox
 from pipeline.tasks.detection.samples import Sample, read_samples, write_samples
 from pipeline.tasks.detection.sampling import DetectionBatches, empty_batch
-from pipeline.tasks.detection.terms import build_terms
+from pipeline.tasks.detection.terms import build_terms, compared
 from pipeline.tasks.detection.validation import DetectionValidator, split
+from pipeline.training.gate import Compared
 from pipeline.training.term import NamedTensors, Term
 
 
@@ -50,6 +51,9 @@ class Detection(DetectorFamily, Task):
 
     def build_terms(self, config: TrainingConfig, answers: Mapping[str, Tensor]) -> list[Term]:
         return build_terms(config, answers if isinstance(answers, NamedTensors) else NamedTensors(answers))
+
+    def compared(self, config: TrainingConfig) -> Compared:
+        return compared(config)
 
     def example(self, config: TrainingConfig) -> Batch:
         return empty_batch(config.side)

@@ -62,6 +62,5 @@ class ClipConfig(Section):
     frames: int = Field(3, ge=1, le=64, description="of a clip")
     height: int = Field(240, ge=16, le=2160, description="of a frame, pixels")
     width: int = Field(432, ge=16, le=3840, description="of a frame, pixels")
-    batch: int = Field(4, ge=1, description="clips a step")
     objects: int = Field(3, ge=1, le=64, description="most that are marked in a clip; others are background")
     augmentation: AugmentationConfig = AugmentationConfig()

@@ -41,9 +41,10 @@ SMALLEST = 16
 class ClipBatches:
     """The batches of a training by step, each from (seed, rank, step) alone."""
 
-    def __init__(self, config: ClipConfig, steps: int, seed: int, rank: int = 0) -> None:
-        """rank: of several processes, each of which draws its own. Raises DataError where a source holds nothing."""
-        self._config, self._steps, self._seed, self._rank = config, steps, seed, rank
+    def __init__(self, config: ClipConfig, batch: int, steps: int, seed: int, rank: int = 0) -> None:
+        """batch: clips a step. rank: of several processes, each of which draws its own. Raises DataError where a source
+        holds nothing."""
+        self._config, self._batch, self._steps, self._seed, self._rank = config, batch, steps, seed, rank
         self._draws = [_opened(source, config.frames) for source in config.sources]
         weights = np.array([source.weight for source in config.sources])
         self._shares = weights / weights.sum()
@@ -54,7 +55,7 @@ class ClipBatches:
     def __getitem__(self, step: int) -> Batch:
         """Raises DataError or FormatError where a source's file is bad, or shows no object."""
         seed = derived_seed(self._seed, f"clips of {self._rank}", step)
-        return as_batch([self._clip(np.random.default_rng([seed, index])) for index in range(self._config.batch)])
+        return as_batch([self._clip(np.random.default_rng([seed, index])) for index in range(self._batch)])
 
     def _clip(self, random: Random) -> MaskedClip:
         config = self._config

@@ -61,9 +61,9 @@ class TrainedModel:
     settings: TrackerConfig
 
     @property
-    def priced(self) -> str:
+    def priced(self) -> tuple[str, ...]:
         """The search network; the template's runs once a target."""
-        return SEARCH
+        return (SEARCH,)
 
     @property
     def processing(self) -> TrackerConfig:

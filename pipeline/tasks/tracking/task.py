@@ -33,11 +33,12 @@ from pipeline.tasks.tracking.rounding import rounding_difference
 from pipeline.tasks.tracking.sampling import PairBatches, empty_batch
 from pipeline.tasks.tracking.scorer import IntegerScorer
 from pipeline.tasks.tracking.settings import settings_for
-from pipeline.tasks.tracking.terms import build_terms
+from pipeline.tasks.tracking.terms import build_terms, compared
 from pipeline.tasks.tracking.track_video import first_box, parsed_box
 from pipeline.tasks.tracking.trackers import engine_called
 from pipeline.tasks.tracking.validation import validate, validation_tracks
 from pipeline.training.calibration import RATE
+from pipeline.training.gate import Compared
 from pipeline.training.term import NamedTensors, Term
 
 
@@ -88,6 +89,9 @@ class Tracking(SiameseFamily, Task):
 
     def build_terms(self, config: TrainingConfig, answers: Mapping[str, Tensor]) -> list[Term]:
         return build_terms(config.losses, answers if isinstance(answers, NamedTensors) else NamedTensors(answers))
+
+    def compared(self, config: TrainingConfig) -> Compared:  # noqa: ARG002
+        return compared
 
     def example(self, config: TrainingConfig) -> Batch:
         architecture = next(iter(config.models.values())).architecture  # all models see the same crops
@@ -168,7 +172,7 @@ class Tracking(SiameseFamily, Task):
             )
         passages = Passages(model, scorer.network)
         all_of_them = [one for number, given in enumerate(programmings) for one in passages.of(number, given)]
-        return SequenceRun(video.name, scorer.network, SEARCH, tuple(all_of_them))
+        return SequenceRun(video.name, scorer.network, (SEARCH,), tuple(all_of_them))
 
     def predictor(self, checkpoint: Path, engine: str) -> Predictor[Any, Any]:
         return model_tracker(checkpoint, engine_called(engine), load_processing(checkpoint))

@@ -42,6 +42,16 @@ def target(context: Context) -> PictureBoxes:
     return PictureBoxes(boxes, *batch["search"].shape[-2:])
 
 
+def compared(context: Context, student: str, teacher: str) -> tuple[Tensor, Tensor, Tensor]:
+    """For a gate: target or background, position by position. Of a pair whose template shows another target only the
+    positions inside the box say anything, as in SiamFC++'s own loss."""
+    logits = common_centre(context.tensors[f"{student}/class"], context.tensors[f"{teacher}/class"])
+    distances, truly = truth(context, logits[0].shape[-1])
+    counted = (distances > 0).all(dim=1) | context.batch["same"][:, None, None]
+    ours, theirs = (torch.sigmoid(values[:, 0])[counted] for values in logits)
+    return ours[:, None], theirs[:, None], truly[counted][:, None].to(ours.dtype)
+
+
 class Tracking(Term):
     """SiamFC++'s three losses of one model, ``MODEL/class``, ``MODEL/centre`` and ``MODEL/box``."""
 

@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from pipeline.training.distillation.adapters import adapted, adapter_of
 from pipeline.training.distillation.config import AdversarialTerm
 from pipeline.training.distillation.dense_boxes import common_centre
 from pipeline.training.distillation.features import map_of
-from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.distillation.terms import Distillation
+from pipeline.training.term import Context, NamedTensors, TrainingError
 
 _SLOPE = 0.1
 """Of the leaky ReLU on its negative side (TorchDistiller, networks/sagan_models.py)."""
@@ -56,44 +58,63 @@ def student_loss(of_student: Tensor) -> Tensor:
     return -of_student.mean()
 
 
-class Adversarial(Term):
+class Adversarial(Distillation):
     """``adversarial``: two losses, of which one teaches the student and the other the discriminator.
 
     The scores that the student learns from lead through the discriminator, which no learner of the student's owns: its
-    gradient is taken of the student's parameters alone.
+    gradient is taken of the student's parameters alone, and of those of its adapter.
     """
-
-    apart = True
 
     def __init__(self, config: AdversarialTerm, shapes: NamedTensors) -> None:
         """shapes: tensors of the shapes that the models answer. Raises TrainingError for maps that don't fit."""
-        super().__init__(f"{config.student}/{config.name or config.kind}")
+        super().__init__(config)
         self._config = config
-        self._tensors = f"{config.student}/{config.tensor}", f"{config.teacher}/{config.tensor}"
-        ours, theirs = (map_of(shapes[name]).shape[1] for name in self._tensors)
-        if ours != theirs:
+        self._tensor = f"{config.student}/{config.tensor}"
+        named = self._tensor, f"{config.teacher}/{config.of_teacher}"
+        ours, theirs = (map_of(shapes[name]).shape[1] for name in named)
+        if ours != theirs and config.adapter is None:
             raise TrainingError(
-                f"{self._tensors[0]} has {ours} channels and {self._tensors[1]} {theirs}: a discriminator would tell "
-                "them apart by that; name a tensor of as many channels in both, such as 'class'"
+                f"{named[0]} has {ours} channels and {named[1]} {theirs}: a discriminator would tell "
+                "them apart by that; give the term an 'adapter', or name a tensor of as many channels in both, such as "
+                "'class'"
             )
-        self.discriminator = Discriminator(ours, config.channels)
+        self.adapters = nn.ModuleDict()
+        if config.adapter is not None:
+            self.adapters[config.adapter] = adapter_of(config.adapter_kind, ours, theirs)
+        self.discriminator = Discriminator(theirs, config.channels)
+
+    @property
+    def members(self) -> dict[str, nn.Module]:
+        """The discriminator, and the adapters as ``losses.STUDENT/NAME.adapters``."""
+        return {self.member: self.discriminator, self._adapting: self.adapters}
+
+    @property
+    def opponents(self) -> frozenset[str]:
+        return frozenset({self.member})
+
+    @property
+    def _adapting(self) -> str:
+        return f"{self.member}.adapters"
 
     @property
     def _opposing(self) -> str:
         return f"{self.name}_discriminator"
 
     def forward(self, context: Context) -> dict[str, Tensor]:
-        ours, theirs = common_centre(*(map_of(context.tensors[name]) for name in self._tensors))
+        ours, theirs = map_of(context.tensors[self._tensor]), map_of(self._of_teacher(context, self._config.of_teacher))
+        for adapter in self.adapters.values():
+            ours = adapted(adapter, ours, theirs)
+        ours, theirs = common_centre(ours, theirs)
         # One pass of both, of which the student's part is detached: the norm's estimate moves on once a step.
         both = self.discriminator(torch.cat([theirs, ours]).detach())
         of_teacher, of_student = both.split([len(theirs), len(ours)])
         return {
             self._opposing: self._config.discriminator_weight * discriminator_loss(of_teacher, of_student),
-            self.name: self._config.weight * student_loss(self._scores(ours)),
+            **self._weighted(student_loss(self._scores(ours))),
         }
 
     def teaches(self, loss: str) -> frozenset[str]:
-        return frozenset({self.member if loss == self._opposing else self._config.student})
+        return frozenset({self.member} if loss == self._opposing else {self._config.student, self._adapting})
 
     def _scores(self, maps: Tensor) -> Tensor:
         """The scores of maps; the discriminator takes nothing over from this pass."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from pipeline.core.config import Section
 from pipeline.training.config import TermSection
@@ -40,22 +41,48 @@ class TeacherTerm(TermSection):
         return (self.student,) if self.detach_teacher else (self.student, self.teacher)
 
 
-class FeatureTerm(TeacherTerm):
-    """Features: ``pipeline.training.distillation.features``. Tensors with time steps are averaged over them."""
+AdapterKind = Literal["linear", "smooth"]
 
-    kind: Literal["feature_kd"]
+
+class Adapted(TeacherTerm):
+    """A term of features, of which the student's may be brought to the teacher's:
+    ``pipeline.training.distillation.adapters``."""
+
+    adapter: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        description="name of what is trained to bring the student's features to the teacher's; None for nothing",
+    )
+    adapter_kind: AdapterKind = Field(
+        "linear", description="a 1x1 convolution, from channels to channels; smooth: also between maps of other sizes"
+    )
+
+    @model_validator(mode="after")
+    def _has_an_adapter(self) -> Self:
+        if self.adapter is None and "adapter_kind" in self.model_fields_set:
+            raise ValueError("adapter_kind: there is no adapter; name one, such as 'adapter: to_teacher'")
+        return self
+
+
+class FeatureLoss(Adapted):
+    """How features are compared: ``pipeline.training.distillation.features``."""
+
     loss: Literal["cwd", "mse"] = Field("cwd", description="channel-wise KL, or mean squared difference")
     temperature: float = Field(1.0, gt=0, description="of cwd")
     standardise: bool = Field(False, description="each channel of both to mean 0 and deviation 1 over the batch first")
     features: dict[str, str] = Field(
+        min_length=1, description="the student's tensors, and the teacher's that each becomes like"
+    )
+
+
+class FeatureTerm(FeatureLoss):
+    """Features. Tensors with time steps are averaged over them."""
+
+    kind: Literal["feature_kd"]
+    features: dict[str, str] = Field(
         {"template_features": "template_features", "search_features": "search_features"},
         min_length=1,
         description="the student's tensors, and the teacher's that each becomes like",
-    )
-    adapter: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="name of a trained 1x1 convolution from the student's channels to the teacher's; None for none",
     )
 
 
@@ -89,19 +116,14 @@ class BoxMask(Section):
     )
 
 
-class RegionTerm(TeacherTerm):
+class RegionTerm(Adapted):
     """Features, apart for foreground and background: ``pipeline.training.distillation.separation``.
 
     Up to four losses, logged as STUDENT/NAME_foreground, _background, _attention and _relation, each the sum over the
-    levels times its weight times ``weight``; weight 0 leaves one out.
+    levels times its weight times ``weight``; weight 0 leaves one out. Every level has an adapter of its own.
     """
 
     levels: tuple[Level, ...] = Field(min_length=1)
-    adapter: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="name of trained 1x1 convolutions, one a level, from the student's channels to the teacher's",
-    )
     foreground: float = Field(ge=0)
     background: float = Field(ge=0)
     attention: float = Field(ge=0)
@@ -206,32 +228,27 @@ class TargetResponseTerm(TeacherTerm):
     )
 
 
-class AdversarialTerm(TermSection):
+class AdversarialTerm(Adapted):
     """A discriminator tells the teacher's maps from the student's, which the student learns to make it take for the
     teacher's: ``pipeline.training.distillation.adversarial``. Logged as STUDENT/NAME and STUDENT/NAME_discriminator.
 
     The discriminator's parameters need a learner of their own: ``learners: {NAME: {members: [losses.STUDENT/NAME]}}``.
-    Weights are those of irfanICMLL/TorchDistiller (options.py: lambda_gan 0.001, lambda_d 0.1).
+    An adapter learns with the student. Weights are those of irfanICMLL/TorchDistiller (options.py: lambda_gan 0.001,
+    lambda_d 0.1).
     """
 
     kind: Literal["adversarial"]
-    student: str
-    teacher: str
     weight: float = Field(0.001, ge=0, description="of what the student learns")
     discriminator_weight: float = Field(0.1, gt=0, description="of what the discriminator learns")
     tensor: str = Field("class", description="the maps that are told apart, of as many channels in both")
+    teacher_tensor: str | None = Field(None, description="the teacher's; None for the same name")
     channels: int = Field(32, ge=1, le=1024, description="of the discriminator's hidden layers")
-    name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="None for the kind")
+    detach_teacher: Literal[True] = Field(True, description="the teacher is what the student becomes like")
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models it looks at."""
-        return (self.student, self.teacher)
-
-    @property
-    def trains(self) -> tuple[str, ...]:
-        """Names of the models it teaches."""
-        return (self.student,)
+    def of_teacher(self) -> str:
+        """Name of the teacher's tensor."""
+        return self.teacher_tensor or self.tensor
 
 
 class SharingTerm(TermSection):

@@ -17,13 +17,13 @@ def common_centre(*maps: Tensor) -> tuple[Tensor, ...]:
     Score maps are centred on the crop and have the same stride, whatever the depth of the tower, which takes off one
     row at each side for every layer without padding: position by position the parts then stand for the same pixels.
     """
-    side = min(values.shape[-1] for values in maps)
-    return tuple(_middle(values, side) for values in maps)
+    rows, columns = (min(values.shape[axis] for values in maps) for axis in (-2, -1))
+    return tuple(_middle(values, rows, columns) for values in maps)
 
 
-def _middle(values: Tensor, side: int) -> Tensor:
-    first = (values.shape[-1] - side) // 2
-    return values[..., first : first + side, first : first + side]
+def _middle(values: Tensor, rows: int, columns: int) -> Tensor:
+    top, left = (values.shape[-2] - rows) // 2, (values.shape[-1] - columns) // 2
+    return values[..., top : top + rows, left : left + columns]
 
 
 def distances_to_sides(box: Tensor, points: Tensor) -> Tensor:

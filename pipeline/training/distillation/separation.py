@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.training.distillation.adapters import adapted, adapter_of
 from pipeline.training.distillation.config import Level, RegionTerm, SeparationTerm
 from pipeline.training.distillation.features import map_of, standardised
 from pipeline.training.distillation.focal_global import (
@@ -31,7 +32,7 @@ from pipeline.training.distillation.focal_global import (
     weighted_squares,
 )
 from pipeline.training.distillation.foreground import PictureBoxes, box_masks
-from pipeline.training.distillation.terms import Distillation, check_channels, check_positions
+from pipeline.training.distillation.terms import Distillation, check_features
 from pipeline.training.term import Context, NamedTensors
 
 BoxesOf: TypeAlias = Callable[[Context], PictureBoxes]
@@ -63,7 +64,8 @@ class Separation(Distillation):
         channels = [self._channels(level, shapes) for level in config.levels]
         self.adapters, self.relations = nn.ModuleDict(), nn.ModuleList()
         if config.adapter is not None:
-            self.adapters[config.adapter] = nn.ModuleList(nn.Conv2d(ours, theirs, 1) for ours, theirs in channels)
+            each = (adapter_of(config.adapter_kind, ours, theirs) for ours, theirs in channels)
+            self.adapters[config.adapter] = nn.ModuleList(each)
         if "relation" in config.parts:
             self.relations.extend(Relation(theirs, config.pooled_by == "teacher") for _, theirs in channels)
 
@@ -79,8 +81,7 @@ class Separation(Distillation):
     def _channels(self, level: Level, shapes: NamedTensors) -> tuple[int, int]:
         """Of student and teacher."""
         ours, theirs = f"{self._student}/{level.features}", f"{self._teacher}/{level.of_teacher}"
-        check_positions(shapes, ours, theirs)
-        check_channels(shapes, ours, theirs, self._config.adapter)
+        check_features(shapes, ours, theirs, self._config)
         return map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]
 
     def _of_level(self, index: int, context: Context, pictured: PictureBoxes) -> Iterator[tuple[str, Tensor]]:
@@ -88,7 +89,7 @@ class Separation(Distillation):
         ours = map_of(context.tensors[f"{self._student}/{level.features}"])
         theirs = map_of(self._of_teacher(context, level.of_teacher))
         for adapters in self.adapters.values():
-            ours = adapters[index](ours)
+            ours = adapted(adapters[index], ours, theirs)
         attention = attention_of(ours, config.temperature), attention_of(theirs, config.temperature)
         if config.parts.keys() & {"foreground", "background"}:
             weighted = attention[config.attended_by == "teacher"].weighted(ours), attention[1].weighted(theirs)

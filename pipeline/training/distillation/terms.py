@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from pipeline.training.distillation import dense_boxes as boxes
 from pipeline.training.distillation import features
 from pipeline.training.distillation import logits as classes
+from pipeline.training.distillation.adapters import adapted, adapter_of
 from pipeline.training.distillation.config import (
+    Adapted,
     AdaptiveHardTerm,
     BoxTerm,
     CentreTerm,
     ClassTerm,
-    FeatureTerm,
+    FeatureLoss,
     TargetResponseTerm,
     TeacherTerm,
 )
@@ -60,7 +62,7 @@ class Distillation(Term):
 class FeatureDistillation(Distillation):
     """``feature_kd``."""
 
-    def __init__(self, config: FeatureTerm, shapes: NamedTensors) -> None:
+    def __init__(self, config: FeatureLoss, shapes: NamedTensors) -> None:
         """shapes: tensors of the shapes that the models answer. Raises TrainingError for features that don't fit."""
         super().__init__(config)
         self._config = config
@@ -68,8 +70,7 @@ class FeatureDistillation(Distillation):
         named = [(ours, f"{config.teacher}/{theirs}") for ours, theirs in self._pairs.items()]
         channels = {(map_of(shapes[ours]).shape[1], map_of(shapes[theirs]).shape[1]) for ours, theirs in named}
         for ours, theirs in named:
-            check_positions(shapes, ours, theirs)
-            check_channels(shapes, ours, theirs, config.adapter)
+            check_features(shapes, ours, theirs, config)
         self.adapters = nn.ModuleDict()
         if config.adapter is not None:
             if len(channels) > 1:
@@ -77,16 +78,20 @@ class FeatureDistillation(Distillation):
                     f"the adapter {config.adapter!r} cannot serve features of different channels, (student, teacher) = "
                     f"{sorted(channels)}: make a term of each"
                 )
-            self.adapters[config.adapter] = nn.Conv2d(*channels.pop(), 1)
+            self.adapters[config.adapter] = adapter_of(config.adapter_kind, *channels.pop())
 
     def forward(self, context: Context) -> dict[str, Tensor]:
-        losses = [self._loss(context.tensors[o], self._of_teacher(context, t)) for o, t in self._pairs.items()]
+        losses = [self._loss(*self._compared(context, *names)) for names in self._pairs.items()]
         return self._weighted(torch.stack(losses).mean())
 
-    def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
-        ours, theirs = map_of(ours), map_of(theirs)
+    def _compared(self, context: Context, of_student: str, of_teacher: str) -> tuple[Tensor, Tensor]:
+        """Maps of student and teacher, in the teacher's space."""
+        ours, theirs = map_of(context.tensors[of_student]), map_of(self._of_teacher(context, of_teacher))
         for adapter in self.adapters.values():
-            ours = adapter(ours)
+            ours = adapted(adapter, ours, theirs)
+        return ours, theirs
+
+    def _loss(self, ours: Tensor, theirs: Tensor) -> Tensor:
         if self._config.standardise:
             ours, theirs = features.standardised(ours), features.standardised(theirs)
         if self._config.loss == "mse":
@@ -94,10 +99,12 @@ class FeatureDistillation(Distillation):
         return features.channel_divergence(ours, theirs, self._config.temperature)
 
 
-def check_channels(shapes: NamedTensors, ours: str, theirs: str, adapter: str | None) -> None:
-    """Raise TrainingError where two features have different channels and no adapter."""
+def check_features(shapes: NamedTensors, ours: str, theirs: str, config: Adapted) -> None:
+    """Raise TrainingError where two features don't fit by the adapter that they have, or have not."""
+    if config.adapter is None or config.adapter_kind == "linear":
+        check_positions(shapes, ours, theirs)
     student, teacher = (map_of(shapes[name]).shape[1] for name in (ours, theirs))
-    if student != teacher and adapter is None:
+    if student != teacher and config.adapter is None:
         raise TrainingError(
             f"{ours} has {student} channels and {theirs} {teacher}: give the term an adapter, such as "
             "'adapter: to_teacher', a 1x1 convolution that is trained with it"
@@ -110,7 +117,7 @@ def check_positions(shapes: NamedTensors, ours: str, theirs: str) -> None:
     if student != teacher:
         raise TrainingError(
             f"{ours} has {student} positions and {theirs} {teacher}. An adapter changes channels alone: compare "
-            "features of the same size"
+            "features of the same size, or give the term one of 'adapter_kind: smooth'"
         )
 
 

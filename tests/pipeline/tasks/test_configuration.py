@@ -90,7 +90,8 @@ def test_an_impossible_training_is_refused_with_file_and_key(tmp_path, old, new,
 def test_there_are_trainings_of_every_kind():
     kinds = ("teacher_small", "s4_small", "s4_kd_host_small", "s4_kd_small", "dst_small", "pruning_small")
     detection = ("detection_teacher", "detection_none")
-    assert {*kinds, *detection, "demo_training", "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
+    segmentation = ("segmentation_teacher", "segmentation_training", "segmentation_online")
+    assert {*kinds, *detection, *segmentation, "demo_training", "teacher_alexnet", "dst_alexnet"} == set(TRAININGS)
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -100,7 +101,7 @@ def test_the_configurations_that_come_along_are_valid(name):
     assert isinstance(config, task.training_config)
 
 
-@pytest.mark.parametrize("name", [name for name in TRAININGS if not name.startswith("detection")])
+@pytest.mark.parametrize("name", [name for name in TRAININGS if not name.startswith(("detection", "segmentation"))])
 def test_the_trainings_of_trackers_copy_no_published_constants(name):
     _, config = read_training(CONFIGS / f"{name}.yaml")
     assert isinstance(config, TrainingConfig)

@@ -6,24 +6,20 @@ from collections.abc import Mapping
 
 import pytest
 import torch
+from plain_nets import CPU, SETTINGS, STEPS, Net, Truth, run, same, shapes, stream, weights
 from torch import Tensor, nn
 
 from netx.errors import FormatError
-from pipeline.core.config import Section
-from pipeline.core.task import Batch
-from pipeline.training.config import LearnerConfig, OptimiserConfig, TrainSettings
+from pipeline.training.config import LearnerConfig, OptimiserConfig
 from pipeline.training.distillation import adversarial
 from pipeline.training.distillation.config import AdversarialTerm, FeatureTerm
 from pipeline.training.distillation.terms import FeatureDistillation
-from pipeline.training.distributed import DistributedContext
-from pipeline.training.loop import Learner, Method, learners_of, train
+from pipeline.training.learners import Learner, learners_of
+from pipeline.training.loop import train
+from pipeline.training.method import Method
 from pipeline.training.schedule import learning_rate
 from pipeline.training.state import load_state, save_state
-from pipeline.training.term import Context, NamedTensors, Term, TrainingError
-
-CPU = DistributedContext(torch.device("cpu"))
-STEPS = 6
-SETTINGS = TrainSettings(steps=STEPS, workers=0, optimiser=OptimiserConfig(rate=0.01, warm_up=2, clip_norm=1.0))
+from pipeline.training.term import NamedTensors, TrainingError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,43 +31,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-class Net(nn.Module):
-    """A task of no kind: images (sample, 1, 6, 6) to maps of features and of scores."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.config = Section()
-        self.first, self.last = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 1, 1)
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        features = self.first(images).tanh()
-        return {"features": features, "class": self.last(features)}
-
-
-class Truth(Term):
-    """Squared error of a model's scores."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(f"{model}/truth")
-        self.model = model
-
-    def teaches(self, loss: str) -> frozenset[str]:  # noqa: ARG002
-        return frozenset({self.model})
-
-    def forward(self, context: Context) -> dict[str, Tensor]:
-        return {self.name: (context.tensors[f"{self.model}/class"] - context.batch["wanted"]).square().mean()}
-
-
-def stream(first: int = 0):
-    for step in range(first, STEPS):
-        generator = torch.Generator().manual_seed(step)
-        images = torch.randn(3, 1, 6, 6, generator=generator)
-        yield Batch({"images": images, "wanted": images[..., 1:5, 1:5].abs()}, ("images",))
-
-
 def feature_kd(detach_teacher: bool = True, adapter: str | None = "to_teacher") -> FeatureDistillation:
-    shapes = NamedTensors({f"{name}/features": torch.zeros(1, 4, 4, 4) for name in ("student", "teacher")})
     config = FeatureTerm(
         kind="feature_kd",
         student="student",
@@ -82,11 +42,10 @@ def feature_kd(detach_teacher: bool = True, adapter: str | None = "to_teacher") 
         detach_teacher=detach_teacher,
     )
     torch.manual_seed(7)
-    return FeatureDistillation(config, shapes)
+    return FeatureDistillation(config, shapes())
 
 
 def opposed(weight: float = 1.0) -> adversarial.Adversarial:
-    shapes = NamedTensors({f"{name}/features": torch.zeros(1, 4, 4, 4) for name in ("student", "teacher")})
     config = AdversarialTerm(
         kind="adversarial",
         student="student",
@@ -97,31 +56,7 @@ def opposed(weight: float = 1.0) -> adversarial.Adversarial:
         channels=8,
     )
     torch.manual_seed(8)
-    return adversarial.Adversarial(config, shapes)
-
-
-def weights(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.named_parameters()}
-
-
-def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
-    return all(torch.equal(value, second[name]) for name, value in first.items())
-
-
-def run(method: Method, learners: list[Learner], first: int = 0, last: int = STEPS) -> None:
-    """Steps ``first`` to ``last`` of the training."""
-
-    class _StopError(Exception):
-        pass
-
-    def after_step(step: int, *_: object) -> None:
-        if step == last:
-            raise _StopError
-
-    try:
-        train(method, learners, SETTINGS, first, stream(first), CPU, after_step)
-    except _StopError:
-        return
+    return adversarial.Adversarial(config, shapes())
 
 
 def test_one_learner_learns_the_very_weights_of_a_plain_loop_over_one_sum_of_losses():

@@ -77,6 +77,8 @@ from pathlib import Path
 
 import torch
 from pipeline.training import distributed
+from pipeline.training.config import OnlineConfig
+from pipeline.training.gate import Gate
 
 distributed._BUCKET = 40  # of numbers: several tensors a bucket, several buckets, and one tensor larger than any
 with distributed.distributed_context("cpu") as context:
@@ -87,11 +89,14 @@ with distributed.distributed_context("cpu") as context:
     context.average(mine)
     for value, first, second in zip(mine, drawn(0), drawn(1), strict=True):
         assert torch.equal(value, (first + second) / 2), value
+    answers = torch.tensor([[0.4 + context.rank / 5]]), torch.tensor([[0.9]]), torch.tensor([[1.0]])
+    found = Gate(OnlineConfig(student="s", teacher="t"), "t", lambda *_: answers).distances(None, context)
+    assert torch.allclose(torch.tensor(found), torch.tensor([0.4, 0.5, 0.1])), found  # means of 0.5, 0.3 and so on
     Path(f"alike-{context.rank}").touch()  # not printed: two processes may write into one line
 """
 
 
-def test_two_processes_average_in_buckets_to_the_bits_of_the_mean(tmp_path):
+def test_two_processes_average_in_buckets_to_the_bits_of_the_mean_and_a_gate_sees_both(tmp_path):
     (tmp_path / "average.py").write_text(AVERAGE)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "average.py"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}

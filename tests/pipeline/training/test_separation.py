@@ -18,7 +18,9 @@ from pipeline.training.distillation.focal_global import Relation, attention_diff
 from pipeline.training.distillation.foreground import PictureBoxes, box_masks
 from pipeline.training.distillation.separation import Separation, masked_divergence
 from pipeline.training.distributed import DistributedContext
-from pipeline.training.loop import Method, learners_of, train
+from pipeline.training.learners import learners_of
+from pipeline.training.loop import train
+from pipeline.training.method import Method
 from pipeline.training.term import Context, NamedTensors, TrainingError
 
 CHANNELS = {8: (3, 6), 16: (4, 8), 32: (5, 10)}

@@ -238,8 +238,8 @@ def test_several_processes_train_one_model(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken, tmp_path, monkeypatch):
-    def broken(method, batch, step, mixed_precision):
-        losses, taught = real(method, batch, step, mixed_precision)
+    def broken(terms, seen):
+        losses, taught = real(terms, seen)
         calls.append(None)
         return {**losses, "student/box": losses["student/box"] * (math.nan if len(calls) == 4 else 1)}, taught
 
@@ -254,14 +254,13 @@ def test_a_loss_that_is_no_number_stops_the_training_with_term_and_step(unbroken
 
 
 def test_a_finite_loss_without_a_finite_slope_stops_the_training_before_it_is_learned(tmp_path, monkeypatch):
-    def broken(method, batch, step, mixed_precision):
-        losses, taught = real(method, batch, step, mixed_precision)
+    def broken(method, learners, losses, taught, step, context):
         weight = method.trained["student"].synapses["conv3"].weight
         steep = (weight - weight.detach()).sqrt().sum() if step == 1 else 0  # 0, with an infinite slope
-        return {**losses, "student/box": losses["student/box"] + steep}, taught
+        real(method, learners, {**losses, "student/box": losses["student/box"] + steep}, taught, step, context)
 
-    real = loop._losses
-    monkeypatch.setattr(loop, "_losses", broken)
+    real = loop._learn
+    monkeypatch.setattr(loop, "_learn", broken)
     config = configuration(tmp_path, ("save_every: 2", "save_every: 1"))
     with pytest.raises(TrainingError, match=r"step 2: the gradient of 'student.synapses.conv3.weight' is no number"):
         run(config, tmp_path)

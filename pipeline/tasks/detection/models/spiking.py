@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from netx import Input, Shape
 from pipeline.models.blocks import Blocks
-from pipeline.models.config import LayerRole, Part
-from pipeline.models.graph import Node, SpikingGraph
+from pipeline.models.graph import Node, NodeList, SpikingGraph
 from pipeline.models.pixels import pixel_range, signed_pixels
 from pipeline.tasks.detection.models.config import FIRST_STRIDES, STRIDES, SpikingYoloxConfig
 from pipeline.tasks.detection.models.yolox import PRIOR, READOUTS, Tensors, readout_channels
@@ -40,13 +39,12 @@ class SpikingYolox(SpikingGraph):
 
     def __init__(self, config: SpikingYoloxConfig, blocks: Blocks | None = None) -> None:
         """blocks: as for ``SpikingGraph``."""
-        entry = Input(INPUT, Shape(3, config.side, config.side), pixel_range(config.pixel_bits))
-        super().__init__(config, entry, nodes(config), blocks)
+        super().__init__(config, [entry(config)], nodes(config), blocks)
         names = [f"{name}_{stride}" for stride in STRIDES for name in READOUTS]
         self.scales = nn.ParameterDict({name: nn.Parameter(torch.ones(())) for name in names})
 
     def forward(self, images: Tensor) -> Tensors:
-        tensors = self.signals(signed_pixels(images, self.config.pixel_bits))
+        tensors = self.signals({INPUT: signed_pixels(images, self.config.pixel_bits)})
         for stride in STRIDES:
             tensors[f"features_{stride}"] = tensors[f"spikes/neck_{stride}"][0]
         return {**tensors, **self.scaled({name: tensors[f"membrane/{name}"][0] for name in self.readouts})}
@@ -72,7 +70,12 @@ def nodes(config: SpikingYoloxConfig) -> list[Node]:
     features = builder.neck(maps)
     for stride in STRIDES:
         builder.head(stride, features[stride])
-    return builder.nodes
+    return builder.layers.nodes
+
+
+def entry(config: SpikingYoloxConfig) -> Input:
+    """Where pictures enter the chip."""
+    return Input(INPUT, Shape(3, config.side, config.side), pixel_range(config.pixel_bits))
 
 
 class _Builder:
@@ -80,17 +83,18 @@ class _Builder:
 
     def __init__(self, config: SpikingYoloxConfig) -> None:
         self.config, self.width = config, config.width
-        self.nodes: list[Node] = []
+        self.layers = NodeList([entry(config)])
 
     def backbone(self) -> dict[int, str]:
         """The stages; returns what the maps by stride are called."""
-        source, maps = INPUT, {}
+        layers, source, maps = self.layers, INPUT, {}
         stages = zip((*FIRST_STRIDES, *STRIDES), self.width.backbone, self.width.depths, strict=True)
         for stride, channels, depth in stages:
-            first = last = self._conv(f"conv_{stride}", source, channels, "backbone", kernel=3, stride=2)
+            first = last = layers.conv(f"conv_{stride}", source, channels, "backbone", kernel=3, stride=2)
             for index in range(1, depth + 1):
-                last = self._conv(f"conv_{stride}_{index}", last, channels, "backbone", kernel=3)
-            source = self._beside(f"stage_{stride}", first, last) if depth and self.config.skips else last
+                last = layers.conv(f"conv_{stride}_{index}", last, channels, "backbone", kernel=3)
+            joined = depth and self.config.skips
+            source = layers.beside(f"stage_{stride}", "backbone", first, last) if joined else last
             maps[stride] = source
         return maps
 
@@ -102,22 +106,20 @@ class _Builder:
         for stride in STRIDES:
             source = maps[stride]
             if found and self.config.skips:
-                finer = self._pool(f"pool_{stride // 2}", found[stride // 2])
-                source = self._beside(f"join_{stride}", source, finer)
-            found[stride] = self._conv(f"neck_{stride}", source, self.width.neck, "neck", kernel=3)
+                finer = self.layers.pool(f"pool_{stride // 2}", found[stride // 2], "neck")
+                source = self.layers.beside(f"join_{stride}", "backbone", source, finer)
+            found[stride] = self.layers.conv(f"neck_{stride}", source, self.width.neck, "neck", kernel=3)
         return found
 
     def _down(self, maps: dict[int, str]) -> dict[int, str]:
         """Each map of the backbone with what came down to it."""
-        fine, middle, coarse = STRIDES
-        joined = {coarse: self._conv(f"top_{coarse}", maps[coarse], self.width.neck, "neck", kernel=1)}
+        layers, (fine, middle, coarse) = self.layers, STRIDES
+        joined = {coarse: layers.conv(f"top_{coarse}", maps[coarse], self.width.neck, "neck", kernel=1)}
         for stride in (middle, fine):
-            coarser = joined[2 * stride]
-            role = LayerRole("neck", f"up_{2 * stride}", pooling=True)
-            up = self._add(Node(role.module, "upsample", (coarser,), self._channels(coarser), role, kernel=2))
-            joined[stride] = self._beside(f"merge_{stride}", maps[stride], up)
+            up = layers.upsample(f"up_{2 * stride}", joined[2 * stride], "neck")
+            joined[stride] = layers.beside(f"merge_{stride}", "backbone", maps[stride], up)
             if stride == middle:
-                joined[stride] = self._conv(f"top_{stride}", joined[stride], self.width.neck, "neck", kernel=3)
+                joined[stride] = layers.conv(f"top_{stride}", joined[stride], self.width.neck, "neck", kernel=3)
         return joined
 
     def head(self, stride: int, features: str) -> None:
@@ -127,31 +129,9 @@ class _Builder:
             ends[branch] = features
             for index in range(1, self.width.tower + 1):
                 name = f"{branch}_{stride}_{index}"
-                ends[branch] = self._conv(name, ends[branch], self.width.head, "tower", branch=branch, kernel=3)
+                ends[branch] = self.layers.conv(name, ends[branch], self.width.head, "tower", kernel=3, branch=branch)
         for readout in READOUTS:
             branch, name = "class" if readout == "class" else "box", readout_name(readout, stride)
             channels = readout_channels(readout, self.config.classes)
             bias = 0.0 if readout == "box" else -math.log((1 - PRIOR) / PRIOR)
-            role = LayerRole("readout", name, branch=branch)
-            self.nodes.append(Node(name, "readout", (ends[branch],), channels, role, bias=bias))
-
-    def _conv(
-        self, name: str, source: str, channels: int, part: Part, kernel: int, stride: int = 1, branch: str | None = None
-    ) -> str:
-        role = LayerRole(part, name, branch=branch, first=source == INPUT)
-        return self._add(Node(name, "conv", (source,), channels, role, kernel, stride))
-
-    def _pool(self, name: str, source: str) -> str:
-        role = LayerRole("neck", name, pooling=True)
-        return self._add(Node(name, "pool", (source,), self._channels(source), role, 2, 2))
-
-    def _beside(self, name: str, *sources: str) -> str:
-        channels = sum(map(self._channels, sources))
-        return self._add(Node(name, "concat", sources, channels, LayerRole("backbone", name, pooling=True)))
-
-    def _channels(self, name: str) -> int:
-        return next(node.channels for node in self.nodes if node.name == name)
-
-    def _add(self, node: Node) -> str:
-        self.nodes.append(node)
-        return node.name
+            self.layers.readout(name, ends[branch], channels, bias=bias, branch=branch)

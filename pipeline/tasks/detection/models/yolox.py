@@ -76,7 +76,7 @@ class Neck(nn.Module):
     inputs: channels of the backbone's maps. channels: of the neck's.
     """
 
-    def __init__(self, inputs: tuple[int, int, int], size: Size) -> None:
+    def __init__(self, inputs: tuple[int, ...], size: Size) -> None:
         super().__init__()
         fine, middle, coarse = self.channels = tuple(size.channels(full) for full in (256, 512, 1024))
         repeats, depthwise = size.repeats(3), size.depthwise
@@ -131,7 +131,7 @@ class Yolox(nn.Module):
         super().__init__()
         self.config = config
         mobilenet = config.backbone == "mobilenet_v2"
-        self.backbone = MobileNetV2(config.frozen) if mobilenet else CspDarknet(config.size)
+        self.backbone = MobileNetV2(frozen=config.frozen) if mobilenet else CspDarknet(config.size)
         self.neck = Neck(self.backbone.channels, config.size)
         self.heads = nn.ModuleDict(
             {

@@ -37,18 +37,23 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def training(root: Path, **changes: object) -> dict:
-    """The shipped configuration, made small and given a teacher that learns beside the student."""
+    """The shipped configuration, made small and given a teacher that learns beside the student, a gate that holds it
+    back, and a discriminator."""
     values = read_values(CONFIG)
     spiking = {"kind": "spiking_yolox", "width": "tiny", "side": 64, "classes": 2}
     student = {"architecture": spiking}
     teacher = {"architecture": {"kind": "yolox", "size": "pico", "side": 64, "classes": 2}, "stored": "float16"}
     levels = [{"features": f"features_{stride}", "stride": stride} for stride in (8, 16, 32)]
-    fsd = {"kind": "fsd", "student": "student", "teacher": "teacher", "adapter": "align", "levels": levels}
+    pair = {"student": "student", "teacher": "teacher", "adapter": "align"}
+    fsd = {"kind": "fsd", **pair, "levels": levels}
+    told_apart = {"kind": "adversarial", **pair, "adapter_kind": "smooth", "tensor": "features_16"}
     return {
         **values,
         "name": "shapes",
         "models": {"student": student, "teacher": teacher},
-        "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd],
+        "losses": [*values["losses"], {"kind": "detection", "model": "teacher"}, fsd, told_apart],
+        "learners": {"teacher": {"members": ["teacher"]}, "opponent": {"members": ["losses.student/adversarial"]}},
+        "online": {"student": "student", "teacher": "teacher", "gate": "smooth"},
         "data": {**values["data"], "sets": [{"root": str(root)}]},
         "detector": {"classes": list(SHAPES)},
         "train": {**values["train"], "steps": 4, "batch": 2, "workers": 0, "blocks": "plain"},
@@ -87,6 +92,9 @@ def test_a_training_leaves_models_with_their_scores_and_what_is_done_around_them
     lines = [json.loads(line) for line in (place / "runs/shapes/log.jsonl").read_text().splitlines()]
     names = {name for line in lines for name in line}
     assert {"student/box", "student/l1", "teacher/class", "student/fsd_foreground"} <= names
+    assert {"student/adversarial", "student/adversarial_discriminator", "online/gap", "online/threshold"} <= names
+    of_steps = [line for line in lines if "rate" in line]
+    assert all(0 < line["rate/teacher"] < line["rate/opponent"] for line in of_steps), "the gate slows it down"
     stored = json.loads(read_metadata(place / "runs/shapes/student.safetensors")["processing"])
     assert stored == {"classes": list(SHAPES), "fill": 114, "score": 0.01, "overlap": 0.65, "most": 100}
 

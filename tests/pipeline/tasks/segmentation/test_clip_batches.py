@@ -155,7 +155,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config_of(*sources: ComposedMasks | MaskedVideos, **how: object) -> ClipConfig:
-    return ClipConfig(sources=sources, **{"frames": 3, "height": 48, "width": 64, "batch": 2, **how})
+    return ClipConfig(sources=sources, **{"frames": 3, "height": 48, "width": 64, **how})
 
 
 COMPOSED = ComposedMasks(kind="composed", composition=SMALL)
@@ -163,19 +163,19 @@ COMPOSED = ComposedMasks(kind="composed", composition=SMALL)
 
 def test_a_step_is_the_same_whenever_it_is_drawn_and_other_seeds_steps_and_ranks_are_not(videos: Path) -> None:
     config = config_of(COMPOSED, MaskedVideos(kind="masked", root=str(videos)))
-    forward = ClipBatches(config, steps=10, seed=1)
+    forward = ClipBatches(config, 2, steps=10, seed=1)
     drawn = [forward[step] for step in range(4)]
-    late = ClipBatches(config, steps=10, seed=1)[3]
+    late = ClipBatches(config, 2, steps=10, seed=1)[3]
     for name in ("frames", "masks", "objects"):
         assert torch.equal(late[name], drawn[3][name])
-    others = [drawn[2], ClipBatches(config, 10, seed=2)[3], ClipBatches(config, 10, seed=1, rank=1)[3]]
+    others = [drawn[2], ClipBatches(config, 2, 10, seed=2)[3], ClipBatches(config, 2, 10, seed=1, rank=1)[3]]
     assert not any(torch.equal(late["frames"], other["frames"]) for other in others)
     assert len(forward) == 10
 
 
 def test_frames_are_float_in_0_to_255_and_masks_are_labels() -> None:
     for step in range(3):
-        batch = ClipBatches(config_of(COMPOSED, objects=2), steps=3, seed=5)[step]
+        batch = ClipBatches(config_of(COMPOSED, objects=2), 2, steps=3, seed=5)[step]
         assert batch.inputs == ("frames", "masks")
         assert (batch["frames"].dtype, batch["frames"].shape) == (torch.float32, (2, 3, 3, 48, 64))
         assert (batch["masks"].dtype, batch["masks"].shape) == (torch.int64, (2, 3, 48, 64))
@@ -188,7 +188,7 @@ def test_frames_are_float_in_0_to_255_and_masks_are_labels() -> None:
 def test_clips_of_videos_keep_their_order_and_their_gaps(videos: Path) -> None:
     """The frames' red tells their numbers; they go forwards or backwards by 1 to 3."""
     source = MaskedVideos(kind="masked", root=str(videos), gap=3)
-    batches = ClipBatches(config_of(source, augmentation=STILL, batch=30), steps=1, seed=2)
+    batches = ClipBatches(config_of(source, augmentation=STILL), 30, steps=1, seed=2)
     batch = batches[0]
     numbers = (batch["frames"][:, :, 0, 0, 0] / 10).long()
     steps = numbers.diff(dim=1)
@@ -204,7 +204,7 @@ def test_clips_of_videos_keep_their_order_and_their_gaps(videos: Path) -> None:
 
 def test_a_clip_longer_than_its_video_stands_still(videos: Path) -> None:
     source = MaskedVideos(kind="masked", root=str(videos), gap=1)
-    batch = ClipBatches(config_of(source, augmentation=STILL, frames=12), steps=1, seed=2)[0]
+    batch = ClipBatches(config_of(source, augmentation=STILL, frames=12), 2, steps=1, seed=2)[0]
     numbers = (batch["frames"][0, :, 0, 0, 0] / 10).long().tolist()
     assert sorted(numbers) == [*range(10), 9, 9]
 
@@ -220,24 +220,24 @@ def test_of_davis_the_training_sequences_are_trained_on(tmp_path: Path, videos: 
         (tmp_path / "ImageSets" / "2017" / f"{split}.txt").write_text(name)
     for layout in ("auto", "davis17"):
         source = MaskedVideos(kind="masked", root=str(tmp_path), layout=layout)
-        batch = ClipBatches(config_of(source, augmentation=STILL, batch=8), steps=1, seed=2)[0]
+        batch = ClipBatches(config_of(source, augmentation=STILL), 8, steps=1, seed=2)[0]
         assert set(batch["frames"][:, :, 1].unique().tolist()) == {200.0}
 
 
 def test_bad_sources_are_named(tmp_path: Path, videos: Path) -> None:
     with pytest.raises(MonospikeError, match="there is no such folder of videos with masks"):
-        ClipBatches(config_of(MaskedVideos(kind="masked", root=str(tmp_path / "gone"))), 1, 0)
+        ClipBatches(config_of(MaskedVideos(kind="masked", root=str(tmp_path / "gone"))), 2, 1, 0)
     with pytest.raises(ValidationError, match="'val' is for testing alone"):
         MaskedVideos(kind="masked", root=str(videos), split="val")
     # A window in which 20 x 20 pixels become less than 16.
     tiny = config_of(MaskedVideos(kind="masked", root=str(videos)), augmentation=AugmentationConfig(scale=(0.1, 0.1)))
     with pytest.raises(MonospikeError, match="none of 20 clips had an object of 16 pixels"):
-        _ = ClipBatches(tiny, 1, 0)[0]
+        _ = ClipBatches(tiny, 2, 1, 0)[0]
 
 
 def test_an_empty_batch_is_as_a_drawn_one() -> None:
     config = config_of(COMPOSED)
-    drawn, empty = ClipBatches(config.model_copy(update={"batch": 1}), 1, 0)[0], empty_batch(config)
+    drawn, empty = ClipBatches(config, 1, 1, 0)[0], empty_batch(config)
     assert {name: (t.dtype, t.shape) for name, t in drawn.tensors.items()} == {
         name: (t.dtype, t.shape) for name, t in empty.tensors.items()
     }
@@ -247,7 +247,7 @@ def test_an_empty_batch_is_as_a_drawn_one() -> None:
 def test_real_videos_give_clips(shared_data: Path) -> None:
     """DAVIS's training sequences, reduced; every clip has its object in its first frame."""
     source = MaskedVideos(kind="masked", root=str(shared_data / "vos"), split="train")
-    batch = ClipBatches(config_of(source, batch=6), steps=1, seed=3)[0]
+    batch = ClipBatches(config_of(source), 6, steps=1, seed=3)[0]
     assert batch["objects"].tolist() == [1] * 6
     assert all((mask == 1).sum() >= 16 for mask in batch["masks"][:, 0])
     assert batch["frames"].std() > 20

@@ -1,0 +1,1 @@
+"""What follows objects: space-time memory networks (STM), and their spiking students."""
