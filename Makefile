@@ -97,10 +97,13 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 	$(MAKE) site
 
-# The documentation, to be read from site/index.html without a network. Strict: a link to nowhere ends it. Hooks and
-# docstrings are this checkout's. What mkdocs-material has to say of other programs is no matter of a build.
+# The documentation, to be read from site/index.html without a network. Strict: a link to nowhere ends it, and so does a
+# page that fetches something from elsewhere. Hooks and docstrings are this checkout's. What mkdocs-material has to say of
+# other programs is no matter of a build.
 site: $(READY)
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=$(CURDIR) $(BIN)/mkdocs build --quiet --strict
+	@if grep -rEo --include='*.html' '<(script|link|img|iframe)[^>]* (src|href)="(https?:)?//[^"]*"' site; then \
+		echo "site: these pages fetch from elsewhere" >&2; exit 1; fi
 
 # What an earlier build has left would go into the wheel, modules that are gone since among it. The wheel then stands in
 # for the checkout: its files alone, in an empty folder, start the demo by its name.

@@ -35,6 +35,10 @@ def test_files_that_a_document_names_are_there(document: Path) -> None:
     assert [str(path) for path in named if not path.exists()] == []
 
 
+def test_the_readme_is_read_at_a_glance() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
 def test_every_row_of_the_table_of_frameworks_has_its_tests() -> None:
     """A name that begins with ``_`` goes on the row's first one, or on its framework."""
     cases = re.findall(r'^    "(\w+)": \(', (ROOT / "tests/peers/test_writers.py").read_text(), re.MULTILINE)
