@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import RunArgument, RunsOption, run_called
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ def open_command(options: OpenOptions) -> None:
     from pipeline.viewer.live.server import Server
 
     with Server(run_called(options.run, options.runs), options.port) as server:
-        typer.echo(f"{server.address} shows it to this machine alone, until Ctrl-C")
+        echo(f"{server.address} shows it to this machine alone, until Ctrl-C")
         if options.browser and not _browser_opened(server.address):
-            typer.echo("no browser could be started here: open the address in one yourself")
+            echo("no browser could be started here: open the address in one yourself")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            typer.echo("ended")
+            echo("ended")
 
 
 def _browser_opened(address: str) -> bool:

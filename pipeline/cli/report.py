@@ -11,6 +11,7 @@ import typer
 from netx.errors import MonospikeError
 from netx.files import check_places
 from pipeline.cli.options import RunsOption, run_called
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -42,4 +43,4 @@ def report_command(options: ReportOptions) -> None:
     check_places(options.out)
     folders = [run_called(run, options.runs) for run in options.chosen]
     write_text(options.out, render([read_report(folder) for folder in folders]))
-    typer.echo(f"{options.out}: {len(folders)} runs side by side")
+    echo(f"{options.out}: {len(folders)} runs side by side")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import RunsOption
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,4 @@ def runs_command(options: RunsOptions) -> None:
     from pipeline.viewer.listing import as_json, as_text, runs_in
 
     found = runs_in(options.runs)
-    typer.echo(json_text(as_json(found)).rstrip() if options.json else as_text(found, options.runs))
+    echo(json_text(as_json(found)).rstrip() if options.json else as_text(found, options.runs))

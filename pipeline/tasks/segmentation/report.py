@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from netx.foreign import shown
 from pipeline.core.boxes import Values
 from pipeline.core.task import PageSection
 from pipeline.datasets.label_masks import LabelMask, objects_in
@@ -17,7 +18,7 @@ from pipeline.report.drawing import gif
 from pipeline.report.masked import with_masks
 from pipeline.report.pictures import photograph
 from pipeline.report.plots import BLUE, GREY, INK, ORANGE, svg
-from pipeline.report.template import fragment, printable
+from pipeline.report.template import fragment
 from pipeline.tasks.segmentation.baselines import STILL
 from pipeline.tasks.segmentation.metrics.measures import contour_accuracy, region_similarities
 from pipeline.tasks.segmentation.samples import MaskedSequence
@@ -73,7 +74,7 @@ def page_sections(
 ) -> Iterator[PageSection]:
     """The sequences, and how well their objects were followed. accuracy: the scores of an ``Evaluation``."""
     shown = samples[:_SHOWN]
-    animation = _animated(shown[0], found["integer"][shown[0].name])
+    animation = _animation(shown[0], found["integer"][shown[0].name])
     values: dict[str, Any] = {"strips": [_strip(one, found) for one in shown], "animation": photograph(*animation)}
     yield PageSection(
         "segmentation", "The followed objects", fragment(_PICTURES, values), "Masks", {ANIMATION: gif(*animation)}
@@ -113,8 +114,8 @@ def _nothing(sequence: MaskedSequence) -> LabelMask:
     return np.zeros(sequence.frames[0].shape[:2], np.uint8)
 
 
-def _animated(sequence: MaskedSequence, masks: Sequence[LabelMask]) -> tuple[list[Image.Image], int]:
-    """The pictures, and for how many milliseconds each is shown."""
+def _animation(sequence: MaskedSequence, masks: Sequence[LabelMask]) -> tuple[list[Image.Image], int]:
+    """Frames with masks, and how many milliseconds each is shown."""
     step = -(-len(masks) // _GIF_FRAMES)
     pictures = [with_masks(sequence.frames[frame], masks[frame], _LONGEST) for frame in range(0, len(masks), step)]
     return pictures, _MILLISECONDS * step
@@ -129,7 +130,7 @@ def _curves(samples: Sequence[MaskedSequence], found: Found) -> str:
                 values = by_frame(one.masks, found[form][one.name])
                 ax.plot(values, color=colour, linestyle=style, linewidth=width, label=form)
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(one.frames) - 1, 1)), ylabel="J&F")
-            ax.set_title(printable(one.name), loc="left", fontsize=10, parse_math=False)
+            ax.set_title(shown(one.name), loc="left", fontsize=10, parse_math=False)
             ax.grid(axis="y", color=INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)

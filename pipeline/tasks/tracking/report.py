@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from netx.foreign import shown
 from pipeline.core.task import PageSection
 from pipeline.datasets.clip import Clip
 from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, font, gif, legend, outline
@@ -19,7 +20,7 @@ from pipeline.report.figures import ReportError
 from pipeline.report.pictures import photograph
 from pipeline.report.plots import BLUE, GREY, ORANGE, svg
 from pipeline.report.plots import INK as PLOT_INK
-from pipeline.report.template import fragment, printable
+from pipeline.report.template import fragment
 from pipeline.tasks.tracking.accuracy import Tracks
 
 ANIMATION = "tracking.gif"
@@ -168,19 +169,19 @@ def overlap(sequences: Sequence[TrackedSequence]) -> str:
     """Intersection over union of every frame of the first six sequences, as SVG."""
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-        for ax, sequence in zip(axes, shown, strict=True):
+        axes = figure.subplots(len(first), 1, squeeze=False)[:, 0]
+        for ax, sequence in zip(axes, first, strict=True):
             ax.plot(sequence.fixed_iou, color=GREY, linestyle=":", label="box that never moves")
             ax.plot(sequence.float_iou, color=BLUE, linewidth=2.4, label="float")
             ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
-            ax.set_title(printable(sequence.name), loc="left", fontsize=10, parse_math=False)
+            ax.set_title(shown(sequence.name), loc="left", fontsize=10, parse_math=False)
             ax.grid(axis="y", color=PLOT_INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
-    shown = sequences[:MAX_SEQUENCES]
-    return svg("overlap", 0.7 + 1.35 * len(shown), draw)
+    first = sequences[:MAX_SEQUENCES]
+    return svg("overlap", 0.7 + 1.35 * len(first), draw)
 
 
 def _strips(sequences: Sequence[TrackedSequence]) -> list[dict[str, Any]]:
