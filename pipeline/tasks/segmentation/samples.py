@@ -92,7 +92,12 @@ def write_samples(config: SampleData, seed: int, folder: Path, progress: Progres
             known = [mask is not None for mask in one.masks]
             size = one.frames[0].shape[:2]
             masks = [np.zeros(size, np.uint8) if mask is None else mask for mask in one.masks]
-            values = {"name": one.name, "frames": np.stack(one.frames), "masks": np.stack(masks), "known": known}
+            values: dict[str, npt.ArrayLike] = {
+                "name": one.name,
+                "frames": np.stack(one.frames),
+                "masks": np.stack(masks),
+                "known": known,
+            }
             with write_whole(folder / f"{number:04}.npz") as temporary:
                 temporary.write_bytes(npz_bytes(values, compressed=True))
             frames += len(masks)
