@@ -20,7 +20,7 @@ PEERS_PYTHONS := 3.12 3.11
 # Other programs whose figures stand in our tests, each with packages of its own.
 ORACLES := .venv-oracles
 
-.PHONY: demo test core core-setup peers oracles check site wheel setup clean
+.PHONY: demo test core core-setup peers oracles faults check site wheel setup clean
 
 demo: $(READY)
 	$(BIN)/monospike deploy configs/demo.yaml
@@ -85,6 +85,10 @@ $(ORACLES)/.ready: Makefile | $(READY)
 		scikit-image tqdm
 	$(ORACLES)/vos/bin/python -m pip install --quiet --disable-pip-version-check --no-deps vos-benchmark==0.1.0
 	@touch $@
+
+# What kills, full disks, damaged files and strange names do to real runs (docs/faults.md): 20 minutes, not in CI.
+faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/faults.py
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -76,11 +76,14 @@ def save(
         with write_whole(path) as temporary:
             temporary.mkdir()
             for name, chain in files.items():
-                _write(chain_network(network, chain), temporary / name, neurons, notes)
+                try:
+                    _write(chain_network(network, chain), temporary / name, neurons, notes)
+                except FormatError as error:  # which names the place where it was on its way
+                    raise FormatError(str(error).replace(str(temporary), str(path)), error.place) from None
             text = json.dumps({**_manifest(network, files), **({"notes": dict(notes)} if notes else {})}, indent=1)
             (temporary / MANIFEST).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def load(path: Path, input_shape: Shape | None = None) -> Network:

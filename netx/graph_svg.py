@@ -13,6 +13,7 @@ import numpy as np
 
 from netx.bundle import load
 from netx.fingerprint import fingerprint
+from netx.foreign import shown
 from netx.layered import Edge, Layout, Place, layered
 from netx.network import Layer, Network
 from netx.neurons import LIF, Accumulator, Delta, SigmaDelta
@@ -173,6 +174,6 @@ def _cut(text: str, longest: int = _LONGEST) -> str:
 
 
 def _text(text: str, longest: int = _LONGEST) -> str:
-    """``text`` in XML; signs that XML cannot hold are shown as a question mark."""
-    allowed = re.sub("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
+    """``text`` in XML; signs that XML cannot hold are shown by their numbers, or as a question mark."""
+    allowed = re.sub("[\ufffe\uffff]", "?", shown(text))
     return escape(_cut(allowed, longest), {'"': "&quot;"})

@@ -11,17 +11,18 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-from h5py import h5d, h5g, h5l, h5o, h5s
+from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from netx.arrays import IntArray
 from netx.errors import FormatError
+from netx.foreign import LONGEST_NAME, shown
 from netx.lowering import MAX_ELEMENTS
 
 Refuse: TypeAlias = Callable[[FormatError], None]
@@ -97,7 +98,8 @@ class Group:
     def error(self, message: str, name: str = "") -> FormatError:
         """The error ``message`` about this group, or its member ``name``."""
         place = f"{self.place}/{name}".strip("/")
-        return FormatError(f"{self.path}: {place}: {message}" if place else f"{self.path}: {message}", place)
+        said = shown(place, longest=LONGEST_NAME)
+        return FormatError(f"{self.path}: {said}: {message}" if place else f"{self.path}: {message}", place)
 
     @property
     def address(self) -> int:
@@ -109,12 +111,7 @@ class Group:
 
     def names(self) -> list[str]:
         """The names of its members, sorted."""
-        try:
-            if len(self._handle) > _MAX_MEMBERS:
-                raise self.error(f"has {len(self._handle)} members, more than {_MAX_MEMBERS}")
-            return sorted(self._handle)
-        except _H5PY_ERRORS as error:
-            raise self.error(f"cannot be listed ({error})") from None
+        return sorted(self._listed)
 
     def __contains__(self, name: str) -> bool:
         return name in self._listed
@@ -181,20 +178,35 @@ class Group:
         """The attributes, each numbers or one ASCII string of fixed length; any other is an error."""
         result: dict[str, npt.NDArray | str] = {}
         try:
-            for name in self._handle.attrs:
+            for index in range(h5a.get_num_attrs(self._handle.id)):
+                attribute = h5a.open(self._handle.id, index=index)
+                name = attribute.name.decode("utf-8", "surrogateescape")
                 # The type comes before the value: libhdf5 2.0.0 can crash over values of damaged variable-length types.
-                dtype = self._handle.attrs.get_id(name).dtype
-                if dtype.kind not in "biufS":
+                if attribute.dtype.kind not in "biufS" or attribute.get_space().get_simple_extent_type() == h5s.NULL:
                     raise self.error("is neither numbers nor text of fixed length", f"@{name}")
-                value = self._handle.attrs[name]
-                result[name] = value.decode("ascii") if isinstance(value, bytes) else np.asarray(value)
+                value = np.empty(attribute.shape, attribute.dtype)
+                attribute.read(value)
+                text = value.dtype.kind == "S" and value.shape == ()
+                result[name] = bytes(value[()]).decode("ascii") if text else value
         except _H5PY_ERRORS as error:
             raise self.error(f"its attributes cannot be read ({error})") from None
         return result
 
     @cached_property
-    def _listed(self) -> frozenset[str]:
-        return frozenset(self.names())
+    def _listed(self) -> Mapping[str, int]:
+        """The members by name, each with the kind of its link: all in one call, since each takes libhdf5 long."""
+        found: dict[str, int] = {}
+
+        def note(name: bytes, about: Any) -> None:
+            found[name.decode("utf-8", "surrogateescape")] = about.type
+
+        try:
+            if len(self._handle) > _MAX_MEMBERS:
+                raise self.error(f"has {len(self._handle)} members, more than {_MAX_MEMBERS}")
+            self._handle.id.links.iterate(note, info=True)
+        except _H5PY_ERRORS as error:
+            raise self.error(f"cannot be listed ({error})") from None
+        return found
 
     def number_attribute(self, name: str) -> float:
         """The attribute ``name``: one number."""
@@ -216,10 +228,10 @@ class Group:
             raise self.error("is missing", name)
         if name in self._open:
             return self._open[name]
+        if self._listed[name] != h5l.TYPE_HARD:
+            raise self.error("is a link to elsewhere, which is not followed", name)
         stored = name.encode("utf-8", "surrogateescape")
         try:
-            if self._handle.id.links.get_info(stored).type != h5l.TYPE_HARD:
-                raise self.error("is a link to elsewhere, which is not followed", name)
             member = h5o.open(self._handle.id, stored)
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
@@ -252,24 +264,30 @@ class Group:
         if kind not in kinds:
             raise self.error(f"holds values of type {dtype}, expected {what}", name)
         try:
-            if dataset.get_space().get_simple_extent_type() == h5s.NULL:
+            space = dataset.get_space()
+            if space.get_simple_extent_type() == h5s.NULL:
                 raise self.error("is empty", name)
-            shape = dataset.shape
+            shape = space.shape
             if shapes and shape not in shapes:
                 raise self.error(f"has shape {shape}, expected {' or '.join(map(str, shapes))}", name)
             if math.prod(shape) > MAX_ELEMENTS:
                 raise self.error(f"has {math.prod(shape)} values, more than {MAX_ELEMENTS}", name)
-            created = dataset.get_create_plist()
-            if created.get_layout() == h5d.VIRTUAL or created.get_external_count():
-                raise self.error("is stored in another file, which is not followed", name)
-            chunk = created.get_chunk() if created.get_layout() == h5d.CHUNKED else None
+            # What has a place in this file is in one piece there, and in no other file.
+            chunk = None if dataset.get_offset() is not None else self._chunk(dataset, name)
             if (excess := self._budget.take(shape, chunk, dtype if kind == "S" else None)) is not None:
                 raise self.error(excess, name)
             values = np.empty(shape, dtype)
-            dataset.read(h5s.ALL, h5s.ALL, values)
+            dataset.read(h5s.ALL, h5s.ALL, values, _memory_type(dtype) if kind != "S" else None)
             return values
         except _H5PY_ERRORS as error:
             raise self.error(f"cannot be read ({error})", name) from None
+
+    def _chunk(self, dataset: Any, name: str) -> tuple[int, ...] | None:
+        """Shape of the pieces in which ``dataset`` is stored; None where it is in one."""
+        created = dataset.get_create_plist()
+        if created.get_layout() == h5d.VIRTUAL or created.get_external_count():
+            raise self.error("is stored in another file, which is not followed", name)
+        return created.get_chunk() if created.get_layout() == h5d.CHUNKED else None
 
 
 @contextmanager
@@ -363,6 +381,13 @@ def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
                 raise group.error(f"{where}is {found}, but the recorded integers say {array[place]}", name)
 
 
+@cache
+def _memory_type(dtype: np.dtype) -> Any:
+    """The HDF5 type of numbers in memory, which h5py makes anew for each read where it is not given."""
+    return h5t.py_create(dtype)
+
+
+@cache
 def _kind(dtype: Any) -> str:
     """The numpy kind of ``dtype``, with strings of any length as ``S``."""
     return "S" if h5py.check_string_dtype(dtype) is not None else str(dtype.kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from netx import limits
 from netx.arrays import IntArray
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.fingerprint import stamp
 from netx.hdf5 import Group, check_agrees, opened
 from netx.lava_dl import DIRECT_RANGE, lava_dl_layers
@@ -66,18 +67,23 @@ def write_net(network: Network, path: Path) -> None:
         _check_windows(stock)
     except NetworkError as error:
         raise FormatError(f"{path}: a .net file cannot hold this network: {error}") from None
-    source = network.inputs[0]
     try:
-        with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
-            own = file.create_group("monospike")
-            _write_record(own, {"version": _VERSION, "input": source.name, "input_range": np.array(source.range)})
-            _write_record(own, stamp(network))
-            for index, layer in enumerate(stock):
-                group = file.create_group(f"layer/{index}")
-                _write_datasets(group, layer.datasets)
-                _write_record(group, layer.record)
+        with write_whole(path) as temporary:
+            temporary.write_bytes(hdf5_bytes(partial(_write, network, stock)))
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _write(network: Network, stock: list[_StockLayer], content: Any) -> None:
+    source = network.inputs[0]
+    with h5py.File(content, "w") as file:
+        own = file.create_group("monospike")
+        _write_record(own, {"version": _VERSION, "input": source.name, "input_range": np.array(source.range)})
+        _write_record(own, stamp(network))
+        for index, layer in enumerate(stock):
+            group = file.create_group(f"layer/{index}")
+            _write_datasets(group, layer.datasets)
+            _write_record(group, layer.record)
 
 
 def read_net(

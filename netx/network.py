@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from netx import limits
 from netx.errors import NetworkError
+from netx.foreign import listed
 from netx.neurons import GRADED, LIF, Accumulator, Neuron, check_bias_fits
 from netx.synapses import WIRES, Conv2d, Correlation, Dense, Direct, Recurrent, Synapse, Upsample
 from netx.types import SPIKES, Pair, Range, Shape, as_shape
@@ -108,12 +109,12 @@ class Network:
         try:
             return self._by_name[name]
         except KeyError:
-            raise NetworkError(f"no layer is called {name!r}; there are {', '.join(self._by_name)}") from None
+            raise NetworkError(f"no layer is called {name!r}; there are {listed(self._by_name)}") from None
 
     def shape(self, name: str) -> Shape:
         """Shape of the layer or input called ``name``."""
         if name not in self._shapes:
-            raise NetworkError(f"no layer or input is called {name!r}; there are {', '.join(self._shapes)}")
+            raise NetworkError(f"no layer or input is called {name!r}; there are {listed(self._shapes)}")
         return self._shapes[name]
 
     def range(self, name: str) -> Range:

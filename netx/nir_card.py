@@ -66,7 +66,7 @@ def write_card(written: Path, reader: str, before: Mapping[str, Any]) -> Path:
         with write_whole(path) as temporary:
             temporary.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from netx.chain import Link, links
 from netx.errors import FormatError, NetworkError
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.fingerprint import stamp
 from netx.hdf5 import Group, check_agrees, opened
 from netx.lowering import plain, raised, squared
@@ -98,9 +98,9 @@ def write_nir(
     try:
         graph.metadata |= stamp(network)
         with write_whole(path) as temporary:
-            nir.write(temporary, graph)
+            temporary.write_bytes(hdf5_bytes(lambda content: nir.write(content, graph)))
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def read_nir(path: Path) -> Network:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from netx import limits
 from netx.errors import FormatError, NetworkError
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.fingerprint import stamp
 from netx.hdf5 import Group
 from netx.network import Input, Layer, Network
@@ -66,9 +67,9 @@ def write_nir_integers(network: Network, path: Path) -> None:
     try:
         graph.metadata |= stamp(network)
         with write_whole(path) as temporary:
-            nir.write(temporary, graph)
+            temporary.write_bytes(hdf5_bytes(lambda content: nir.write(content, graph)))
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def integer_graph(network: Network) -> nir.NIRGraph:
@@ -134,6 +135,11 @@ class _Draft:
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     rows: set[str] = field(default_factory=set)
+
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """The network's, by name."""
+        return {layer.name: layer for layer in self.network.layers}
 
     def put(self, name: str, node: nir.NIRNode) -> None:
         """One more node. Raises NetworkError when two would have one name."""
@@ -252,8 +258,7 @@ class _Draft:
         return name
 
     def _plain(self, piece: _Piece) -> str:
-        is_input = any(source.name == piece.source for source in self.network.inputs)
-        return piece.source if is_input else f"neuron_{piece.source}"
+        return piece.source if piece.source not in self.layers else f"neuron_{piece.source}"
 
     def _is_row(self, name: str) -> bool:
         return any(piece.flattened or piece.source in self.rows for piece in self._pieces(name))
@@ -274,7 +279,7 @@ class _Draft:
     def _add_sources(self, found: list[tuple[str, bool]], name: str, flattened: bool, wires: int) -> None:
         if len(found) >= _MOST_PIECES or wires > _MOST_WIRES:
             raise NetworkError(f"reads more than {_MOST_PIECES} layers, or through more than {_MOST_WIRES} wires")
-        layer = next((layer for layer in self.network.layers if layer.name == name), None)
+        layer = self.layers.get(name)
         if layer is None or layer.neuron is not None:
             found.append((name, flattened))
             return

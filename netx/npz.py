@@ -6,9 +6,11 @@ comes out. Layouts: NumPy Enhancement Proposal 1 (``numpy.lib.format``), and PKW
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +37,17 @@ _ERRORS = (
     RecursionError, OverflowError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What damage raises in numpy and zipfile; RuntimeError for a flag that claims encryption."""
+
+
+def npz_bytes(arrays: Mapping[str, npt.ArrayLike], compressed: bool = False) -> bytes:
+    """The content of an ``.npz`` file of ``arrays``, by name.
+
+    Made in memory: on a full disk numpy leaves an archive open that tries to write its end once more, with a stack
+    dump, when it is cleared away.
+    """
+    content = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(content, **{name: np.asarray(a) for name, a in arrays.items()})
+    return content.getvalue()
 
 
 def read_npz(path: Path, most: int = LARGEST) -> dict[str, npt.NDArray]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import FormatError, Network
-from netx.files import write_whole
+from netx.files import hdf5_bytes, write_whole
 from netx.hdf5 import Group, opened
 from netx.nir_file import TIME_STEP, neuron_node, synapse_node
 from sim.recording import Recording
@@ -74,7 +74,7 @@ def write_nir_data(recording: Recording, network: Network, frames: Mapping[str, 
         }
     )
     with write_whole(path) as temporary:
-        nir.write_data(temporary, data)
+        temporary.write_bytes(hdf5_bytes(lambda content: nir.write_data(content, data)))
 
 
 def read_nir_data(path: Path, network: Network, steps: int | None = None) -> NirData:

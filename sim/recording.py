@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 
 
 def unvaried(spikes: int, values: int) -> str | None:
@@ -94,8 +94,8 @@ class Recording:
         arrays |= {f"messages/{name}": value for name, value in self.messages.items()}
         if self.stand_ins:
             arrays["stand_ins"] = np.array(self.stand_ins)
-        with write_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, engine=np.array(self.engine), **arrays)
+        with write_whole(path) as temporary:
+            temporary.write_bytes(npz_bytes({"engine": np.array(self.engine), **arrays}, compressed=True))
 
     @staticmethod
     def load(path: Path) -> Recording:

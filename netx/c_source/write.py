@@ -58,7 +58,7 @@ def write_c(network: Network, path: Path, golden: Golden) -> None:
             for name, text in source.files().items():
                 (temporary / name).write_text(text, encoding="ascii")
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 @cache

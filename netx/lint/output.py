@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import quote
 
+from netx.foreign import LONGEST_NAME, shown
 from netx.lint.finding import Finding, Rule, Severity
 
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -18,8 +19,9 @@ def as_text(findings: Sequence[Finding]) -> str:
     """A paragraph a finding, the worst first, and how many there are."""
     lines = []
     for finding in findings:
-        place = f" {finding.place}:" if finding.place else ""
-        lines.append(f"{finding.file}:{place} {finding.rule.severity.value}: {finding.message} [{finding.rule.name}]")
+        file, rule = shown(str(finding.file)), finding.rule
+        place = f" {shown(finding.place, longest=LONGEST_NAME)}:" if finding.place else ""
+        lines.append(f"{file}:{place} {rule.severity.value}: {finding.message} [{rule.name}]")
         lines.append(f"    {finding.rule.summary}\n    Mend: {finding.rule.mend}")
     return "\n".join([*lines, summary(findings)])
 

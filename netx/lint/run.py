@@ -12,6 +12,7 @@ from pathlib import Path
 
 from netx.bundle import MANIFEST, load
 from netx.errors import FormatError, MonospikeError
+from netx.foreign import LONGEST_NAME, shown
 from netx.hdf5 import opened
 from netx.lint import net_layers, net_neurons, net_weights, nir_graph, nir_meaning, nir_readers, reader_table
 from netx.lint.finding import Finding, Rule, Severity
@@ -128,8 +129,13 @@ def _unread(path: Path, problems: Iterable[FormatError], found: Iterable[Finding
     known = {re.sub(r"\[.*", "", finding.place) for finding in found if finding.rule.severity is Severity.ERROR}
     for message, place in dict.fromkeys((str(problem), problem.place) for problem in problems):
         if place not in known or not place:
-            said = message.removeprefix(f"{path}: ").removeprefix(f"{place}: ")
+            said = _without(message, path, place)
             yield Finding(NOT_READABLE, path, place, said)
+
+
+def _without(message: str, path: Path, place: str) -> str:
+    """``message`` without the path and the place that it begins with."""
+    return message.removeprefix(f"{path}: ").removeprefix(f"{shown(place, longest=LONGEST_NAME)}: ")
 
 
 def _network_findings(path: Path, input_shape: Shape | None, found: list[Finding]) -> Iterator[Finding]:
@@ -139,7 +145,7 @@ def _network_findings(path: Path, input_shape: Shape | None, found: list[Finding
     except MonospikeError as error:
         if not any(finding.rule.severity is Severity.ERROR for finding in found):
             place = error.place if isinstance(error, FormatError) else ""
-            yield Finding(NOT_IMPORTABLE, path, place, str(error).removeprefix(f"{path}: ").removeprefix(f"{place}: "))
+            yield Finding(NOT_IMPORTABLE, path, place, _without(str(error), path, place))
         return
     stamp = read_stamp(path, network)
     if stamp.changed:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+import traceback
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -13,6 +16,7 @@ import typer
 from rich.console import Console
 
 from netx.errors import MonospikeError
+from netx.foreign import shown
 from pipeline.cli.backbone import backbone
 from pipeline.cli.bench import bench
 from pipeline.cli.configs import configs
@@ -27,9 +31,12 @@ from pipeline.cli.graph import graph
 from pipeline.cli.import_nir import import_nir
 from pipeline.cli.lint import lint_command
 from pipeline.cli.map import map_network
+from pipeline.cli.open import open_command
 from pipeline.cli.options import with_options
 from pipeline.cli.package import models, package
 from pipeline.cli.profile import profile
+from pipeline.cli.report import report_command
+from pipeline.cli.runs import runs_command
 from pipeline.cli.search import search
 from pipeline.cli.segment import segment
 from pipeline.cli.selfcheck import selfcheck
@@ -51,8 +58,15 @@ _GO_ON = {"deploy", "evaluate", "search", "selfcheck", "study", "train"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk without room raises, without the name of a file."""
 
-_TORCH_WITHOUT_MEMORY = ("can't allocate memory", "out of memory")
-"""What torch says where numpy raises MemoryError: on the CPU (c10/core/impl/alloc_cpu.cpp), and on a GPU."""
+_WITHOUT_MEMORY = ("can't allocate memory", "out of memory", "Cannot allocate memory", "failed to map segment")
+"""What torch says where numpy raises MemoryError: on the CPU (c10/core/impl/alloc_cpu.cpp), and on a GPU; and the
+loader of libraries (glibc, ``elf/dl-map-segments.h``), as an ImportError or OSError."""
+
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit code that shells show for a command that SIGTERM has ended."""
+
+_FAULT = 70
+"""Exit code of a fault of the program: EX_SOFTWARE of sysexits.h."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,6 +87,9 @@ def _options(
 # As --help lists them.
 app.command("deploy")(with_options(deploy))
 app.command("verify")(with_options(verify))
+app.command("runs")(with_options(runs_command))
+app.command("open")(with_options(open_command))
+app.command("report")(with_options(report_command))
 app.command("simulate")(with_options(simulate))
 app.command("map")(with_options(map_network))
 app.command("profile")(with_options(profile))
@@ -107,6 +124,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    ended: list[int] = []
+    before = signal.signal(signal.SIGTERM, partial(_stopped, ended))
     try:
         app()
     except MonospikeError as error:
@@ -114,17 +133,40 @@ def main() -> None:
     except OSError as error:
         # Of two names the second is the one that a finished file was to get.
         name = error.filename if error.filename2 is None else error.filename2
+        if error.errno == errno.ENOMEM or any(words in str(error) for words in _WITHOUT_MEMORY):
+            _refuse(f"the memory does not suffice: {error}")
         if name is None and error.errno not in _FULL:  # not a file the user could do anything about
-            raise
+            _fail()
         _refuse(f"{error.strerror}" if name is None else f"{os.fsdecode(name)}: {error.strerror}")
-    except (MemoryError, RuntimeError) as error:  # such as over a file that asks for more neurons than there can be
-        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _TORCH_WITHOUT_MEMORY):
-            raise
-        _refuse(f"the memory does not suffice: {error}")
+    except (MemoryError, RuntimeError, ImportError) as error:  # such as over a file that asks for too many neurons
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _WITHOUT_MEMORY):
+            _fail()
+        _refuse(f"the memory does not suffice{f': {error}' if str(error) else ''}")
     except SystemExit as end:
-        if end.code == 130:
+        if ended or end.code in (130, _TERMINATED):
             _say("stopped; the same command goes on from here" if _goes_on(sys.argv[1:]) else "stopped")
+        if ended:  # Ray makes another exception of it (ray 2.60 ``_raylet.pyx``, ``check_status``)
+            raise SystemExit(_TERMINATED) from None
         raise
+    except Exception:
+        _fail()
+    finally:
+        if not ended:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _stopped(ended: list[int], number: int, _: object) -> NoReturn:
+    """A signal ends the command as Ctrl-C does: what it holds is let go, what it has started ends, nothing is left."""
+    signal.signal(number, signal.SIG_IGN)  # another one would stop the clearing up
+    ended.append(number)
+    raise SystemExit(_TERMINATED)
+
+
+def _fail() -> NoReturn:
+    """End with what went wrong in this program itself. Not with 1, which says of two things that they are not equal."""
+    traceback.print_exc()
+    _say("this is a fault of monospike; please report it with the lines above")
+    sys.exit(_FAULT)
 
 
 def _refuse(why: str) -> NoReturn:
@@ -133,7 +175,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _say(what: str) -> None:
-    Console(stderr=True).print(f"monospike: {what}", highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(shown(f"monospike: {what}", lines=True), highlight=False, markup=False, soft_wrap=True)
 
 
 def _goes_on(arguments: list[str]) -> bool:

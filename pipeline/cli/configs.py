@@ -13,6 +13,7 @@ from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import write_whole
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,4 @@ def configs(options: ConfigsOptions) -> None:
     for name, path in targets.items():
         with write_whole(path) as temporary:
             temporary.write_bytes(shipped[name].read_bytes())
-        typer.echo(path)
+        echo(path)

@@ -10,20 +10,16 @@ import typer
 import yaml
 
 from netx.errors import MonospikeError
-from netx.files import write_whole
-from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, parsed_shape
+from netx.files import alone_in, as_it_is, write_whole
+from pipeline.cli.options import ConfigArgument, ConfigOption, InputShapeOption, RunsOption, parsed_shape
 from pipeline.core.config import ConfigError
-from pipeline.core.progress import Progress
+from pipeline.core.progress import Progress, echo
+from pipeline.deploy.layout import CONFIG_FILE, STAGES
 
 if TYPE_CHECKING:
     from pipeline.deploy.config import RunConfig
 
-CONFIG_FILE = "config.yaml"
-"""In a run's folder: the whole configuration, defaults included."""
-
 NETWORK_FILES = (".net", ".nir")
-
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ def deploy(options: DeployOptions) -> None:
     from pipeline.deploy.config import load_config
     from pipeline.deploy.run import open_run
     from pipeline.deploy.stages import is_outdated, run_step, select
-    from pipeline.deploy.steps import STAGES, STEPS, found_identical
+    from pipeline.deploy.steps import STEPS, found_identical
     from pipeline.deploy.student import training_of
     from pipeline.tasks import find_task
 
@@ -54,20 +50,21 @@ def deploy(options: DeployOptions) -> None:
     chosen = select(STAGES, options.first, options.last)
     training = training_of(settings.training, find_task(settings.task)) if options.retrain else None
     run = open_run(settings, options.runs / settings.name, progress, training)
-    _write_config(settings, run.folder / CONFIG_FILE)
-    for step in STEPS:
-        if step.name not in chosen:
-            if STAGES.index(step.name) < STAGES.index(chosen[0]) and is_outdated(step, run):
-                progress.say(
-                    f"{step.name:8} left as it is, though settings, inputs or program are not what it came from"
-                )
-            continue
-        progress.say(f"{step.name:8} ...")
-        result = run_step(step, run, force=step.name == options.first)
-        when = "unchanged, skipped" if result.skipped else f"{result.seconds:.1f} s"
-        progress.say(f"{step.name:8} {when}: {result.summary}")
-        if step.name in ("verify", "report") and not found_identical(run):
-            raise typer.Exit(1)
+    with alone_in(run.folder):
+        _write_config(settings, run.folder / CONFIG_FILE)
+        for step in STEPS:
+            if step.name not in chosen:
+                if STAGES.index(step.name) < STAGES.index(chosen[0]) and is_outdated(step, run):
+                    progress.say(
+                        f"{step.name:8} left as it is, though settings, inputs or program are not what it came from"
+                    )
+                continue
+            progress.say(f"{step.name:8} ...")
+            result = run_step(step, run, force=step.name == options.first)
+            when = "unchanged, skipped" if result.skipped else f"{result.seconds:.1f} s"
+            progress.say(f"{step.name:8} {when}: {result.summary}")
+            if step.name in ("verify", "report") and not found_identical(run):
+                raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def verify(options: VerifyOptions) -> None:
             options.run, options.against, options.source, parsed_shape(options.input_shape), Progress()
         )
         for line in said(result, options.against):
-            typer.echo(line)
+            echo(line)
         if not result.identical:
             raise typer.Exit(1)
         return
@@ -196,7 +193,9 @@ def _verify_run(where: Path, runs: Path) -> bool:
         raise ConfigError(
             f"{error}\n{where}: is the run of another release; run monospike deploy again with its configuration"
         ) from None
-    verdict = verify_again(open_run(settings, where if where.is_dir() else runs / settings.name, progress))
+    folder = where if where.is_dir() else runs / settings.name
+    with as_it_is(folder):
+        verdict = verify_again(open_run(settings, folder, progress))
     progress.say(verdict.message())
     return verdict.identical
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import InputShapeOption, parsed_shape
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,6 @@ def diff_command(options: DiffOptions) -> None:
         parsed_shape(options.input_shape),
     )
     for line in found.lines:
-        typer.echo(line)
+        echo(line)
     if not found.same:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core.progress import echo
+
 
 @dataclass(frozen=True)
 class DoctorOptions:
@@ -29,6 +31,6 @@ def doctor(options: DoctorOptions) -> None:
     from pipeline.diagnostics.doctor.output import as_text
 
     found = examine(options.seconds, options.lava_run)
-    typer.echo(json_text(found.as_json()).rstrip() if options.json else as_text(found))
+    echo(json_text(found.as_json()).rstrip() if options.json else as_text(found))
     if not found.ready:
         raise typer.Exit(1)

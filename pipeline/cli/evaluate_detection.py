@@ -7,13 +7,13 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
 from pipeline.cli.evaluation_options import EvaluateOptions
 from pipeline.cli.options import open_detector
+from pipeline.core.progress import cell
 
 DETECTION = "detection"
 """What stands in a benchmark's place."""
@@ -68,12 +68,12 @@ def evaluate_detection(options: EvaluateOptions) -> None:
 def _show(scored: Mapping[str, Any]) -> None:
     """A table of the classes, and what they come to."""
     title = f"{scored['model']} ({scored['engine']}) on {scored['images']} pictures of {scored['root']}"
-    table = Table(title=escape(title), show_footer=True)
+    table = Table(title=cell(title), show_footer=True)
     table.add_column("class", footer="all", no_wrap=True)
     for key, label in _COLUMNS.items():
         table.add_column(label, justify="right", footer=_shown(scored[key]))
     for name, row in scored["per_class"].items():
-        table.add_row(escape(name), *(_shown(row[key]) for key in _COLUMNS))
+        table.add_row(cell(name), *(_shown(row[key]) for key in _COLUMNS))
     console = Console()
     console.print(table)
     if scored["fps"] is not None:

@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
 from pipeline.cli.evaluation_options import EvaluateOptions
 from pipeline.cli.options import open_segmenter, segmenter_identity
+from pipeline.core.progress import cell
 
 _COLUMNS = ("j_and_f", "j", "f", "recall", "decay", "frames", "fps")
 """That fit on a screen; the file has more."""
@@ -59,13 +59,13 @@ def evaluate_segmentation(options: EvaluateOptions) -> None:
 def _show(scored: Mapping[str, Any]) -> None:
     """A table of the sequences, and what they come to."""
     title = f"{scored['model']} ({scored['engine']}) on {scored['benchmark']}"
-    table = Table(title=escape(title), show_footer=True)
+    table = Table(title=cell(title), show_footer=True)
     table.add_column("sequence", footer="all", no_wrap=True)
     for key in _COLUMNS:
         label = {"j_and_f": "J&F", "j": "J", "f": "F"}.get(key, key)
         table.add_column(label, justify="right", footer=_shown(key, scored[key]))
     for name, row in scored["sequences"].items():
-        table.add_row(escape(name), *(_shown(key, row[key]) for key in _COLUMNS))
+        table.add_row(cell(name), *(_shown(key, row[key]) for key in _COLUMNS))
     Console().print(table)
 
 

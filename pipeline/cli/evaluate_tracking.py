@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from netx.errors import MonospikeError
 from netx.files import check_places
 from pipeline.cli.evaluation_options import EvaluateOptions
 from pipeline.cli.options import tracker_called, tracker_settings
+from pipeline.core.progress import cell
 
 if TYPE_CHECKING:
     from pipeline.datasets.catalog import AbsentFrames
@@ -87,16 +87,14 @@ def _show(summary: Mapping[str, Any]) -> None:
     from pipeline.tasks.tracking.metrics.page import columns_of, label, score
 
     columns = [column for column in columns_of(summary) if not column.startswith("normalised")]  # too wide for a screen
-    table = Table(
-        title=escape(f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}"), show_footer=True
-    )
+    table = Table(title=cell(f"{summary['tracker']} ({summary['engine']}) on {summary['benchmark']}"), show_footer=True)
     table.add_column("run" if summary["starts"] > 1 else "sequence", footer="all", no_wrap=True)
     for column in columns:
         total = sum(row["frames"] for row in summary["sequences"].values()) if column == "frames" else None
         value = summary.get(column, summary["scores"].get(column, total))
         table.add_column(label(column), justify="right", footer="" if value is None else score(value))
     for name, row in summary["sequences"].items():
-        table.add_row(escape(name), *(score(row[column]) for column in columns))
+        table.add_row(cell(name), *(score(row[column]) for column in columns))
     console = Console()
     console.print(table)
     for name, value in summary["scores"].items():

@@ -13,6 +13,7 @@ from netx.bundle import FileFormat, save
 from netx.errors import MonospikeError
 from netx.export import READERS, export, usage
 from pipeline.cli.options import InputShapeOption, parsed_shape
+from pipeline.core.progress import echo
 from pipeline.model_zoo.networks import read_network
 
 OWN: tuple[FileFormat, ...] = ("net", "nir")
@@ -71,8 +72,8 @@ def export_command(options: ExportOptions) -> None:
             options.seed,
         )
         if written.played:
-            typer.echo(f"their input is numbers, and their spikes are played back: {', '.join(written.played)}")
-        typer.echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
+            echo(f"their input is numbers, and their spikes are played back: {', '.join(written.played)}")
+        echo(f"{written.steps} steps with {written.spikes} spikes and {written.messages} messages")
     elif options.frames is not None:
         raise MonospikeError("--frames: what is run is for --for c and sanafe")
     elif options.reader.value in OWN:
@@ -83,6 +84,6 @@ def export_command(options: ExportOptions) -> None:
         network = read_network(options.source, input_shape=shape)
         export(network, options.target, options.reader.value)
         reading = usage(network, options.reader.value)
-        typer.echo(f"{options.target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")
+        echo(f"{options.target}: for {reading['reader']}: {reading['call']}; frames {reading['frames']}")
         return
-    typer.echo(f"{options.target}: for {options.reader.value}")
+    echo(f"{options.target}: for {options.reader.value}")

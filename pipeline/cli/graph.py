@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from netx.files import write_whole
+from pipeline.core.progress import echo
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ def graph(options: GraphOptions) -> None:
     text = svg(picture)
     with write_whole(options.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    typer.echo(f"{options.out}: {len(picture.boxes)} nodes, {len(picture.edges)} edges")
+    echo(f"{options.out}: {len(picture.boxes)} nodes, {len(picture.edges)} edges")

@@ -16,6 +16,7 @@ from netx.files import write_whole
 from netx.lint import READERS, Severity, for_reader, lint, rules
 from netx.lint.output import as_json, as_sarif, as_text, rules_as_text, summary
 from pipeline.cli.options import InputShapeOption, parsed_shape
+from pipeline.core.progress import echo
 
 
 class Format(str, Enum):
@@ -52,7 +53,7 @@ def lint_command(options: LintOptions) -> None:
     Reads also what no network can be made of. Ends with 1 when there is an error, with 0 when there is none.
     """
     if options.list_rules:
-        typer.echo(rules_as_text(rules()))
+        echo(rules_as_text(rules()))
         return
     if not options.files:
         raise typer.BadParameter("name at least one file, or --rules")
@@ -66,11 +67,11 @@ def lint_command(options: LintOptions) -> None:
     if options.out is None:
         if options.format is Format.text:
             _say_fingerprints(options.files)
-        typer.echo(said)
+        echo(said)
     else:
         with write_whole(options.out) as temporary:
             temporary.write_text(said + "\n", encoding="utf-8")
-        typer.echo(f"{summary(found)}: {options.out}")
+        echo(f"{summary(found)}: {options.out}")
     if any(finding.rule.severity is Severity.ERROR for finding in found):
         raise typer.Exit(1)
 
@@ -80,4 +81,4 @@ def _say_fingerprints(files: list[Path]) -> None:
     for file in files:
         with suppress(MonospikeError):  # what cannot be read has been said
             if said := recorded(file):
-                typer.echo(f"{file}: fingerprint {said.get('fingerprint', 'none')}, written by {said.get('tool', '?')}")
+                echo(f"{file}: fingerprint {said.get('fingerprint', 'none')}, written by {said.get('tool', '?')}")

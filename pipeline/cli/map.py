@@ -10,6 +10,7 @@ import typer
 
 from netx.errors import MonospikeError
 from netx.files import check_places, write_whole
+from netx.foreign import shown
 from pipeline.cli.options import (
     ChipOption,
     ChipsOption,
@@ -86,9 +87,10 @@ def map_network(options: MapOptions) -> None:
 def _lines(mapping: Mapping) -> list[str]:
     lines = [f"{'layer':16} {'cores':>6} {'neurons':>9} {'words of synapses':>18}  binding"]
     for layer in mapping.layers:
-        fullest = max((core.utilisation for core in mapping.of_layer(layer.name)), default=None)
+        name = shown(layer.name, longest=40)
+        fullest = max((mapping.cores[number].utilisation for number in layer.cores), default=None)
         bound = f"{layer.binding} (does not fit)" if fullest is None else f"{layer.binding} ({fullest:.0%})"
-        lines.append(f"{layer.name:16} {len(layer.cores):6} {layer.neurons:9} {layer.synapse_words:18}  {bound}")
+        lines.append(f"{name:16} {len(layer.cores):6} {layer.neurons:9} {layer.synapse_words:18}  {bound}")
     return [*lines, f"{len(mapping.cores)} cores of {mapping.chips} x {mapping.chip}"]
 
 

@@ -39,6 +39,9 @@ ConfigOption = Annotated[
     typer.Option("--config", help="YAML file whose tracker and benchmarks sections change crops and post-processing."),
 ]
 
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name in that of all runs.")]
+
 NetworkArgument = Annotated[
     Path,
     typer.Argument(
@@ -99,6 +102,16 @@ def with_options(command: Callable[[Any], None]) -> Callable[..., None]:
         ]
     )
     return run
+
+
+def run_called(run: Path, runs: Path) -> Path:
+    """The folder of the run that is named by its folder, or by its name in ``runs``. Raises MonospikeError."""
+    found = next((folder for folder in (run, runs / run) if folder.is_dir()), None)
+    if found is None:
+        raise MonospikeError(
+            f"{run}: there is no such run, here or in {runs}; monospike runs lists those that there are"
+        )
+    return found
 
 
 def parsed_shape(text: str | None) -> Shape | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from netx.files import alone_in
 from pipeline.cli.options import AddressOption, ConfigArgument, JobsOption
 
 
@@ -45,7 +46,8 @@ def search(options: SearchOptions) -> None:
     settings = read_config(options.config, SearchConfig)
     progress, folder = Progress(), options.runs / settings.name
     again = shlex.join(["monospike", "search", str(options.config)])
-    results = run_search(settings, folder, workers_asked(jobs, options.address), again, progress)
+    with alone_in(folder):
+        results = run_search(settings, folder, workers_asked(jobs, options.address), again, progress)
     for line in lines(results):
         progress.say(line)
     refused = [row for row in results["candidates"] if row["reason"] is not None]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netx.files import alone_in
 from pipeline.cli.options import AddressOption, JobsOption
 from pipeline.core.progress import Progress
 from pipeline.core.workers import Workers, workers_asked
@@ -38,9 +39,14 @@ def selfcheck(options: SelfcheckOptions) -> None:
     read or clearly refused within seconds and 1 GiB. What is drawn and found is the same for any number of jobs.
     """
     workers = workers_asked(options.jobs, options.address)
-    if options.files:
-        _check_files(options.files, options.first, options.folder, workers)
-        return
+    with alone_in(options.folder):
+        if options.files:
+            _check_files(options.files, options.first, options.folder, workers)
+        else:
+            _check_networks(options, workers)
+
+
+def _check_networks(options: SelfcheckOptions, workers: Workers) -> None:
     # Imported here because it loads torch, for which --help should not wait.
     from pipeline.diagnostics import selfcheck as command
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from netx.files import alone_in
 from pipeline.cli.options import ConfigArgument
 
 
@@ -89,7 +90,8 @@ def study(options: StudyOptions) -> None:
         options.address,
     )
     progress, folder = Progress(), options.runs / settings.name
-    results = run_study(settings, options.config.parent, folder, wanted, progress)
+    with alone_in(folder):
+        results = run_study(settings, options.config.parent, folder, wanted, progress)
     for line in goal_lines(results["goals"]):
         progress.say(line)
     for name, reason in results["failed"].items():

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from netx.files import alone_in, write_whole
-from pipeline.cli.options import ConfigArgument
+from pipeline.cli.options import ConfigArgument, RunsOption
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class TrainOptions:
     """Of ``monospike train``."""
 
     config: ConfigArgument
-    runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the runs' folders.")] = Path("runs")
+    runs: RunsOption = Path("runs")
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from netx.errors import MonospikeError
+from netx.files import alone_in
 
 if TYPE_CHECKING:
     from pipeline.core.task import SequenceRequest
@@ -47,7 +48,8 @@ def verify_sequence(request: CheckRequest) -> Verdict:
     folder = request.out / f"{request.checkpoint.stem}-{run.name}"
     code = modules_digest(*reached(check_sequence, type(task)))
     check = CheckSettings(convolution, request.seconds, folder, f"{file_digest(request.checkpoint)} {code}")
-    with progress.task("student, engine, Lava", sum(len(passage.frames) for passage in run.passages)) as bar:
+    total = sum(len(passage.frames) for passage in run.passages)
+    with alone_in(folder), progress.task("student, engine, Lava", total) as bar:
         verdict = check_sequence(run, check, bar.reach)
     summary = {
         "checkpoint": str(request.checkpoint),

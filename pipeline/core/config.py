@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from netx.errors import MonospikeError
+from netx.errors import FormatError, MonospikeError
+from netx.text_files import read_yaml
 
 AnySection = TypeVar("AnySection", bound="Section")
 
@@ -53,9 +53,9 @@ def about(config: Path) -> str:
 
 
 class Section(BaseModel):
-    """A part of a configuration: unknown keys are refused, and nothing is converted silently."""
+    """A part of a configuration: unknown keys are refused, numbers are finite, and nothing is converted silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def read_config(path: Path, kind: type[AnySection]) -> AnySection:
@@ -66,11 +66,9 @@ def read_config(path: Path, kind: type[AnySection]) -> AnySection:
 def read_values(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file, not checked yet. Raises ConfigError naming the file when it has none."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date of month 13; lists in lists without end
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+        values = read_yaml(path)
+    except FormatError as error:
+        raise ConfigError(str(error)) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, such as 'name: demo'")
     return values

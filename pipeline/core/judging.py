@@ -74,10 +74,10 @@ class Judge(ABC):
 
     benchmark_type: an entry of a study's ``benchmarks``. usual_benchmarks: those of a study that has none, as in its
     file; a task without any wants the study to say. figures: the first is what is meant where none is named. part,
-    parts: what a score is also had one by one of, such as sequence and sequences. own_loss: kind of the loss that a
-    model learns by itself. still: None where a task has no such answer. code: modules that scores and counts come from;
-    changes elsewhere leave them as they are. frame, scopes: for people, what is counted of a frame, and what of it the
-    backbone is.
+    parts: what a score is also had one by one of, such as sequence and sequences. own_losses: kinds of losses that a
+    model learns by itself, without a teacher. still: None where a task has no such answer. code: modules that scores
+    and counts come from; changes elsewhere leave them as they are. frame, scopes: for people, what is counted of a
+    frame, and what of it the backbone is.
     """
 
     benchmark_type: ClassVar[type[BenchmarkSection]]
@@ -85,7 +85,7 @@ class Judge(ABC):
     figures: ClassVar[tuple[Figure, ...]]
     part: ClassVar[str]
     parts: ClassVar[str]
-    own_loss: ClassVar[str]
+    own_losses: ClassVar[tuple[str, ...]]
     still: ClassVar[Still | None] = None
     code: ClassVar[tuple[str, ...]]
     frame: ClassVar[str]

@@ -7,10 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from netx.foreign import LONGEST_NAME, shown
+
 _SECONDS_BETWEEN_LINES = 15.0
+
+
+def echo(text: object) -> None:
+    """A line of standard output; what foreign text in it would hide is shown."""
+    print(shown(str(text), lines=True), flush=True)
+
+
+def cell(text: str) -> str:
+    """Foreign text in a table of rich's, as markup."""
+    return escape(shown(text, longest=LONGEST_NAME))
 
 
 class Task:
@@ -18,7 +31,7 @@ class Task:
 
     def __init__(self, progress: Progress, what: str, total: int, bars: Bars | None) -> None:
         self._progress, self._what, self._total, self._bars = progress, what, total, bars
-        self._id = bars.add_task(what, total=total) if bars else None
+        self._id = bars.add_task(shown(what), total=total) if bars else None
         self._done, self._said = 0, time.monotonic()
 
     def advance(self) -> None:
@@ -29,7 +42,7 @@ class Task:
         """``done`` steps are done; ``note`` says how it goes."""
         self._done = done
         if self._bars is not None and self._id is not None:
-            self._bars.update(self._id, completed=done, description=f"{self._what} {note}".strip())
+            self._bars.update(self._id, completed=done, description=shown(f"{self._what} {note}".strip()))
         elif time.monotonic() - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             self._progress.say(f"  {self._what}: {done} of {self._total} {note}".rstrip())
@@ -44,7 +57,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self._quiet:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(shown(text, lines=True), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def task(self, what: str, total: int) -> Iterator[Task]:

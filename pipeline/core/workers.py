@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -133,7 +135,8 @@ def call_all(
                 break
         return {}
     with ray_folder() as folder:
-        ray = _started(workers, folder)
+        with _signals_kept():
+            ray = _started(workers, folder)
         try:
             answers = _answers(ray, workers, function, calls)
             return _handed_on(_in_order(answers, calls) if ordered else answers, finished, ordered)
@@ -220,6 +223,20 @@ def _check_there(head: str, address: str) -> None:
 def _connect(address: str) -> None:
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray answers SIGTERM with a stack dump and abort() (``absl::InstallFailureSignalHandler``): it shall not."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # of the handlers that Ray has while it starts (ray 2.60 ``_private/worker.py``, ``node.py``)
+        before = signal.SIG_IGN
+        raise SystemExit(128 + signal.SIGTERM) from None
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _started(workers: Workers, folder: Path) -> Any:

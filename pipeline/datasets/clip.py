@@ -13,7 +13,7 @@ import numpy.typing as npt
 from netx.arrays import ArrayEquality
 from netx.errors import FormatError
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from pipeline.core.boxes import Boxes
 from pipeline.datasets.annotations import AnnotatedPicture, Flags, has_box
 from pipeline.datasets.errors import DataError
@@ -79,8 +79,8 @@ class Clip(ArrayEquality):
         arrays = {"name": np.array(self.name), "frames": self.stacked(), "boxes": self.boxes}
         if self.label is not None:
             arrays["label"] = np.array(self.label)
-        with write_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+        with write_whole(path) as temporary:
+            temporary.write_bytes(npz_bytes(arrays))
 
     @staticmethod
     def load(path: Path) -> Clip:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from netx.errors import MonospikeError
+from netx.text_files import read_yaml
 from pipeline.datasets.annotations import AnnotatedPicture, read_text
 from pipeline.datasets.errors import DataError, Report, refuse
 from pipeline.datasets.images import SUFFIXES, in_order, picture_size
@@ -67,10 +67,7 @@ def read_names(root: str | Path) -> tuple[str, ...]:
 
 
 def _names_in_yaml(file: Path) -> tuple[str, ...]:
-    try:
-        content = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise DataError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+    content = read_yaml(file, finite=False)
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, dict):
         names = [names[key] for key in sorted(names)] if set(names) == set(range(len(names))) else None

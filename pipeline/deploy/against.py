@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import MonospikeError
+from netx.foreign import shown
 from netx.types import Shape
 from pipeline.core.progress import Progress
 from pipeline.deploy.simulation import Mode, simulate
@@ -49,9 +50,9 @@ def verify_against(
 
 def said(against: Against, file: Path) -> list[str]:
     """The result for the user, a line each."""
-    lines = [
-        f"{name:16} {count:,} values, {against.differing[name]:,} differ" for name, count in against.compared.items()
-    ]
+    lines = []
+    for name, count in against.compared.items():
+        lines.append(f"{shown(name, longest=40):16} {count:,} values, {against.differing[name]:,} differ")
     if against.left_out:
         lines.append(f"{file} says nothing of {', '.join(against.left_out)}")
     lines += [f"{name}: {why}: that its spikes agree means nothing" for name, why in against.unvaried.items()]

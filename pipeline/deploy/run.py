@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,8 @@ from typing import Any, Literal
 
 from netx import Network
 from netx.bundle import load
+from netx.errors import FormatError
+from netx.text_files import read_json
 from pipeline.core.config import Section
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
@@ -18,6 +19,7 @@ from pipeline.core.provenance import modules_digest
 from pipeline.core.reach import reached
 from pipeline.core.task import Deployable, Target, Task
 from pipeline.deploy.config import RunConfig
+from pipeline.deploy.layout import recording_file
 from pipeline.deploy.stages import StageError
 from pipeline.experiments.dse.results import read_results
 from pipeline.model_zoo.names import checkpoint_path
@@ -112,15 +114,24 @@ class Run:
 
     def recorded(self, engine: str, target: str) -> Path:
         """The file of what an engine did with a target's frames."""
-        return self.folder / "simulate" / f"{engine}-{target}.npz"
+        return self.folder / recording_file(engine, target)
 
     def recordings(self, engine: str) -> dict[str, Recording]:
         """What an engine did, by target. Raises FormatError where a file is damaged."""
         return {name: Recording.load(self.recorded(engine, name)) for name in self.targets}
 
     def written(self, file: str) -> Any:
-        """The JSON values that a stage has left in a file of the run's folder."""
-        return json.loads((self.folder / file).read_text(encoding="utf-8"))
+        """The JSON values that a stage has left in a file of the run's folder. Raises FormatError that names the file
+        and the stage where it is damaged."""
+        try:
+            return read_json(self.folder / file)
+        except FormatError as error:
+            raise self.damaged(file, str(error)) from None
+
+    def damaged(self, file: str, why: str) -> FormatError:
+        """The error that what a stage has left in a file of the run's folder is something else."""
+        where, stage = self.folder / file, file.partition("/")[0]
+        return FormatError(f"{where}: {why.removeprefix(f'{where}: ')}; run monospike deploy again with --from {stage}")
 
     def code(self, function: Callable[..., Any]) -> str:
         """Digest of the code that a step's function reaches in this run's task."""

@@ -13,9 +13,11 @@ import numpy as np
 import sim.lava
 from netx import Network
 from netx.arrays import IntArray
+from netx.errors import FormatError
 from netx.files import write_whole
 from netx.lowering import merged_groups
 from netx.synapses import Conv2d, Correlation, Pool
+from netx.text_files import read_json
 from pipeline.core.task import Passage, SequenceRun
 from pipeline.deploy.verdict import Verdict, comparison_of, comparison_values, joined, spiking_layers
 from sim import engine
@@ -156,10 +158,9 @@ def _weights(network: Network) -> list[IntArray]:
 
 
 def _finished(path: Path, key: str) -> Comparison | None:
-    """What a check which was stopped has left of the same part."""
+    """What a check which was stopped has left of the same part; None where that is damaged."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        stored = read_json(path)
+        return comparison_of(stored["comparison"]) if stored["key"] == key else None
+    except (FormatError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    is_of = isinstance(stored, dict) and stored.get("key") == key
-    return comparison_of(stored["comparison"]) if is_of else None

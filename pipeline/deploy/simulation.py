@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import Network
+from netx.foreign import shown
 from pipeline.core.progress import Progress
 from sim import engine
 from sim.kernels import ExactType
@@ -84,5 +85,5 @@ def summary(simulated: Simulated) -> list[str]:
             said = f"{np.count_nonzero(simulated.recording.messages[name])} messages"
         else:
             said = f"read-out {membrane.min()}..{membrane.max()}"
-        lines.append(f"{name:16} {shape!s:>14}  {said}")
+        lines.append(f"{shown(name, longest=40):16} {shape!s:>14}  {said}")
     return lines

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from netx.errors import MonospikeError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netx.errors import FormatError, MonospikeError
+from netx.foreign import listed
+from netx.text_files import read_json
 from pipeline.core.files import file_digest, write_json
+
+_OF_DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
+"""What reading a file raises that is not what it should be, where nobody has thought of that."""
 
 
 class StageError(MonospikeError):
@@ -58,6 +65,18 @@ class Step(Generic[ContextT]):
         return self.outputs or (f"{self.name}/**/*",)
 
 
+class _Record(BaseModel):
+    """What a finished stage leaves of itself. files: digests by their paths in the run's folder."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    fingerprint: str
+    outputs: list[str]
+    files: dict[str, str]
+    seconds: float
+    summary: str
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What became of a stage. seconds, summary: of its work, now or when it was done."""
@@ -91,7 +110,17 @@ def run_step(step: Step[ContextT], context: ContextT, force: bool = False) -> St
         return StepResult(step.name, True, record["seconds"], record["summary"])
     _record_path(folder, step.name).unlink(missing_ok=True)
     started = time.monotonic()
-    summary = step.function(context)
+    try:
+        summary = step.function(context)
+    except _OF_DAMAGE as error:
+        altered = _altered(step, context)
+        if not altered:
+            raise
+        files = listed(str(context.folder / name) for names in altered.values() for name in names)
+        raise StageError(
+            f"stage {step.name!r} cannot read what others have left ({type(error).__name__}: {error}); altered since "
+            f"then: {files}; make it again with --from {next(iter(altered))}"
+        ) from error
     seconds = round(time.monotonic() - started, 3)
     record = {
         "fingerprint": fingerprint,
@@ -104,6 +133,17 @@ def run_step(step: Step[ContextT], context: ContextT, force: bool = False) -> St
     return StepResult(step.name, False, seconds, summary)
 
 
+def _altered(step: Step[ContextT], context: ContextT) -> dict[str, list[str]]:
+    """Files of the stages that ``step`` needs which are not what these have left, by stage."""
+    found = {}
+    for stage in step.needs:
+        files: dict[str, str] = (read_record(context.folder, stage) or {"files": {}})["files"]
+        altered = [name for name, digest in files.items() if not _unchanged(context.folder, {name: digest})]
+        if altered:
+            found[stage] = altered
+    return found
+
+
 def is_outdated(step: Step[ContextT], context: ContextT) -> bool:
     """Whether the step has been done with other settings or inputs, by other code, or its files were changed.
 
@@ -114,13 +154,11 @@ def is_outdated(step: Step[ContextT], context: ContextT) -> bool:
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:
-    """The record a finished stage left, or None."""
+    """The record a finished stage left; None where there is none, or it is damaged: the stage is then done again."""
     try:
-        record = json.loads(_record_path(folder, name).read_text())
-    except (OSError, ValueError):
+        return _Record.model_validate(read_json(_record_path(folder, name))).model_dump()
+    except (FormatError, ValidationError):
         return None
-    keys = {"fingerprint", "outputs", "files", "seconds", "summary"}
-    return record if isinstance(record, dict) and keys <= record.keys() else None
 
 
 def _is_of(record: Mapping[str, Any], fingerprint: str, folder: Path) -> bool:
@@ -151,6 +189,10 @@ def _unchanged(folder: Path, files: Mapping[str, str]) -> bool:
 
 
 def _digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of every file that a stage wrote, by its path in the run's folder."""
-    files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+    """SHA-256 of every file that a stage wrote, by its path in the run's folder.
+
+    Hidden ones are none: what is being written, or was when its writer was killed.
+    """
+    found = {path.relative_to(folder) for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    files = sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
+    return {path.as_posix(): file_digest(folder / path) for path in files}

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from netx import Network, prove_headroom
 from netx.bundle import load, save
 from netx.difference import first_difference
 from netx.errors import FormatError, MonospikeError
 from netx.files import write_whole
 from netx.network import side_by_side
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from pipeline.core.files import write_json
 from pipeline.core.provenance import versions
 from pipeline.core.task import Evaluation, Target
+from pipeline.deploy.layout import EVALUATION, PREDICTIONS, STAGES, VERDICT
 from pipeline.deploy.run import FORMATS, Run
 from pipeline.deploy.stages import Step, read_record
 from pipeline.deploy.student import train
@@ -41,8 +40,6 @@ from sim.recording import Recording
 
 SPIKE_PICTURE_FRAME = 12
 """Frame of each target whose spikes the report shows, or the last real one: something has happened by then."""
-
-VERDICT, EVALUATION, PREDICTIONS = "verify/verification.json", "profile/evaluation.json", "profile/predictions.npz"
 
 
 class ExportError(MonospikeError):
@@ -131,8 +128,12 @@ def _compare(run: Run, recordings: Mapping[str, Mapping[str, Recording]]) -> Ver
 
 
 def found_identical(run: Run) -> bool:
-    """What the last ``verify`` found."""
-    return bool(run.written(VERDICT)["identical"])
+    """What the last ``verify`` found. Raises FormatError where its file is damaged."""
+    values = run.written(VERDICT)
+    found = values.get("identical") if isinstance(values, dict) else None
+    if not isinstance(found, bool):
+        raise run.damaged(VERDICT, "does not say whether the engines are identical")
+    return found
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ def profile(run: Run) -> str:
     save_activity(folder / "activity.npz", found.activity)
     write_json(folder / "costs.json", found.costs)
     save_plans(folder, found.plans)
-    with write_whole(run.folder / PREDICTIONS) as temporary, temporary.open("wb") as file:
-        np.savez(file, **found.evaluation.predictions)
+    with write_whole(run.folder / PREDICTIONS) as temporary:
+        temporary.write_bytes(npz_bytes(found.evaluation.predictions))
     evaluation = found.evaluation
     values = {"scores": evaluation.scores, "headline": evaluation.headline, "figures": dict(evaluation.figures)}
     write_json(run.folder / EVALUATION, values)
@@ -264,6 +265,4 @@ STEPS: tuple[Step[Run], ...] = (
         ("report.json", "report.html", *SECTION_FILES, "search/*"),
     ),
 )
-"""All stages, in order."""
-
-STAGES = tuple(step.name for step in STEPS)
+"""All stages, in the order of ``STAGES``."""

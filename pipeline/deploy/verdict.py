@@ -109,16 +109,25 @@ def comparison_values(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_of(values: Mapping[str, Any]) -> Comparison:
-    """What ``comparison_values`` has made JSON values of, but for the spikes at the first divergence."""
+    """What ``comparison_values`` has made JSON values of, but for the spikes at the first divergence.
+
+    Raises KeyError, TypeError, ValueError or AttributeError where they are something else.
+    """
     layers = tuple(
-        LayerComparison(*(layer[key] for key in ("name", "spikes", "values", "differing", "differing_by_engine")))
+        LayerComparison(
+            str(layer["name"]),
+            int(layer["spikes"]),
+            int(layer["values"]),
+            int(layer["differing"]),
+            {str(engine): int(count) for engine, count in layer["differing_by_engine"].items()},
+        )
         for layer in values["layers"]
     )
     first = values["first_divergence"]
     if first is not None:
         channel, row, column = (first["neuron"][axis] for axis in _AXES)
         first = Divergence(first["layer"], first["frame"], (channel, row, column), first["values"], {}, first["cause"])
-    return Comparison(tuple(values["engines"]), values["frames"], layers, first)
+    return Comparison(tuple(map(str, values["engines"])), int(values["frames"]), layers, first)
 
 
 def _divergence_values(first: Divergence) -> dict[str, Any]:

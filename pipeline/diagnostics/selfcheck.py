@@ -11,6 +11,7 @@ import numpy as np
 from netx import FormatError, MonospikeError
 from netx.files import write_whole
 from netx.net_file import write_net
+from netx.npz import npz_bytes
 from pipeline.core.progress import Progress
 from pipeline.core.workers import HERE, Workers, call_all, one_thread
 from pipeline.diagnostics.resumable import Counted, read_state, write_state
@@ -102,7 +103,7 @@ def _found(seed: int, difference: Difference, folder: Path) -> Difference:
     drawn = seeded(seed)
     with write_whole(folder / COUNTEREXAMPLE) as temporary:
         temporary.mkdir()
-        np.savez_compressed(temporary / "input.npz", **drawn.frames)
+        (temporary / "input.npz").write_bytes(npz_bytes(drawn.frames, compressed=True))
         (temporary / "difference.txt").write_text(f"network {seed}: {difference}\n", encoding="utf-8")
         try:
             write_net(drawn.network, temporary / "network.net")

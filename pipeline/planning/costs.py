@@ -14,6 +14,7 @@ import numpy as np
 
 from netx import Network, headroom
 from netx.files import write_whole
+from netx.npz import npz_bytes
 from sim.activity import COUNTS, Activity, describe
 from sim.energy import Energy, Price, load_profile, price
 from sim.recording import Recording
@@ -38,8 +39,8 @@ def cost_summary(
 def save_activity(path: Path, activity: Activity) -> None:
     """Write every count of every layer and frame as npz: arrays LAYER/COUNT, int64, shape (frame,)."""
     arrays = {f"{layer.layer}/{name}": getattr(layer, name) for layer in activity.layers for name in COUNTS}
-    with write_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    with write_whole(path) as temporary:
+        temporary.write_bytes(npz_bytes(arrays, compressed=True))
 
 
 def _headroom(network: Network, observed: ManyOf[Recording]) -> list[dict[str, Any]]:

@@ -52,18 +52,18 @@ def legend(draw: ImageDraw.ImageDraw, left: float, top: int, labels: Iterable[st
 
 def gif(pictures: Sequence[Image.Image], milliseconds: int) -> bytes:
     """An endless animation with one palette: boxes and text keep their colours, and the background does not flicker."""
-    first, *others = reduced(pictures, _PALETTE_SIZE)
+    first, *others = _reduced(pictures)
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=False)
     return file.getvalue()
 
 
-def reduced(pictures: Sequence[Image.Image], colours: int) -> list[Image.Image]:
-    """``pictures`` with one palette of so many colours, among them those of boxes and text."""
+def _reduced(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """``pictures`` with one palette, among whose colours are those of boxes and text."""
     own = [value for name in (TRUTH, FLOAT, INTEGER, INK, PAPER) for value in bytes.fromhex(name[1:])]
-    counted = Image.fromarray(_sample(pictures)[None]).quantize(colours - len(own) // 3).getpalette() or []
+    counted = Image.fromarray(_sample(pictures)[None]).quantize(_PALETTE_SIZE - len(own) // 3).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette((own + counted)[: 3 * colours])
+    palette.putpalette((own + counted)[: 3 * _PALETTE_SIZE])
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
 
 

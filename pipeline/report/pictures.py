@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,9 @@ _SPIKE = (0, 114, 178, 255)
 _GRID = (128, 128, 128, 70)
 MAX_CHANNELS = 64
 """Channels of a layer that the spike picture shows."""
+_QUALITY, _EFFORT = 75, 0
+"""Of WebP, to 100 and to 6: at 75 lines of two pixels keep their colours; all effort takes three times as long
+for 9 %."""
 
 
 def spike_tiles(spikes: npt.NDArray[np.uint8]) -> Image.Image:
@@ -40,6 +45,15 @@ def png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def photograph(pictures: Sequence[Image.Image], milliseconds: int = 0) -> str:
+    """The address of a picture, or of an endless animation of several, each shown for so long: WebP with losses, a
+    third of what a GIF or PNG of 224 colours takes, and closer to the colours that there were."""
+    file, (first, *others) = io.BytesIO(), pictures
+    more: Any = {"save_all": True, "append_images": others, "duration": milliseconds, "loop": 0} if others else {}
+    first.save(file, "WEBP", quality=_QUALITY, method=_EFFORT, **more)
+    return uri(file.getvalue(), "webp")
+
+
 def uri(content: bytes, kind: str) -> str:
-    """A picture file as an address that holds it. kind: png or gif."""
+    """A picture file as an address that holds it. kind: png or webp."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

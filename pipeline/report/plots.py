@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import TICKDOWN, MarkerStyle
 from matplotlib.ticker import EngFormatter, Locator, NullLocator
 
-from pipeline.report.template import printable
+from netx.foreign import shown
 
 BLUE, ORANGE, GREEN, GREY = "#3b8fc4", "#e07000", "#0b9e78", "#8a8f98"
 """After Okabe and Ito (Color universal design, 2008), shifted to be readable on white and on black."""
@@ -121,7 +121,7 @@ def _ranges(ax: Axes, estimates: Sequence[Mapping[str, float]]) -> None:
 def row_axes(figure: Figure, names: Sequence[str]) -> Axes:
     """Axes with a row for each of ``names``, from above."""
     ax = figure.subplots()
-    ax.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
+    ax.set_yticks(range(len(names)), [shown(name) for name in names], parse_math=False)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=INK, alpha=0.15)

@@ -12,10 +12,10 @@ import jsonschema
 from jsonschema.exceptions import best_match
 
 from netx.files import write_whole
+from netx.foreign import shown
 from pipeline.report.figures import Figures, ReportError
 from pipeline.report.page import render
 from pipeline.report.schema import FILE
-from pipeline.report.template import printable
 
 SECTION_FILES = ("*.gif", "*.png", "*.svg", "*.csv")
 """What the files of a task's sections may be called; they stand beside the page."""
@@ -34,7 +34,8 @@ def write_report(folder: Path, report: Mapping[str, Any], figures: Figures) -> N
         if not any(fnmatchcase(name, pattern) for pattern in SECTION_FILES) or "/" in name:
             raise ReportError(f"{name!r}: a section's file has to be called {' or '.join(SECTION_FILES)}")
     page = render(report, figures)
-    for name, content in {**beside, "report.html": page.encode(), "report.json": printable(text).encode()}.items():
+    values = shown(text, lines=True)  # which in JSON stands for the same signs
+    for name, content in {**beside, "report.html": page.encode(), "report.json": values.encode()}.items():
         with write_whole(folder / name) as path:
             path.write_bytes(content)
 

@@ -9,6 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from netx.foreign import shown
+
 _SHARED = Path(__file__).parent
 _STYLE = _SHARED / "page.css"
 
@@ -21,12 +23,12 @@ def filled(folder: Path, filters: Mapping[str, Callable[..., Any]], values: Mapp
     """
     css = Markup(_STYLE.read_text(encoding="utf-8"))
     page = _environment([folder, _SHARED], filters).get_template("page.html.j2")
-    return printable(page.render(values, css=css))
+    return shown(page.render(values, css=css), lines=True)
 
 
 def fragment(source: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., Any]] | None = None) -> str:
     """A part of a page as HTML, from a template's text; all as for ``filled``."""
-    return printable(_environment([_SHARED], filters or {}).from_string(source).render(values))
+    return shown(_environment([_SHARED], filters or {}).from_string(source).render(values), lines=True)
 
 
 def _environment(folders: list[Path], filters: Mapping[str, Callable[..., Any]]) -> jinja2.Environment:
@@ -46,8 +48,3 @@ def number(value: float) -> str:
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:,.3g}"
-
-
-def printable(text: str) -> str:
-    """``text`` with the bytes of a file's name that are no UTF-8 as numbers: neither page nor plot can hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -13,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netx.files import write_whole
+from netx.errors import FormatError
+from netx.files import remove_unfinished, write_whole
+from netx.text_files import read_json
 from pipeline.core.config import ConfigError, parse_config
 from pipeline.core.files import file_digest
 from pipeline.core.progress import Progress
@@ -54,7 +55,7 @@ def run_training(
     first = saved.step if saved else 0
     if saved and first >= config.train.steps and (folder / METRICS).exists():
         progress.say(f"{config.name}: is trained already, in {folder}")
-        return dict(json.loads((folder / METRICS).read_text(encoding="utf-8")))
+        return _finished(folder / METRICS)
     terms, needed = _terms(task, config)
     stream = _Stream(task, config, first, context)
     models = _models(task, config, needed, saved, stream, context)
@@ -103,8 +104,7 @@ class _Session:
         """Make the folder ready, and say what is about to be done in it."""
         config, context = self.config, self.context
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f".{STATE}.*"):  # by a training that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
+        remove_unfinished(self.folder)
         (self.folder / METRICS).unlink(missing_ok=True)  # of another configuration: would say that this one is done
         self.log = Log(self.folder, first)
         at = f"from step {first}" if first else "afresh"
@@ -278,6 +278,13 @@ def _in_blocks(model: nn.Module, config: TrainingConfig, device: torch.device) -
     return built_of(model, find_blocks(config.train.blocks, settings.neurons, settings.surrogate, device))
 
 
+def _finished(path: Path) -> dict[str, Any]:
+    scores = read_json(path)
+    if not isinstance(scores, dict) or not all(isinstance(value, dict) for value in scores.values()):
+        raise FormatError(f"{path}: holds no scores of trained models; remove it, and they are worked out again")
+    return scores
+
+
 def _fingerprint(config: TrainingConfig) -> str:
     """Tells trainings apart whose weights may differ."""
     weights = [file_digest(Path(entry.weights)) for entry in config.models.values() if entry.weights is not None]
@@ -292,10 +299,10 @@ def _values(config: TrainingConfig) -> dict[str, Any]:
 def _is_of(task: Task, config: TrainingConfig, fingerprint: str) -> bool:
     """Whether a training of this fingerprint is one of ``config``. Options that were not there when it was saved have
     their defaults."""
-    values, weights = json.loads(fingerprint)
     try:
+        values, weights = json.loads(fingerprint)
         before = parse_config({**values, "name": config.name}, task.training_config, "the saved state")
-    except ConfigError:
+    except (ConfigError, ValueError, TypeError):
         return False
     assert isinstance(before, TrainingConfig), "of a task that is registered"
     return json.dumps([_values(before), weights]) == _fingerprint(config)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netx.files import write_whole
+from netx.files import append_line, write_whole
 
 SPEED = "pairs_per_second"
 """Name of the speed in a log: of the steps since the last line, validation left out."""
@@ -44,8 +44,7 @@ class Log:
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers of one step, by names such as ``student/class``."""
-        with self._lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        append_line(self._lines, json.dumps({"step": step, **values}))
         if self._events is not None:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from netx import FormatError, MonospikeError
+from netx.text_files import read_yaml
 from sim.hardware.facts import Constant, Latency, Limits, Measured, Mesh, Packing, Section, Text
 from sim.hardware.mapped import MappedCosts
 from sim.hardware.pricing import Estimate, Profile
@@ -91,7 +91,7 @@ def load_chip(name: str | Path) -> Chip:
     if isinstance(name, str) and name not in chip_names():
         raise MonospikeError(f"no chip is called {name!r}; there are {', '.join(chip_names())}, or a file NAME.yaml")
     path = name if isinstance(name, Path) else _FOLDER / f"{name}.yaml"
-    content = _with_shared_hardware(_read(path) if isinstance(name, Path) else _packaged(name), path)
+    content = _with_shared_hardware(read_yaml(path) if isinstance(name, Path) else _packaged(name), path)
     if not isinstance(content, dict):
         raise FormatError(f"{path}: is not a description of a chip: expected keys and values, such as 'title: My chip'")
     try:
@@ -107,14 +107,7 @@ def load_chip(name: str | Path) -> Chip:
 @cache
 def _packaged(name: str) -> Any:
     """What stands in a file of the package, to be left as it is; a run asks several times for each of its chips."""
-    return _read(_FOLDER / f"{name}.yaml")
-
-
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise FormatError(f"{path}: cannot be read as YAML ({error})") from None
+    return read_yaml(_FOLDER / f"{name}.yaml")
 
 
 def _with_shared_hardware(content: Any, path: Path) -> Any:

@@ -19,7 +19,7 @@ _MOST_CORES = 1 << 16
 class Section(BaseModel):
     """A part of a chip's file: nothing is converted silently, nothing unknown is passed over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Provenance(Section):

@@ -35,7 +35,7 @@ from netx import (
 )
 from netx.arrays import IntArray
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from netx.types import Pair
 from sim.lava.branches import branches
 from sim.lava.job import in_lava_order
@@ -127,7 +127,7 @@ def write_jobs(folder: Path, jobs: Sequence[BlockJob], simulated: bool) -> None:
                     if isinstance(value, np.ndarray):
                         arrays[f"{index}/{block['name']}/{role}/{key}"] = part["parameters"].pop(key)
         described.append(blocks)
-    np.savez(folder / _ARRAYS, **arrays)
+    (folder / _ARRAYS).write_bytes(npz_bytes(arrays))
     (folder / _DESCRIPTION).write_text(json.dumps({"simulated": simulated, "jobs": described}))
 
 
@@ -163,8 +163,8 @@ def write_states(folder: Path, outcomes: Iterable[Mapping[str, Mapping[str, IntA
         for layer, kinds in outcome.items()
         for kind, values in kinds.items()
     }
-    with write_whole(folder / _OUTCOME) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    with write_whole(folder / _OUTCOME) as temporary:
+        temporary.write_bytes(npz_bytes(arrays))
 
 
 def read_states(folder: Path, count: int) -> list[dict[str, LayerStates]]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from netx.types import Pair
 
 IntArray = npt.NDArray[np.int32]
@@ -168,7 +168,7 @@ def write_job(folder: Path, job: LavaJob) -> None:
             arrays[f"weight/{layer['name']}/{index}"] = synapse.pop("weight")
         arrays[f"bias/{layer['name']}"] = layer["neuron"].pop("bias")
     parts = [dataclasses.asdict(part) | {"path": str(part.path.resolve())} for part in job.parts]
-    np.savez(folder / _ARRAYS, **arrays)
+    (folder / _ARRAYS).write_bytes(npz_bytes(arrays))
     (folder / _DESCRIPTION).write_text(
         json.dumps({"layers": layers, "parts": parts, "conv": job.conv, "hold": job.hold})
     )
@@ -203,8 +203,8 @@ def write_outcome(folder: Path, outcome: Mapping[str, LayerOutcome]) -> None:
         for field in dataclasses.fields(layer)
         if (value := getattr(layer, field.name)) is not None
     }
-    with write_whole(folder / _OUTCOME) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    with write_whole(folder / _OUTCOME) as temporary:
+        temporary.write_bytes(npz_bytes(arrays))
 
 
 def read_outcome(folder: Path) -> dict[str, LayerOutcome]:

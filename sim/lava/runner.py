@@ -158,7 +158,7 @@ def _write(folder: Path, write: Callable[[Path], None]) -> None:
     try:
         write(folder)
     except OSError as error:
-        raise LavaError(f"{folder}: the job for Lava cannot be written ({error})") from None
+        raise LavaError(f"{folder}: the job for Lava cannot be written ({error.strerror or error})") from None
 
 
 def _environment() -> dict[str, str]:

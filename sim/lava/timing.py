@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netx import Conv2d
+from netx.npz import npz_bytes
 from sim.lava import Work, run_worker
 
 CASES, TIMES = "cases.npz", "times.json"
@@ -43,7 +44,7 @@ def convolution_times(
             arrays[f"{name}/values"] = values.transpose(2, 1, 0).astype(np.int32)
             windows = [pair[::-1] for pair in (conv.stride, conv.padding, conv.dilation)]
             arrays[f"{name}/windows"] = np.array([*windows, (conv.groups, 0)])
-        np.savez(folder / CASES, **arrays)
+        (folder / CASES).write_bytes(npz_bytes(arrays))
 
     def read(folder: Path) -> dict[str, ConvolutionTimes]:
         times = json.loads((folder / TIMES).read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import groupby
 
+from netx.foreign import shown
 from sim.hardware import Mesh
 from sim.mapping.result import Core, LayerCores, Mapping
 
@@ -33,8 +34,8 @@ def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {below + (lines + 1) * _LINE}" '
         'font-family="sans-serif" font-size="12" role="img" fill="currentColor">',
-        f"<title>{escape(_headline(mapping))}</title>",
-        f'<text x="{_MARGIN}" y="{_MARGIN + 4}">{escape(_headline(mapping))}</text>',
+        f"<title>{escape(shown(_headline(mapping)))}</title>",
+        f'<text x="{_MARGIN}" y="{_MARGIN + 4}">{escape(shown(_headline(mapping)))}</text>',
     ]
     here = {
         site: (number, core) for number, (site, core) in enumerate(zip(mapping.placement, mapping.cores, strict=True))
@@ -48,7 +49,7 @@ def chip_svg(mapping: Mapping, mesh: Mesh) -> str:
     for index, (layer, text) in enumerate(zip(mapping.layers, legend, strict=True)):
         x, y = _MARGIN + index // lines * column, below + (index % lines) * _LINE
         parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="hsl({hues[layer.name]:.0f} 60% 50%)"/>')
-        parts.append(f'<text x="{x + 18}" y="{y + 10}">{escape(text)}</text>')
+        parts.append(f'<text x="{x + 18}" y="{y + 10}">{escape(shown(text))}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -66,8 +67,8 @@ def _tile_side(mesh: Mesh) -> int:
 
 
 def _legend(layer: LayerCores) -> str:
-    cores = len(layer.cores)
-    return f"{layer.name}: {cores} core{'' if cores == 1 else 's'}, bound by {layer.binding.replace('_', ' ')}"
+    cores, name = len(layer.cores), shown(layer.name, longest=40)
+    return f"{name}: {cores} core{'' if cores == 1 else 's'}, bound by {layer.binding.replace('_', ' ')}"
 
 
 def _headline(mapping: Mapping) -> str:

@@ -133,9 +133,11 @@ def _from_json(content: Any) -> Mapping:
         sites.append(int(entry["site"]))
     if len(set(sites)) != len(sites):
         raise ValueError("two cores are at the same site")
+    numbers: dict[str, list[int]] = {}
+    for number, core in enumerate(cores):
+        numbers.setdefault(core.layer, []).append(number)
     layers = tuple(
-        LayerCores(**(entry | {"cores": tuple(i for i, core in enumerate(cores) if core.layer == entry["name"])}))
-        for entry in content["layers"]
+        LayerCores(**(entry | {"cores": tuple(numbers.get(entry["name"], ()))})) for entry in content["layers"]
     )
     violations = tuple(Violation(**entry) for entry in content["violations"])
     return Mapping(str(content["chip"]), int(content["chips"]), layers, tuple(cores), tuple(sites), violations)

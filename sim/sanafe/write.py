@@ -112,7 +112,7 @@ def write_sanafe(
             (temporary / CHECK).write_text(text, encoding="utf-8")
             (temporary / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None
     spikes = sum(sum(group["spikes"]) for group in manifest["groups"].values())
     return Exported(manifest["steps"], spikes, sum(manifest["messages"]), tuple(sorted(played)))
 

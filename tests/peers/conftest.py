@@ -26,7 +26,7 @@ def run_script():
 
 
 def run_in_environment(package, script, *arguments, own_nir=False):
-    """Run a script of this folder where ``package`` is installed; the test is skipped where it is nowhere.
+    """Run a script, of this folder or by its path, where ``package`` is installed; the test is skipped where it is not.
 
     own_nir: beside the nir that the framework asks for instead of today's. Raises RuntimeError with the last line of
     what the script complained of.
@@ -39,7 +39,7 @@ def run_in_environment(package, script, *arguments, own_nir=False):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if own_nir:
         environment["PYTHONPATH"] = str(OWN_NIR)
-    command = [sys.executable if installed else str(python), "-W", "ignore", str(Path(__file__).with_name(script))]
+    command = [sys.executable if installed else str(python), "-W", "ignore", str(Path(__file__).parent / script)]
     command += map(str, arguments)
     child = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     if child.returncode:

@@ -7,11 +7,12 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from browser import Browser, open_browser
 
 TINY_RUN = """\
 name: tiny
@@ -109,3 +110,10 @@ def search_file(checkpoint: Path) -> Path:
     path = checkpoint.with_name("search.yaml")
     path.write_text(SEARCH.format(checkpoint=checkpoint))
     return path
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium without a screen; a skipped test where there is none."""
+    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened

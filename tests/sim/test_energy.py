@@ -125,7 +125,7 @@ def test_a_profile_of_ones_own_is_read_from_its_path(tmp_path: Path) -> None:
     [
         ({"picojoules": -1.0}, r"energies\.add\.picojoules: .*greater than or equal to 0"),
         ({"picojoules": "cheap"}, r"energies\.add\.picojoules"),
-        ({"picojoules": float("nan")}, r"energies\.add\.picojoules"),
+        ({"picojoules": float("nan")}, "line [0-9]+: .*no finite number"),
         ({"source": None}, r"energies\.add\.source: Field required"),
         ({"source": ""}, r"energies\.add\.source"),
         ({"via": None}, r"energies\.add: .*via"),
@@ -148,7 +148,7 @@ def test_a_broken_constant_is_refused_with_file_and_place(
         ("constant: add,", "constant: adder,", "constants that are not there: adder"),
         ("low: effective_synops", "low: synopses", r"estimate\.terms\.0\.low"),
         ("title:", "titel:", "titel: Extra inputs"),
-        ("scope:", "scope: [", "cannot be read as YAML"),
+        ("scope:", "scope: [", "line [0-9]+: is not YAML"),
     ],
 )
 def test_a_broken_profile_is_refused_with_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -163,5 +163,5 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
         load_profile(tmp_path / "absent.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(FormatError, match="is not YAML"):
         load_profile(tmp_path / "binary.yaml")

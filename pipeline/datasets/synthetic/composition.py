@@ -22,7 +22,7 @@ class CompositionSpec(BaseModel):
     Strengths bound what is drawn for one clip, so that clips differ: some are calm and some are hard.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     frames: int = Field(60, ge=1, le=10_000, description="Frames of the clip.")
     height: int = Field(240, ge=64, le=2160, description="Height of a frame, pixels.")

@@ -61,4 +61,4 @@ def _write(path: Path, entries: dict[str, Any]) -> None:
             text = json.dumps(dict(sorted(entries.items())), indent=1)
             temporary.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written ({error})") from None
+        raise FormatError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -25,8 +25,7 @@ class RunEntry(Section):
     both say is this one's. set: dotted key -> value, such as ``train.steps: 9`` or ``losses.0.loss.centre_weight: 0``.
     weights: model -> the checkpoint it starts from, as RUN/MODEL, or RUN/T3/MODEL for a stage of pruning; of the same
     seed, or of the only one; a model that the file does not have is that one, not trained. losses: terms after the
-    file's. without, only: kinds of losses to leave out, or to keep beside the loss that a model of the task learns by
-    itself.
+    file's. without, only: kinds of losses to leave out, or to keep beside those that a model learns by itself.
     """
 
     config: str | None = None

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netx.errors import FormatError
 from netx.files import write_whole
+from netx.text_files import read_json
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.judging import BenchmarkSection, Form, Judge
 from pipeline.core.operations import Work
@@ -46,7 +48,11 @@ class Evaluation:
         checkpoint or program."""
         if not _is_current(self.out, self.fingerprint()):
             return None
-        return self.judge.scores(json.loads(self.out.read_text(encoding="utf-8")), self.benchmark)
+        content = read_json(self.out)
+        try:
+            return self.judge.scores(content, self.benchmark)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise FormatError(f"{self.out}: holds no scores ({error}); remove it, and they are made again") from None
 
 
 def evaluations_of(candidate: Candidate, study: StudyConfig[Any]) -> list[Evaluation]:
@@ -113,7 +119,11 @@ def works(
             if not _is_current(path, fingerprint):
                 write_json(path, counted(candidate.checkpoint).to_json())
                 _stamp(path, fingerprint)
-            yield candidate, Work.from_json(json.loads(path.read_text(encoding="utf-8")))
+            try:
+                work = Work.from_json(read_json(path))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise FormatError(f"{path}: holds no counts ({error}); remove it, and they are made again") from None
+            yield candidate, work
             task.advance()
 
 

@@ -161,7 +161,7 @@ def _training(
         _assign(values, key, deepcopy(value), where)
     if entry.losses:
         values["losses"] = [*(values.get("losses") or []), *entry.losses]
-    _choose_losses(values, entry, study.judge.own_loss, where)
+    _choose_losses(values, entry, study.judge.own_losses, where)
     needs = []
     for model, source in entry.weights.items():
         other, *rest = source.split("/")
@@ -222,8 +222,8 @@ def _index(items: list[Any], part: str, key: str, where: str) -> int:
     return int(part)
 
 
-def _choose_losses(values: dict[str, Any], entry: RunEntry, own: str, where: str) -> None:
-    """Leave out the terms of some kinds, or all but some and the loss that models learn by themselves, ``own``."""
+def _choose_losses(values: dict[str, Any], entry: RunEntry, own: Sequence[str], where: str) -> None:
+    """Leave out the terms of some kinds, or all but some and those that models learn by themselves, ``own``."""
     terms = values.get("losses") or []
     kinds = [term.get("kind") for term in terms if isinstance(term, dict)]
     for name in (*entry.without, *entry.only):
@@ -232,4 +232,4 @@ def _choose_losses(values: dict[str, Any], entry: RunEntry, own: str, where: str
     if entry.without:
         values["losses"] = [term for term in terms if term["kind"] not in entry.without]
     if entry.only:
-        values["losses"] = [term for term in terms if term["kind"] in (*entry.only, own)]
+        values["losses"] = [term for term in terms if term["kind"] in (*entry.only, *own)]

@@ -53,7 +53,7 @@ class DetectionJudge(Judge):
     benchmark_type = DetectionBenchmark
     figures = (Figure("map", "mAP"), Figure("map50", "mAP50"), Figure("map75", "mAP75"))
     part, parts = "class", "classes"
-    own_loss = "detection"
+    own_losses = ("detection", "spike_rate")
     code: ClassVar[tuple[str, ...]] = tuple(
         f"pipeline.tasks.detection.{name}" for name in ("metrics.evaluate", "checkpoint", "operations")
     )

@@ -7,13 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from PIL import Image
 
 from pipeline.core.task import PageSection
 from pipeline.datasets.detection import DetectionSet
 from pipeline.report.detected import with_objects
-from pipeline.report.drawing import reduced
-from pipeline.report.pictures import png, uri
+from pipeline.report.pictures import photograph
 from pipeline.report.plots import BLUE, GREEN, GREY, ORANGE, svg
 from pipeline.report.template import fragment
 from pipeline.tasks.detection.metrics.scores import Drawn, drawn
@@ -28,7 +26,7 @@ SHOWN = 6
 LEAST_SCORE = 0.3
 """Of detections that pictures show, and that count among confusions. Ours."""
 
-_LONGEST, _COLOURS = 320, 128
+_LONGEST = 320
 
 _PICTURES = """
 <p>What the integer network finds with a score of at least {{ least }}, beside the true boxes, of which the float reference finds its own.</p>
@@ -98,12 +96,10 @@ def _rows(pictures: DetectionSet, found: Found) -> list[dict[str, Any]]:
             labels, scores = answer.classes[sure].tolist(), answer.scores[sure].tolist()
             texts = [f"{names[index]} {score:.2f}" for index, score in zip(labels, scores, strict=True)]
             panels[text] = with_objects(frame, answer.boxes[sure], labels, texts, _LONGEST)
-        rows.append({"name": picture.file.name, "pictures": [(text, _uri(panel)) for text, panel in panels.items()]})
+        rows.append(
+            {"name": picture.file.name, "pictures": [(text, photograph([panel])) for text, panel in panels.items()]}
+        )
     return rows
-
-
-def _uri(picture: Image.Image) -> str:
-    return uri(png(*reduced([picture], _COLOURS)), "png")
 
 
 def _curves(values: Drawn) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netx.errors import FormatError, MonospikeError
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from pipeline.core.progress import Progress
 from pipeline.datasets.detection import DetectionSet, LabelledPicture, open_detection
 from pipeline.tasks.detection.config import SampleData
@@ -48,15 +48,14 @@ def write_samples(config: SampleData, seed: int, folder: Path, progress: Progres
             shutil.copyfile(picture.file, folder / files[-1])
             bar.advance()
     labels = {name: np.concatenate([getattr(one, name) for one in pictures]) for name in _OF_OBJECTS}
-    np.savez(
-        folder / LABELS,
-        names=np.array(found.classes),
-        files=np.array(files),
-        ids=np.array([one.id for one in pictures]),
-        sizes=np.array([one.size for one in pictures]),
-        counts=np.array([len(one) for one in pictures]),
-        **labels,
-    )
+    about: dict[str, Any] = {
+        "names": found.classes,
+        "files": files,
+        "ids": [one.id for one in pictures],
+        "sizes": [one.size for one in pictures],
+        "counts": [len(one) for one in pictures],
+    }
+    (folder / LABELS).write_bytes(npz_bytes({**about, **labels}))
     bad = f", {len(found.issues)} things are wrong in the data, the first: {found.issues[0]}" if found.issues else ""
     return f"{len(pictures)} pictures, {len(labels['classes'])} objects{bad}"
 

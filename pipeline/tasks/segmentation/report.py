@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from PIL import Image
 
+from netx.foreign import shown
 from pipeline.core.boxes import Values
 from pipeline.core.task import PageSection
 from pipeline.datasets.label_masks import LabelMask, objects_in
-from pipeline.report.drawing import gif, reduced
+from pipeline.report.drawing import gif
 from pipeline.report.masked import with_masks
-from pipeline.report.pictures import png, uri
+from pipeline.report.pictures import photograph
 from pipeline.report.plots import BLUE, GREY, INK, ORANGE, svg
-from pipeline.report.template import fragment, printable
+from pipeline.report.template import fragment
 from pipeline.tasks.segmentation.baselines import STILL
 from pipeline.tasks.segmentation.metrics.measures import contour_accuracy, region_similarities
 from pipeline.tasks.segmentation.samples import MaskedSequence
@@ -26,7 +28,7 @@ Found = Mapping[str, Mapping[str, Sequence[LabelMask]]]
 
 ANIMATION = "segmentation.gif"
 
-_SHOWN, _STRIP_FRAMES, _LONGEST, _COLOURS, _PLOTTED = 3, 5, 240, 160, 6
+_SHOWN, _STRIP_FRAMES, _LONGEST, _PLOTTED = 3, 5, 240, 6
 _MILLISECONDS, _GIF_FRAMES = 110, 60
 
 _PICTURES = """
@@ -73,9 +75,9 @@ def page_sections(
     """The sequences, and how well their objects were followed. accuracy: the scores of an ``Evaluation``."""
     shown = samples[:_SHOWN]
     animation = _animation(shown[0], found["integer"][shown[0].name])
-    values: dict[str, Any] = {"strips": [_strip(one, found) for one in shown], "animation": uri(animation, "gif")}
+    values: dict[str, Any] = {"strips": [_strip(one, found) for one in shown], "animation": photograph(*animation)}
     yield PageSection(
-        "segmentation", "The followed objects", fragment(_PICTURES, values), "Masks", {ANIMATION: animation}
+        "segmentation", "The followed objects", fragment(_PICTURES, values), "Masks", {ANIMATION: gif(*animation)}
     )
     values = {"accuracy": accuracy, "curves": Markup(_curves(samples[:_PLOTTED], found))}
     yield PageSection("accuracy", "J&F", fragment(_ACCURACY, values), "Accuracy")
@@ -103,7 +105,7 @@ def _strip(sequence: MaskedSequence, found: Found) -> dict[str, Any]:
         for frame in chosen:
             mask = masks[frame]
             picture = with_masks(sequence.frames[frame], _nothing(sequence) if mask is None else mask, _LONGEST)
-            frames.append({"frame": frame, "uri": uri(png(*reduced([picture], _COLOURS)), "png")})
+            frames.append({"frame": frame, "uri": photograph([picture])})
         rows.append((label, frames))
     return {"name": sequence.name, "rows": rows}
 
@@ -112,10 +114,11 @@ def _nothing(sequence: MaskedSequence) -> LabelMask:
     return np.zeros(sequence.frames[0].shape[:2], np.uint8)
 
 
-def _animation(sequence: MaskedSequence, masks: Sequence[LabelMask]) -> bytes:
+def _animation(sequence: MaskedSequence, masks: Sequence[LabelMask]) -> tuple[list[Image.Image], int]:
+    """Frames with masks, and how many milliseconds each is shown."""
     step = -(-len(masks) // _GIF_FRAMES)
     pictures = [with_masks(sequence.frames[frame], masks[frame], _LONGEST) for frame in range(0, len(masks), step)]
-    return gif(pictures, _MILLISECONDS * step)
+    return pictures, _MILLISECONDS * step
 
 
 def _curves(samples: Sequence[MaskedSequence], found: Found) -> str:
@@ -127,7 +130,7 @@ def _curves(samples: Sequence[MaskedSequence], found: Found) -> str:
                 values = by_frame(one.masks, found[form][one.name])
                 ax.plot(values, color=colour, linestyle=style, linewidth=width, label=form)
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(one.frames) - 1, 1)), ylabel="J&F")
-            ax.set_title(printable(one.name), loc="left", fontsize=10, parse_math=False)
+            ax.set_title(shown(one.name), loc="left", fontsize=10, parse_math=False)
             ax.grid(axis="y", color=INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)

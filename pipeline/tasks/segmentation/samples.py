@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from netx.errors import FormatError
 from netx.files import write_whole
-from netx.npz import read_npz
+from netx.npz import npz_bytes, read_npz
 from pipeline.core.progress import Progress
 from pipeline.core.seeds import derived_seed
 from pipeline.datasets.errors import DataError
@@ -92,10 +92,14 @@ def write_samples(config: SampleData, seed: int, folder: Path, progress: Progres
             known = [mask is not None for mask in one.masks]
             size = one.frames[0].shape[:2]
             masks = [np.zeros(size, np.uint8) if mask is None else mask for mask in one.masks]
-            with write_whole(folder / f"{number:04}.npz") as temporary, temporary.open("wb") as file:
-                np.savez_compressed(
-                    file, name=np.array(one.name), frames=np.stack(one.frames), masks=np.stack(masks), known=known
-                )
+            values: dict[str, npt.ArrayLike] = {
+                "name": one.name,
+                "frames": np.stack(one.frames),
+                "masks": np.stack(masks),
+                "known": known,
+            }
+            with write_whole(folder / f"{number:04}.npz") as temporary:
+                temporary.write_bytes(npz_bytes(values, compressed=True))
             frames += len(masks)
             bar.advance()
     return f"{len(sequences)} sequences, {frames} frames"

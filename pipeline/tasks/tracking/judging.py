@@ -60,7 +60,7 @@ class TrackingJudge(Judge):
     usual_benchmarks = ({"name": "shared-test"},)
     figures = (Figure("mean_iou", "mean IoU"), Figure("success", "success"), Figure("precision", "precision"))
     part, parts = "sequence", "sequences"
-    own_loss = "tracking"
+    own_losses = ("tracking", "spike_rate")
     still = Still("fixed", "a box that never moves")
     code: ClassVar[tuple[str, ...]] = tuple(
         f"pipeline.tasks.tracking.{name}" for name in ("metrics.evaluate", "trackers", "operations")

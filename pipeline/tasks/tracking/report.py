@@ -12,14 +12,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from netx.foreign import shown
 from pipeline.core.task import PageSection
 from pipeline.datasets.clip import Clip
-from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, font, gif, legend, outline, reduced
+from pipeline.report.drawing import FLOAT, INK, INTEGER, PAPER, TRUTH, font, gif, legend, outline
 from pipeline.report.figures import ReportError
-from pipeline.report.pictures import png, uri
+from pipeline.report.pictures import photograph
 from pipeline.report.plots import BLUE, GREY, ORANGE, svg
 from pipeline.report.plots import INK as PLOT_INK
-from pipeline.report.template import fragment, printable
+from pipeline.report.template import fragment
 from pipeline.tasks.tracking.accuracy import Tracks
 
 ANIMATION = "tracking.gif"
@@ -27,8 +28,8 @@ ANIMATION = "tracking.gif"
 _PANEL = 224
 """Height in pixels of one sequence in the animation and the film strip."""
 _BAND, _LETTERS = 24, 15
-_GIF_SEQUENCES, _GIF_FRAMES, _GIF_MILLISECONDS = 3, 60, 110
-_STRIP_SEQUENCES, _STRIP_FRAMES, _STRIP_COLOURS = 3, 6, 224
+_ANIMATED_SEQUENCES, _ANIMATED_FRAMES, _MILLISECONDS = 3, 60, 110
+_STRIP_SEQUENCES, _STRIP_FRAMES = 3, 6
 MAX_SEQUENCES = 6
 """Sequences that the plot of overlap shows."""
 
@@ -128,24 +129,24 @@ def page_sections(sequences: Sequence[TrackedSequence], scores: Mapping[str, Any
     """The sections of the report's page. scores: as in report.json. Raises ReportError where there is no sequence."""
     if not sequences:
         raise ReportError("a report needs at least one tracked sequence")
-    animation = tracking_gif(sequences)
+    animation = _animated(sequences)
     colours = {"truth": TRUTH, "float": FLOAT, "integer": INTEGER}
-    values: dict[str, Any] = {"colours": colours, "animation": uri(animation, "gif"), "strips": _strips(sequences)}
+    values: dict[str, Any] = {"colours": colours, "animation": photograph(*animation), "strips": _strips(sequences)}
     yield PageSection(
-        "tracking", "The tracked sequence", fragment(_TRACKING, values), "Tracking", {ANIMATION: animation}
+        "tracking", "The tracked sequence", fragment(_TRACKING, values), "Tracking", {ANIMATION: gif(*animation)}
     )
     shown = min(len(sequences), MAX_SEQUENCES)
     values = {"accuracy": scores, "overlap": Markup(overlap(sequences)), "shown": shown}
     yield PageSection("accuracy", "Accuracy", fragment(_ACCURACY, values))
 
 
-def tracking_gif(sequences: Sequence[TrackedSequence]) -> bytes:
-    """Animation of the first three sequences side by side, with boxes and a legend; every sequence plays to its end."""
-    shown = sequences[:_GIF_SEQUENCES]
+def _animated(sequences: Sequence[TrackedSequence]) -> tuple[list[Image.Image], int]:
+    """The first three sequences side by side, with boxes and a legend, and for how many milliseconds each picture is to
+    be seen; every sequence plays to its end."""
+    shown = sequences[:_ANIMATED_SEQUENCES]
     longest = max(len(sequence.frames) for sequence in shown)
-    step = -(-longest // _GIF_FRAMES)
-    pictures = [_side_by_side(shown, frame) for frame in range(0, longest, step)]
-    return gif(pictures, _GIF_MILLISECONDS * step)
+    step = -(-longest // _ANIMATED_FRAMES)
+    return [_side_by_side(shown, frame) for frame in range(0, longest, step)], _MILLISECONDS * step
 
 
 def boxed_frame(sequence: TrackedSequence, frame: int) -> Image.Image:
@@ -168,19 +169,19 @@ def overlap(sequences: Sequence[TrackedSequence]) -> str:
     """Intersection over union of every frame of the first six sequences, as SVG."""
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-        for ax, sequence in zip(axes, shown, strict=True):
+        axes = figure.subplots(len(first), 1, squeeze=False)[:, 0]
+        for ax, sequence in zip(axes, first, strict=True):
             ax.plot(sequence.fixed_iou, color=GREY, linestyle=":", label="box that never moves")
             ax.plot(sequence.float_iou, color=BLUE, linewidth=2.4, label="float")
             ax.plot(sequence.integer_iou, color=ORANGE, linewidth=1.2, label="integer")
             ax.set(ylim=(0, 1.03), xlim=(0, max(len(sequence.frames) - 1, 1)), ylabel="IoU")
-            ax.set_title(printable(sequence.name), loc="left", fontsize=10, parse_math=False)
+            ax.set_title(shown(sequence.name), loc="left", fontsize=10, parse_math=False)
             ax.grid(axis="y", color=PLOT_INK, alpha=0.15)
         axes[-1].set_xlabel("frame")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
-    shown = sequences[:MAX_SEQUENCES]
-    return svg("overlap", 0.7 + 1.35 * len(shown), draw)
+    first = sequences[:MAX_SEQUENCES]
+    return svg("overlap", 0.7 + 1.35 * len(first), draw)
 
 
 def _strips(sequences: Sequence[TrackedSequence]) -> list[dict[str, Any]]:
@@ -193,7 +194,7 @@ def _strips(sequences: Sequence[TrackedSequence]) -> list[dict[str, Any]]:
                 "frame": frame,
                 "float": float(sequence.float_iou[frame]),
                 "integer": float(sequence.integer_iou[frame]),
-                "uri": uri(png(*reduced([boxed_frame(sequence, frame)], _STRIP_COLOURS)), "png"),
+                "uri": photograph([boxed_frame(sequence, frame)]),
             }
             for frame in chosen
         ]

@@ -21,6 +21,7 @@ COMMANDS = {
     "map": ("map", "a.net", "--chip", "loihi2", "--out", "map.json"),
     "place": ("map", "a.nir", "--chip", "loihi2", "--place", "--svg", "map.svg"),
     "diff": ("diff", "a.net", "a.nir"),
+    "runs": ("runs", "--runs", "."),
 }
 
 RUN = """

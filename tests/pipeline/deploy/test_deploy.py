@@ -25,11 +25,13 @@ from pipeline.core.progress import Progress
 from pipeline.core.workers import Workers
 from pipeline.datasets.errors import DataError
 from pipeline.deploy.config import load_config
+from pipeline.deploy.layout import STAGES, VERDICT
 from pipeline.deploy.run import Run, open_run
 from pipeline.deploy.stages import run_step
-from pipeline.deploy.steps import STAGES, STEPS
+from pipeline.deploy.steps import STEPS
 from pipeline.experiments.dse.config import SearchConfig
 from pipeline.experiments.dse.run import run_search
+from pipeline.viewer.live.content import Content
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(400)]
 
@@ -89,6 +91,19 @@ def test_the_report_fits_its_schema_and_tells_what_was_run(finished):
         assert (folder / entry["path"]).stat().st_size == entry["bytes"]
     assert (folder / "report.html").stat().st_size > 100_000
     assert (folder / "tracking.gif").read_bytes()[:6] == b"GIF89a"
+
+
+def test_the_finished_run_is_listed_and_shown_as_it_was_verified(monospike, finished):
+    folder, _ = finished
+    [listed] = json.loads(monospike("runs", "--json", cwd=folder.parents[1]).stdout)["runs"]
+    assert (listed["name"], listed["progress"], listed["identical"]) == ("tiny", "done", True)
+    assert [stage["name"] for stage in listed["stages"]] == list(STAGES) == [step.name for step in STEPS]
+    spikes = {layer["name"]: layer["spikes"] for layer in json.loads((folder / VERDICT).read_text())["layers"]}
+    shown = Content(folder).state()
+    assert {target["target"] for target in shown["targets"]} == {"template", "search"}
+    for layer in (layer for target in shown["targets"] for layer in target["layers"]):
+        assert sum(layer["spikes"]) == spikes[layer["name"]]
+    assert shown["chips"] == ["loihi1_sanafe", "loihi2"]
 
 
 def test_a_second_run_skips_every_stage_but_one_that_is_asked_for(monospike, run, tiny_run):

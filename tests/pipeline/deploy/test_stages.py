@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from netx.errors import MonospikeError
+from netx.files import alone_in, as_it_is
 from pipeline.deploy.stages import StageError, Step, is_outdated, run_step, select
 
 
@@ -123,3 +126,65 @@ def test_stages_are_selected_from_and_until():
         select(names, "x", None)
     with pytest.raises(StageError, match=r"'a' comes before 'b'"):
         select(names, "b", "a")
+
+
+def test_what_a_killed_write_has_left_is_no_part_of_a_stage(kitchen):
+    kitchen.run()
+    unfinished = kitchen.folder / "dough" / ".it.abcdefgh.unfinished" / "new"
+    unfinished.mkdir(parents=True)
+    (unfinished / "it").write_text("half")
+    assert kitchen.run(force="dough") == [False, True]
+    with alone_in(kitchen.folder):
+        assert not unfinished.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "null", "[]", '{"fingerprint": 1}', "[[[", "NaN"],
+)
+def test_a_stage_whose_record_is_damaged_is_done_again(kitchen, content):
+    kitchen.run()
+    (kitchen.folder / "stages" / "bread.json").write_text(content)
+    assert kitchen.run() == [True, False]
+
+
+@pytest.mark.parametrize("key", ["fingerprint", "outputs", "files", "seconds", "summary"])
+def test_a_stage_whose_record_has_another_shape_is_done_again(kitchen, key):
+    kitchen.run()
+    path = kitchen.folder / "stages" / "bread.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: {"another": ["shape"]}}))
+    assert kitchen.run() == [True, False]
+
+
+def test_a_file_that_was_altered_and_cannot_be_read_is_named_with_its_stage(kitchen):
+    def eat(kitchen: Kitchen) -> str:
+        return str(int((kitchen.folder / "bread" / "it").read_text() == "soup baked") or 1 / 0)
+
+    step = Step("eat", eat, ("dough", "bread"))
+    kitchen.versions["eat"] = "1"
+    kitchen.run()
+    run_step(step, kitchen)
+    (kitchen.folder / "bread" / "it").write_text("stone")
+    with pytest.raises(StageError, match=r"altered since then: .*bread/it; make it again with --from bread"):
+        run_step(step, kitchen)
+    run_step(STEPS[1], kitchen, force=True)
+    kitchen.recipe = "cake"
+    kitchen.run()
+    with pytest.raises(ZeroDivisionError):  # nothing was altered: a fault of the step itself
+        run_step(step, kitchen)
+
+
+def test_a_folder_is_one_worker_s_or_many_readers(tmp_path):
+    with as_it_is(tmp_path / "run"):
+        assert not (tmp_path / "run").exists()
+    with alone_in(tmp_path / "run"):
+        for asked in (alone_in, as_it_is):
+            with pytest.raises(MonospikeError, match="run: somebody else is working there"), asked(tmp_path / "run"):
+                pass
+    with (
+        as_it_is(tmp_path / "run"),
+        as_it_is(tmp_path / "run"),
+        pytest.raises(MonospikeError, match="somebody else"),
+        alone_in(tmp_path / "run"),
+    ):
+        pass

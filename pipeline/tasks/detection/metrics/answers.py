@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netx.files import write_whole
+from netx.files import append_line, write_whole
 from pipeline.core.provenance import kept_beside
 from pipeline.datasets.detection import LabelledPicture
 from pipeline.tasks.detection.predictions import Detections
@@ -39,9 +39,7 @@ class AnswerFile:
             "scores": answer.scores.tolist(),
             "classes": answer.classes.tolist(),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self.path, json.dumps(line))
 
 
 def answers_beside(out: Path, model: str, engine: str, what: Any) -> AnswerFile:

@@ -40,7 +40,7 @@ STUDY = {
     "seeds": [1, 2],
     "benchmarks": [
         {"name": "detection", "label": "all", "roots": ["first", "second"]},
-        {"label": "second", "roots": ["second"], "forms": "deployed", "without": ["teacher"]},
+        {"label": "second", "roots": ["second"], "forms": "deployed", "without": ["teacher", "none"]},
     ],
     "runs": {
         "teacher": {"config": "teacher.yaml", "seeds": [1]},
@@ -185,6 +185,23 @@ def test_pictures_that_are_judged_on_are_not_trained_on(ended: Path, monkeypatch
             refuse_test_data([planned(path)["none, seed 1"]], study.judge, study.benchmarks[0])
 
 
+def test_the_shipped_study_distils_the_plain_student_in_three_ways() -> None:
+    path = Path(__file__).parents[4] / "configs" / "study_detection.yaml"
+    trainings = {one.name: one.config for one in plan(read_study(path), path.parent, Path("runs"), (2,), ())}
+    assert list(trainings) == [f"{run}, seed 2" for run in ("teacher", "none", "fsd", "cwd", "fgd")]
+    plain, taught = trainings["none, seed 2"], {run: trainings[f"{run}, seed 2"] for run in ("fsd", "cwd", "fgd")}
+    for config in taught.values():
+        assert config.models["student"] == plain.models["student"]
+        assert (config.train, config.data, config.detector) == (plain.train, plain.data, plain.detector)
+        assert config.models["teacher"].architecture == trainings["teacher, seed 2"].models["teacher"].architecture
+        assert config.losses[: len(plain.losses)] == plain.losses
+    more = {run: config.losses[len(plain.losses) :] for run, config in taught.items()}
+    assert [(term.kind, len(term.levels)) for run in ("fsd", "fgd") for term in more[run]] == [("fsd", 3), ("fgd", 3)]
+    assert [term.name for term in more["cwd"]] == ["cwd_8", "cwd_16", "cwd_32"]
+    [released] = more["fsd"]
+    assert (released.attended_by, released.mask.axes, released.mask.sigma) == ("own", "own", "box"), "mended"
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -198,7 +215,7 @@ def test_pictures_that_are_judged_on_are_not_trained_on(ended: Path, monkeypatch
         ),
         ({"goals": [{"kind": "above_still"}]}, "above_still: detection has no answer that never changes"),
         (
-            {"runs": {"none": {"config": "tracking.yaml"}}, "goals": []},
+            {"runs": {**STUDY["runs"], "none": {"config": "tracking.yaml"}}, "goals": []},
             "trains for the task 'tracking'; the study is of",
         ),
         (

@@ -44,7 +44,9 @@ def detector(integer: list[float], float_: list[float], rates: list[float] | Non
     """A detector by mAP in both forms with each seed, and how much it spikes."""
     by_form = {"integer": integer, "float": float_}
     seeds = {
-        str(seed): {"scores": {"all": {form: {"map": found[seed - 1]} for form, found in by_form.items() if found}}}
+        str(seed): {
+            "scores": {"all": {form: {"map": found[seed - 1]} for form, found in by_form.items() if seed <= len(found)}}
+        }
         for seed in range(1, max(map(len, by_form.values())) + 1)
     }
     scores = {form: {"map": spread(found)} for form, found in by_form.items() if found}
