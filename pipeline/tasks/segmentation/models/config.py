@@ -60,6 +60,15 @@ class StmConfig(SegmenterConfig):
     frozen_norms: bool = Field(
         True, description="batch norms stay as the backbone's weights have them, as published; not for random weights"
     )
+    frozen: int = Field(
+        0, ge=0, le=14, description="layers of a mobilenet_v2, from the first, that stay as they are; 4 end at stride 4"
+    )
+
+    @model_validator(mode="after")
+    def _has_such_layers(self) -> StmConfig:
+        if self.frozen and self.size.backbone != "mobilenet_v2":
+            raise ValueError("frozen: is for a size with 'backbone: mobilenet_v2'")
+        return self
 
 
 FIRST_STRIDE = 2

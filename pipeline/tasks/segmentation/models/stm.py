@@ -45,21 +45,20 @@ class ResNet(nn.Module):
         return maps
 
 
-def backbone(size: Size) -> ResNet | MobileNetV2:
+def backbone(config: StmConfig) -> ResNet | MobileNetV2:
     """Both answer with the maps at STRIDES."""
-    return MobileNetV2(strides=STRIDES) if size.backbone == "mobilenet_v2" else ResNet(size.backbone)
+    name = config.size.backbone
+    return MobileNetV2(config.frozen, STRIDES) if name == "mobilenet_v2" else ResNet(name)
 
 
 class MemoryEncoder(nn.Module):
     """A backbone whose first convolution sees two masks as well: the object's, and the other objects'."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, config: StmConfig) -> None:
         super().__init__()
-        self.backbone = backbone(size)
-        kernel = 3 if size.backbone == "mobilenet_v2" else 7  # as the backbone's own first convolution
-        self.mask, self.others = (
-            nn.Conv2d(1, STEMS[size.backbone], kernel, 2, kernel // 2, bias=False) for _ in range(2)
-        )
+        self.backbone, name = backbone(config), config.size.backbone
+        kernel = 3 if name == "mobilenet_v2" else 7  # as the backbone's own first convolution
+        self.mask, self.others = (nn.Conv2d(1, STEMS[name], kernel, 2, kernel // 2, bias=False) for _ in range(2))
 
     def forward(self, images: Tensor, masks: Tensor, others: Tensor) -> Tensor:
         """The map at stride 16."""
@@ -133,7 +132,7 @@ class Stm(nn.Module):
     def __init__(self, config: StmConfig) -> None:
         super().__init__()
         self.config, size = config, config.size
-        self.encoder, self.memory_encoder = backbone(size), MemoryEncoder(size)
+        self.encoder, self.memory_encoder = backbone(config), MemoryEncoder(config)
         channels = self.encoder.channels
         self.query_key_value, self.memory_key_value = (KeyValue(channels[-1], size) for _ in range(2))
         self.decoder = Decoder(channels, size)

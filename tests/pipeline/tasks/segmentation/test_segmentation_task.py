@@ -133,7 +133,7 @@ def test_the_student_goes_through_all_stages(place, monospike) -> None:
     assert '<section id="segmentation">\n<h2>The followed objects</h2>' in html
     assert "Line plot of J&amp;F by frame" in html
     assert (place / "runs/deployed/segmentation.gif").is_file()
-    layers = {row["layer"] for row in report["planning"]["loihi2"]["layers"]}
+    layers = {row["name"] for row in report["planning"]["loihi2"]["layers"]}
     assert {"key", "value", "answer"} <= layers, "all parts are planned for"
 
 

@@ -172,11 +172,14 @@ def test_later_frames_remember_what_was_found_in_those_before(clips) -> None:
     assert torch.allclose(first[[0, 2]], alone, atol=1e-4)
 
 
-def test_frozen_norms_stay_as_they_are(clips) -> None:
-    model = Stm(StmConfig(size="tiny", height=32, width=48)).train()
+def test_frozen_norms_and_layers_stay_as_they_are_and_masks_are_learned_all_the_same(clips) -> None:
+    model = Stm(StmConfig(size="tiny", height=32, width=48, frozen=4)).train()
     before = {name: value.clone() for name, value in model.named_buffers()}
-    model(*clips)
+    model(*clips)["logits"].square().mean().backward()
+    fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    layers = {name.split(".features.")[1].split(".")[0] for name in fixed}
+    assert layers == {"0", "1", "2", "3"}, "in both encoders, and nothing else"
+    assert {name.split(".")[0] for name in fixed} == {"encoder", "memory_encoder"}
+    assert model.memory_encoder.mask.weight.grad.any()
     assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
     assert model.training
-    with torch.no_grad():
-        assert Stm(StmConfig(size="tiny", height=32, width=48, frozen_norms=False)).train()(*clips)
