@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from netx.errors import FormatError
+from netx.errors import FormatError, MonospikeError
 from pipeline.core.config import Section, parse_config
 from pipeline.core.progress import Progress
 from pipeline.core.task import Batch, Processing, Task
@@ -144,6 +144,24 @@ def run(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     config = parse_config(values, DigitsTraining, "toy")
     context = DistributedContext(torch.device("cpu"))
     return folder, run_training(Digits(), config, folder, context, Progress(quiet=True))
+
+
+def test_a_task_that_does_not_say_what_a_gate_compares_has_none(tmp_path):
+    net = {"architecture": {"hidden": 8}}
+    values = {
+        "task": "digits",
+        "name": "gated",
+        "models": {"student": net, "teacher": net},
+        "losses": [{"kind": "cross_entropy", "model": name} for name in ("student", "teacher")],
+        "data": 1400,
+        "train": {"steps": 1, "batch": 2, "workers": 0},
+        "online": {"student": "student", "teacher": "teacher"},
+        "learners": {"teacher": {"members": ["teacher"]}},
+    }
+    config = parse_config(values, DigitsTraining, "gated")
+    with pytest.raises(MonospikeError, match=r"^online: the task 'digits' does not say what a gate compares; leave"):
+        run_training(Digits(), config, tmp_path / "run", DistributedContext(torch.device("cpu")), Progress(quiet=True))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_task_of_another_kind_is_trained_by_the_same_recipe(run):
