@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from netx.errors import MonospikeError
+from netx.foreign import shown
 from pipeline.viewer.run_state import Kind, RunState, is_run, read_run
 
 _HEAD = ("run", "kind", "state", "verdict", "what it has come to")
@@ -28,7 +29,7 @@ def as_text(runs: Sequence[RunState], folder: Path) -> str:
     """A table, a line a run; or that there is none."""
     if not runs:
         return f"{folder}: holds no runs; monospike deploy and monospike train make some"
-    rows = [_HEAD, *map(_row, runs)]
+    rows = [_HEAD, *(tuple(map(shown, _row(run))) for run in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]).rstrip()

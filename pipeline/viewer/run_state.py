@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netx.errors import FormatError, MonospikeError
+from netx.text_files import read_json
 from pipeline.core.config import read_values
 from pipeline.deploy.layout import CONFIG_FILE, EVALUATION, STAGES, VERDICT
 from pipeline.deploy.stages import read_record
@@ -118,14 +118,9 @@ def read_run(folder: Path) -> RunState:
         return RunState(folder.resolve().name, folder, kind, problem=why, changed=_changed(folder))
 
 
-def read_json(path: Path) -> Any:
+def _values(path: Path) -> Any:
     """JSON values of a file; None where there is none. Raises FormatError that names it where it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: is no JSON ({error})") from None
+    return read_json(path) if path.exists() else None
 
 
 def _kind(folder: Path, config: Mapping[str, Any]) -> Kind:
@@ -156,7 +151,7 @@ def _deployment(folder: Path, config: Mapping[str, Any]) -> RunState:
             f"{folder / CONFIG_FILE}: is that of another release's run; run monospike deploy again with a configuration"
         )
     common = _common(folder, Kind.DEPLOYMENT, config)
-    verdict, evaluation = read_json(folder / VERDICT), read_json(folder / EVALUATION)
+    verdict, evaluation = _values(folder / VERDICT), _values(folder / EVALUATION)
     if verdict is not None:
         validate_part("verification", verdict, f"{folder / VERDICT}: damaged, or of another release")
     scores, headline = _evaluated(evaluation, folder / EVALUATION)
@@ -193,8 +188,8 @@ def _evaluated(evaluation: Any, path: Path) -> tuple[dict[str, dict[str, float]]
 
 def _training(folder: Path, config: Mapping[str, Any]) -> RunState:
     common = _common(folder, Kind.TRAINING, config)
-    found = read_json(folder / METRICS)
-    if found is None and isinstance(pruned := read_json(folder / _PRUNING), list):
+    found = _values(folder / METRICS)
+    if found is None and isinstance(pruned := _values(folder / _PRUNING), list):
         found = {f"T{row.get('time_steps')}": row for row in pruned if isinstance(row, dict)}
     if found is not None and not isinstance(found, dict):
         raise FormatError(f"{folder / METRICS}: holds no scores; run monospike train again")
@@ -208,7 +203,7 @@ def _training(folder: Path, config: Mapping[str, Any]) -> RunState:
 
 
 def _search(folder: Path, config: Mapping[str, Any]) -> RunState:
-    found = read_json(folder / SEARCH)
+    found = _values(folder / SEARCH)
     validate_part("search", found, f"{folder / SEARCH}: damaged, or of another release")
     built = [row for row in found["candidates"] if row["reason"] is None]
     said = f"{len(found['candidates'])} candidates on {len(found['chips'])} chips, {len(built)} can be built"
@@ -216,7 +211,7 @@ def _search(folder: Path, config: Mapping[str, Any]) -> RunState:
 
 
 def _study(folder: Path, config: Mapping[str, Any]) -> RunState:
-    found = read_json(folder / STUDY)
+    found = _values(folder / STUDY)
     if not isinstance(found, dict) or not isinstance(found.get("models"), dict):
         raise FormatError(f"{folder / STUDY}: holds no study's results; run monospike study again")
     said = f"{len(found['models'])} models, {len(found.get('failed') or ())} failed"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netx.errors import FormatError
+from netx.text_files import read_json
 from pipeline.report.figures import ReportError
 from pipeline.report.report import validate
 
@@ -31,14 +31,12 @@ def read_report(folder: Path) -> FinishedRun:
     """What ``monospike deploy`` has reported in ``folder``. Raises FormatError, in a line, where it has not, or the
     file is damaged or another release's."""
     path = folder / FILE
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file; only finished deployments have a report to compare")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(
-            f"{path}: cannot be read ({error.strerror}); only finished deployments have a report to compare"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: is no JSON ({error}); run monospike deploy again with --from report") from None
+        report = read_json(path)
+    except FormatError as error:
+        raise FormatError(f"{error}; run monospike deploy again with --from report") from None
     try:
         validate(report)
     except ReportError as error:

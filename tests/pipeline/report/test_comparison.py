@@ -81,7 +81,7 @@ def test_the_command_writes_one_page_in_which_text_of_files_is_text(monospike, w
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.unlink(), "cannot be read (No such file or directory); only finished deployments"),
+        (lambda path: path.unlink(), "there is no such file; only finished deployments"),
         (lambda path: path.write_text("{"), "is no JSON"),
         (lambda path: path.write_text('{"network": {}}'), "is damaged or another release's"),
         (lambda path: path.write_text("[" * 100_000), "is no JSON"),

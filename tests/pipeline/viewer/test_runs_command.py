@@ -53,8 +53,10 @@ def test_runs_of_other_releases_and_damaged_ones_are_told_in_a_line_among_the_ot
     (old / "stages").mkdir(parents=True)
     (old / "config.yaml").write_text("name: old\nstudent: {channels: [16]}\ntrain: {steps: 3}\n")
     (runs / "small" / "verify" / "verification.json").write_text('{"identical": "yes"}')
+    (runs / "learns" / "metrics.json").write_text('{"\\u001b[2J": {"mean_iou": 0.5}}')
     lines = monospike("runs", cwd=runs.parent).stdout.splitlines()
     assert len(lines) == 4
+    assert lines[1].endswith("\\u001b[2J: mean_iou 0.500"), "what would clear the screen is shown as its number"
     assert "unreadable" in lines[2]
     assert "old/config.yaml: is that of another release's run" in lines[2]
     assert "verification.json: damaged, or of another release" in lines[3]
