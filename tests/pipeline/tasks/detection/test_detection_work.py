@@ -69,8 +69,8 @@ def test_a_layer_like_it_that_does_not_spike_uses_every_connection(counted):
     everywhere = connections(torch.ones(1, 3, 64, 64), 3, 2, WIDTHS["tiny"].backbone[0])
     assert (first.layer, first.synops, first.macs, first.dense_macs) == ("conv_2", 0, everywhere, everywhere)
     assert counted.encoder_macs == first.macs
-    # From 4 x 4 to 2 x 2 in steps of two: the outer outputs see two rows, the inner ones three. Two ways of ten
-    # channels through the stage before, twelve channels behind it.
+    # From 4 x 4 to 2 x 2 in steps of two: the first outputs see two rows, the last ones three. Ten channels in each of
+    # the two ways through the stage before, twelve behind it.
     assert (found["conv_32"].dense_macs, found["conv_32"].macs) == ((2 + 3) ** 2 * 20 * 12, 0)
 
 
