@@ -89,10 +89,14 @@ def test_torch_without_memory_says_so_in_one_line_as_well(monkeypatch, capsys) -
     assert "the memory does not suffice: " in capsys.readouterr().err
 
 
-def test_any_other_error_of_torch_keeps_its_traceback(monkeypatch) -> None:
+def test_any_other_error_of_torch_keeps_its_traceback_and_is_no_verdict(monkeypatch, capsys) -> None:
     monkeypatch.setattr(cli, "app", lambda: torch.ones(2) @ torch.ones(3))
-    with pytest.raises(RuntimeError, match="size"):
+    with pytest.raises(SystemExit) as end:
         cli.main()
+    assert end.value.code == 70, "1 would say that something is not identical"
+    said = capsys.readouterr().err
+    assert "RuntimeError: inconsistent tensor size" in said
+    assert "this is a fault of monospike; please report it" in said
 
 
 @pytest.mark.parametrize(

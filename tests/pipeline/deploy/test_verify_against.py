@@ -69,4 +69,4 @@ def test_what_cannot_be_compared_is_refused(folder: Path) -> None:
     done = run("verify", folder / "a.net", "--against", folder / "c.h5", "--input", folder / "x.npy")
     assert "says nothing of any layer; its nodes are lif" in str(done.exception)
     done = run("verify", folder, "--input", folder / "x.npy")
-    assert "--against" in str(done.exception)
+    assert "manifest.json: cannot be read" in str(done.exception), "without --against the folder is a network's"
