@@ -156,9 +156,10 @@ def _parts(study: Mapping[str, Any], judge: Judge) -> list[str]:
         words = [judge.still.words] if still and judge.still is not None else []
         rows: list[Sequence[str]] = [[judge.part, *words, *forms]]
         for name in still or next(iter(forms.values()), {}):
-            baseline = [_digits(still[name], 2)] if words else []
-            rows.append([name, *baseline, *(_digits(scores.get(name), 2) for scores in forms.values())])
-        tables.append(table(rows))
+            values = [scores.get(name) for scores in forms.values()]
+            if words or any(value is not None for value in values):
+                rows.append([name, *([_digits(still[name], 2)] if words else []), *(_digits(v, 2) for v in values)])
+        tables += [f"{judge.main.label} of each {judge.part}, {benchmark}:", table(rows)]
     return tables
 
 

@@ -14,6 +14,7 @@ from pipeline.cli import app as cli
 from pipeline.core.config import ConfigError, Section
 from pipeline.model_zoo.names import packaged
 from pipeline.models.safetensors_file import read_metadata
+from pipeline.tasks import task_of
 from pipeline.tasks.convert import convert_checkpoint
 from pipeline.tasks.tracking.checkpoint import load_model, load_processing, load_with_processing, save_model, start_from
 from pipeline.tasks.tracking.config import TrackerConfig
@@ -121,7 +122,9 @@ def test_a_training_with_other_crops_does_not_start_from_it(checkpoint):
 def test_the_packaged_models_are_of_the_new_format_with_the_published_processing():
     models = packaged()
     assert set(models) >= {"demo", "small-teacher", "small-s4", "small-s4-kd", "small-s4-kd-host", "small-dst"}
-    for path in models.values():
+    trackers = {name: path for name, path in models.items() if task_of(path).name == "tracking"}
+    assert set(models) - set(trackers) == {"detector-teacher", "detector-fsd"}
+    for path in trackers.values():
         model, processing = load_with_processing(path)
         assert isinstance(model.config, Section)
         assert processing == TrackerConfig()
