@@ -381,13 +381,19 @@ def check_agrees(group: Group, expected: Mapping[str, Any]) -> None:
                 raise group.error(f"{where}is {found}, but the recorded integers say {array[place]}", name)
 
 
-@cache
 def _memory_type(dtype: np.dtype) -> Any:
     """The HDF5 type of numbers in memory, which h5py makes anew for each read where it is not given."""
+    return h5t.py_create(dtype) if dtype.metadata else _plain_type(dtype)
+
+
+@cache
+def _plain_type(dtype: np.dtype) -> Any:
+    """Of a type without metadata: numpy takes types for equal that differ in these alone, as numbers and an enum."""
     return h5t.py_create(dtype)
 
 
-@cache
 def _kind(dtype: Any) -> str:
-    """The numpy kind of ``dtype``, with strings of any length as ``S``."""
-    return "S" if h5py.check_string_dtype(dtype) is not None else str(dtype.kind)
+    """The numpy kind of ``dtype``, with strings of any length as ``S``. That is in its metadata, so nothing that is
+    kept by type can tell it."""
+    texts = dtype.kind in "OS" and h5py.check_string_dtype(dtype) is not None
+    return "S" if texts else str(dtype.kind)

@@ -84,6 +84,10 @@ class LearnerConfig(Section):
     every: int = Field(1, ge=1, description="steps between two of this learner's; the first step is one of them")
 
 
+_SOFTNESS = 0.05
+"""What a file that is written down again says of a gate that has none."""
+
+
 class OnlineConfig(Section):
     """A student and a teacher that learn in the same steps, and a gate on the teacher's learning rate:
     ``pipeline.training.gate``, whose formulas are SwitOKD's and ours."""
@@ -98,13 +102,15 @@ class OnlineConfig(Section):
         description="a teacher that is worse than its student: learns (the authors' code), or is held to the gap alone "
         "(as published)",
     )
-    softness: float = Field(0.05, gt=0, le=10, description="of smooth: margin at which the rate is 0.73 of its own")
+    softness: float = Field(
+        _SOFTNESS, gt=0, le=10, description="of smooth: margin at which the rate is 0.73 of its own"
+    )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> OnlineConfig:
         if self.student == self.teacher:
             raise ValueError(f"teacher: is {self.teacher!r}, which is its own student")
-        if self.gate == "switch" and "softness" in self.model_fields_set:
+        if self.gate == "switch" and self.softness != _SOFTNESS:
             raise ValueError("softness: is for 'gate: smooth'")
         return self
 

@@ -59,7 +59,7 @@ class Adapted(TeacherTerm):
 
     @model_validator(mode="after")
     def _has_an_adapter(self) -> Self:
-        if self.adapter is None and "adapter_kind" in self.model_fields_set:
+        if self.adapter is None and self.adapter_kind != "linear":
             raise ValueError("adapter_kind: there is no adapter; name one, such as 'adapter: to_teacher'")
         return self
 

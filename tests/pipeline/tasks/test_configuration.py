@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.config import ConfigError
 from pipeline.tasks import task_names
-from pipeline.tasks.config import read_training
+from pipeline.tasks.config import parse_training, read_training
 from pipeline.tasks.tracking.config import TrackerConfig, TrainingConfig
 
 CONFIG = """\
@@ -99,6 +99,13 @@ def test_the_configurations_that_come_along_are_valid(name):
     task, config = read_training(CONFIGS / f"{name}.yaml")
     assert config.name == name
     assert isinstance(config, task.training_config)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_configuration_that_is_written_down_with_all_its_defaults_is_the_same_one(name):
+    """As a study writes those of its trainings."""
+    _, config = read_training(CONFIGS / f"{name}.yaml")
+    assert parse_training(config.model_dump(mode="json"), "again")[1] == config
 
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if not name.startswith(("detection", "segmentation"))])
