@@ -64,8 +64,10 @@ class Traces:
     def left(self) -> list[str]:
         """Everything that is still there: processes, shared memory, files."""
         files = [str(path) for path in self.base.iterdir()]
+        # Of a job that ends while processes are listed the processes are gone before its memory is: looked for twice.
+        foreign = _jobs_elsewhere(self.base)
         segments = _segments() - self.earlier
-        foreign = tuple(_jobs_elsewhere(self.base))
+        foreign = tuple(foreign | _jobs_elsewhere(self.base))
         segments = {name for name in segments & _segments() if not name.removeprefix("sem.").startswith(foreign)}
         return [*map(str, self.processes()), *files, *segments]
 
