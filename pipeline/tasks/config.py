@@ -34,6 +34,16 @@ class ModelEntry(Section):
         return self.model_copy(update={"weights": weights})
 
 
+class BackboneEntry(ModelEntry):
+    """A teacher that may stand on a MobileNetV2, or a student that starts with thresholds from its first batches."""
+
+    backbone_weights: str | None = Field(
+        None, description="file of monospike backbone, which a mobilenet_v2 starts from"
+    )
+    calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from first batches")
+    rate: float = Field(0.15, gt=0, lt=1, description="share of neurons that spike then")
+
+
 class ValidationSettings(Section):
     """Samples that models are scored on, of which none is trained on; a task says which."""
 

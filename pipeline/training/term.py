@@ -6,13 +6,17 @@ Tensors are called MODEL/NAME, such as ``student/search_features``; what a model
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from netx.errors import MonospikeError
 from pipeline.core.task import Batch
+from pipeline.training.config import TermSection
+
+SectionT = TypeVar("SectionT", bound=TermSection)
 
 
 class TrainingError(MonospikeError):
@@ -84,3 +88,18 @@ class Term(nn.Module):
     def teaches(self, loss: str) -> frozenset[str]:
         """Whom the loss of that name teaches: names of models, and of ``members`` for the term's own parameters. A
         learner's gradient is that of the losses that teach one of its members, and of no other."""
+
+
+def built(sections: Sequence[SectionT], build: Callable[[SectionT], Term]) -> list[Term]:
+    """The terms of a configuration's sections, in order, without those of weight 0. build: one of them.
+
+    Raises TrainingError, saying which term, where one doesn't fit.
+    """
+    terms = []
+    for index, section in enumerate(sections):
+        if section.acts:
+            try:
+                terms.append(build(section))
+            except TrainingError as error:
+                raise TrainingError(f"losses.{index} ({section.kind}): {error}") from None
+    return terms

@@ -15,7 +15,8 @@ from pipeline.core.config import read_values
 from pipeline.deploy.layout import CONFIG_FILE, EVALUATION, STAGES, VERDICT
 from pipeline.deploy.stages import read_record
 from pipeline.report.report import validate_part
-from pipeline.viewer.losses import LOG, last_step, logs
+from pipeline.training.logs import LOG, last_step
+from pipeline.viewer.losses import logs
 
 METRICS, SEARCH, STUDY = "metrics.json", "search.json", "results.json"
 """What trainings, searches and studies leave when they are done."""

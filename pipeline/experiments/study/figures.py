@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -121,18 +120,3 @@ def _score_spreads(found: Sequence[Mapping[str, Any]], judge: Judge) -> dict[str
 def still_figures(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Scores of an answer that never changes, by benchmark."""
     return {one.benchmark.title: scores for one in evaluations if (scores := one.scores()) is not None}
-
-
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What a training logged, by name: (step, value)."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    path = folder / "log.jsonl"
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:  # a line that is being written
-            break
-        for name, value in line.items():
-            if name != "step":
-                found.setdefault(name, []).append((line["step"], value))
-    return found

@@ -24,6 +24,7 @@ from pipeline.experiments.study.launcher import Launcher, launcher_for
 from pipeline.experiments.study.page import render
 from pipeline.experiments.study.plan import Candidate, Training, plan
 from pipeline.experiments.study.tables import markdown
+from pipeline.training.logs import LOG, curves, last_step
 
 RESULTS, TABLES, PAGE = "results.json", "results.md", "report.html"
 
@@ -123,7 +124,7 @@ def _training_job(training: Training, wanted: StudyRequest) -> Job:
 
 
 def _steps_done(training: Training) -> int:
-    return sum(max((points[-1][0] for points in figures.curves(at).values()), default=0) for at, _ in training.stages)
+    return sum(last_step(at / LOG) for at, _ in training.stages)
 
 
 def _evaluate(
@@ -179,7 +180,7 @@ def _lacks(study: StudyConfig[Any], candidate: Candidate, row: Mapping[str, Any]
 
 
 def _write(folder: Path, results: Mapping[str, Any], judge: Judge, trainings: Sequence[Training]) -> None:
-    logs = {f"{t.run}{_stage(t, at)}, seed {t.seed}": figures.curves(at) for t in trainings for at, _ in t.stages}
+    logs = {f"{t.run}{_stage(t, at)}, seed {t.seed}": curves(at / LOG) for t in trainings for at, _ in t.stages}
     for name, text in ((TABLES, markdown(results, judge)), (PAGE, render(results, judge, logs))):
         with write_whole(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -23,7 +23,7 @@ from pipeline.training.distillation.foreground import PictureBoxes
 from pipeline.training.distillation.separation import Separation
 from pipeline.training.gate import Compared
 from pipeline.training.sparsity import SpikeRate
-from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.term import Context, NamedTensors, Term, built
 
 
 def target(context: Context) -> PictureBoxes:
@@ -75,19 +75,8 @@ class Detection(Term):
 
 
 def build_terms(config: TrainingConfig, shapes: NamedTensors) -> list[Term]:
-    """The terms of a configuration, in order, without those of weight 0.
-
-    shapes: tensors as the models will answer them, whose values don't matter. Raises TrainingError, saying which term,
-    where one doesn't fit.
-    """
-    terms = []
-    for index, section in enumerate(config.losses):
-        if section.acts:
-            try:
-                terms.append(_term(section, config, shapes))
-            except TrainingError as error:
-                raise TrainingError(f"losses.{index} ({section.kind}): {error}") from None
-    return terms
+    """The terms of a configuration; ``shapes`` and errors as ``pipeline.core.task.Task.build_terms`` has them."""
+    return built(config.losses, lambda section: _term(section, config, shapes))
 
 
 def _term(section: TermConfig, config: TrainingConfig, shapes: NamedTensors) -> Term:

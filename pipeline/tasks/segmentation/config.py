@@ -44,15 +44,10 @@ class SegmentationTerm(training.OwnTerm):
 TermConfig = Annotated[SegmentationTerm | DistillationTerm, Field(discriminator="kind")]
 
 
-class ModelEntry(any_task.ModelEntry):
+class ModelEntry(any_task.BackboneEntry):
     """A model that takes part."""
 
     architecture: ModelConfig
-    backbone_weights: str | None = Field(
-        None, description="file of monospike backbone, which both encoders of a mobilenet_v2 start from"
-    )
-    calibrate: bool = Field(True, description="spiking models started afresh get their thresholds from first batches")
-    rate: float = Field(0.15, gt=0, lt=1, description="share of neurons that spike then")
 
     @model_validator(mode="after")
     def _has_such_a_backbone(self) -> ModelEntry:

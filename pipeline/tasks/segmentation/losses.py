@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.datasets.label_masks import VOID
 from pipeline.tasks.segmentation.config import SegmentationTerm, TermConfig, TrainingConfig
 from pipeline.tasks.segmentation.terms import distillation_term, labels_of
-from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.term import Context, NamedTensors, Term, built
 
 
 def hardest_cross_entropy(logits: Tensor, labels: Tensor, share: float) -> Tensor:
@@ -65,19 +65,8 @@ class Segmentation(Term):
 
 
 def build_terms(config: TrainingConfig, shapes: NamedTensors) -> list[Term]:
-    """The terms of a configuration, in order, without those of weight 0.
-
-    shapes: tensors as the models will answer them, whose values don't matter. Raises TrainingError, saying which term,
-    where one doesn't fit.
-    """
-    terms = []
-    for index, section in enumerate(config.losses):
-        if section.acts:
-            try:
-                terms.append(_term(section, shapes))
-            except TrainingError as error:
-                raise TrainingError(f"losses.{index} ({section.kind}): {error}") from None
-    return terms
+    """The terms of a configuration; ``shapes`` and errors as ``pipeline.core.task.Task.build_terms`` has them."""
+    return built(config.losses, lambda section: _term(section, shapes))
 
 
 def _term(section: TermConfig, shapes: NamedTensors) -> Term:

@@ -23,7 +23,7 @@ from pipeline.training.distillation.foreground import PADDING, PictureBoxes
 from pipeline.training.distillation.mutual import disagreement, suppression
 from pipeline.training.distillation.separation import Separation
 from pipeline.training.sparsity import SpikeRate
-from pipeline.training.term import Context, NamedTensors, Term, TrainingError
+from pipeline.training.term import Context, NamedTensors, Term, built
 
 
 def truth(context: Context, side: int) -> tuple[Tensor, Tensor]:
@@ -107,19 +107,8 @@ class Sharing(Term):
 
 
 def build_terms(configs: Sequence[TermConfig], shapes: NamedTensors) -> list[Term]:
-    """The terms of a configuration, in order, without those of weight 0.
-
-    shapes: tensors as the models will answer them, whose values don't matter. Raises TrainingError, saying which term,
-    where one doesn't fit.
-    """
-    terms = []
-    for index, config in enumerate(configs):
-        if config.acts:
-            try:
-                terms.append(_term(config, shapes))
-            except TrainingError as error:
-                raise TrainingError(f"losses.{index} ({config.kind}): {error}") from None
-    return terms
+    """The terms of a configuration; ``shapes`` and errors as ``pipeline.core.task.Task.build_terms`` has them."""
+    return built(configs, lambda section: _term(section, shapes))
 
 
 def _term(config: TermConfig, shapes: NamedTensors) -> Term:

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from netx.errors import MonospikeError
 from pipeline.report.template import filled
+from pipeline.training.logs import LOG
 from pipeline.viewer.live.spikes import Spikes
-from pipeline.viewer.losses import LOG, curves, logs
+from pipeline.viewer.losses import curves, logs
 from pipeline.viewer.run_state import RunState, is_held, read_run
 
 _FOLDER = Path(__file__).parent

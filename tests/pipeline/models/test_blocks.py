@@ -24,6 +24,8 @@ from pipeline.tasks.tracking.task import Tracking
 from pipeline.tasks.train import run_training
 from pipeline.training.distributed import DistributedContext
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 SURROGATES = [SurrogateConfig(), SurrogateConfig(width=0.37, scale=2.1)]
 NEURONS = {
@@ -31,15 +33,6 @@ NEURONS = {
     "leaky": NeuronConfig(current_decay=0.71, voltage_decay=0.29),
     "learning their leaks": NeuronConfig(current_decay=0.71, voltage_decay=0.29, learn_decays=True),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def layers(blocks: PlainBlocks | SlayerBlocks, stride: int = 2) -> tuple[nn.Module, nn.Module]:

@@ -20,6 +20,8 @@ from pipeline.training.distributed import DistributedContext
 from pipeline.training.state import save_state
 from pipeline.training.term import TrainingError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = DistributedContext(torch.device("cpu"))
 SIDES = {"template": 103, "search": 143, "box_shift": 1.4}
 CLIP = {"height": 96, "width": 128, "object_size": [20, 30]}
@@ -53,15 +55,6 @@ PAIR = {
     "train": {"steps": 5, "batch": 2, "save_every": 1, "log_every": 1, "workers": 0},
     "validation": {"sequences": 1, "composition": {"frames": 3, **CLIP}},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def pair(**changes: object) -> TrainingConfig:

@@ -19,6 +19,8 @@ from pipeline.training.averaging import Averages
 from pipeline.training.config import AveragingConfig, OptimiserConfig
 from pipeline.training.distributed import DistributedContext
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COMPOSITION = {"frames": 3, "height": 96, "width": 128, "object_size": [20, 30]}
 VALUES = {
     "task": "tracking",
@@ -38,14 +40,6 @@ def training(averaging: dict) -> TrainingConfig:
 def run(config: TrainingConfig, folder) -> dict:
     context = DistributedContext(torch.device("cpu"))
     return run_training(find_task("tracking"), config, folder, context, Progress(quiet=True))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_an_average_follows_by_the_decay_of_the_step():

@@ -23,6 +23,8 @@ from pipeline.training.distillation import features
 from pipeline.training.distributed import DistributedContext
 from pipeline.training.term import TrainingError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIGS = Path(__file__).parents[3] / "configs"
 CPU = DistributedContext(torch.device("cpu"))
 SIDES = {"template": 103, "search": 159, "box_shift": 1.4}
@@ -44,15 +46,6 @@ ALL_OF_S4_KD = [
     kd("box_kd", margin=0.0),
     kd("centre_kd"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

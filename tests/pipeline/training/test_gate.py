@@ -19,6 +19,8 @@ from pipeline.training.method import Method
 from pipeline.training.state import load_state, save_state
 from pipeline.training.term import Context, NamedTensors
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NEAR = torch.tensor([[0.4]]), torch.tensor([[0.9]]), torch.tensor([[1.0]])
 """One answer: g = 0.5, D_S = 0.6, D_T = 0.1; d = 0.6 - 0.1 exp(-1 / 7) = 0.5133."""
 
@@ -26,15 +28,6 @@ FAR = torch.tensor([[0.4], [0.6]]), torch.tensor([[0.9], [0.3]]), torch.ones(2, 
 """Two: g = 0.4, D_S = 0.5, D_T = 0.4; d = 0.5 - 0.4 exp(-4 / 9) = 0.2435. The gap is too large."""
 
 SGD = OptimiserConfig(kind="sgd", rate=0.05, warm_up=0, clip_norm=1e9)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def gate(answers: tuple[Tensor, Tensor, Tensor], **settings: object) -> Gate:

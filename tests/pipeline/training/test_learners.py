@@ -21,14 +21,7 @@ from pipeline.training.schedule import learning_rate
 from pipeline.training.state import load_state, save_state
 from pipeline.training.term import NamedTensors, TrainingError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def feature_kd(detach_teacher: bool = True, adapter: str | None = "to_teacher") -> FeatureDistillation:

@@ -36,6 +36,8 @@ from pipeline.training.batches import batches
 from pipeline.training.distributed import DistributedContext, distributed_context
 from pipeline.training.term import NamedTensors, TrainingError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRACKING = find_task("tracking")
 CPU = DistributedContext(torch.device("cpu"))
 
@@ -52,15 +54,6 @@ def assert_same_weights(first: Path, second: Path) -> None:
     theirs = load_file(second)
     for name, tensor in load_file(first).items():
         assert torch.equal(tensor, theirs[name]), name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Sums in another order are other sums."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
